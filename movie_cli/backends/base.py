@@ -1,0 +1,84 @@
+"""What every backend can do: four verbs. Knows no network and no file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movie_cli.checkpoints.descriptor import Descriptor
+
+Pixels = NDArray[np.uint8]
+"""Frames `(N, H, W, 3)`, RGB."""
+
+
+@dataclass(frozen=True)
+class TextEmbedding:
+    """An embedded instruction, as the backend's own arrays.
+
+    `nearest` names known edits, best first; `known` says whether the checkpoint was trained on something like the
+    instruction. For an open vocabulary they are empty and true.
+    """
+
+    tokens: Any
+    null_tokens: Any
+    known: bool = True
+    nearest: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an edit asks of the denoiser: scales in their own units, seed and number of steps."""
+
+    text: TextEmbedding
+    text_scale: float
+    image_scale: float
+    seed: int
+    steps: int
+
+
+class Backend(Protocol):
+    """Runs one checkpoint's networks on one device. Latents are the backend's own arrays `(N, C, H/8, W/8)`."""
+
+    descriptor: Descriptor
+    device: str
+    dtype: str
+    reason: str
+
+    def embed_text(self, instruction: str) -> TextEmbedding:
+        """Embed one instruction and the empty text."""
+        ...
+
+    def encode_frames(self, frames: Pixels) -> Any:
+        """Source latents of frames at the working size."""
+        ...
+
+    def denoise(self, latents: Any, settings: Settings) -> Any:
+        """Edited latents of source latents; attends to the anchors if there are any."""
+        ...
+
+    def decode_latents(self, latents: Any, source: Pixels) -> Pixels:
+        """Edited latents to frames; `source` holds the unedited frames of the same size."""
+        ...
+
+    def set_anchors(self, latents: Any | None, settings: Settings) -> None:
+        """Run the anchors' source latents once and keep their keys and values; None forgets them."""
+        ...
+
+    def to_cache(self, latents: Any) -> Any:
+        """Latents as a CPU torch tensor for the latent cache."""
+        ...
+
+    def from_cache(self, latents: Any) -> Any:
+        """What `to_cache` gave, back on the device."""
+        ...
+
+
+def as_batch(frames: Sequence[Pixels] | Pixels) -> Pixels:
+    """Stack frames `(H, W, 3)` to `(N, H, W, 3)`; a batch passes through."""
+    if isinstance(frames, np.ndarray):
+        return frames if frames.ndim == 4 else frames[None]
+    return np.stack(frames)

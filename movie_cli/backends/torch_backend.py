@@ -1,0 +1,116 @@
+"""The torch backend: CUDA, MPS and CPU through one path. Knows nothing of videos."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from movie_cli.backends.base import Pixels, Settings, TextEmbedding
+from movie_cli.backends.select import Choice
+from movie_cli.checkpoints.descriptor import Descriptor
+from movie_cli.checkpoints.load import load_checkpoint
+from movie_cli.errors import DeviceError
+from movie_cli.models.attention import attach
+from movie_cli.models.sampling import Guidance, sample
+
+
+class TorchBackend:
+    """Runs a checkpoint's networks with torch.
+
+    Weights are brought to `choice.dtype` in channels-last order, which convolutions are fastest in; the scheduler's
+    arithmetic stays in float32.
+    """
+
+    def __init__(self, descriptor: Descriptor, choice: Choice) -> None:
+        self.descriptor = descriptor
+        self.device, self.dtype, self.reason = choice.device, choice.dtype, choice.reason
+        self._device, self._dtype = torch.device(choice.device), choice.torch_dtype
+        parts = load_checkpoint(descriptor)
+        with _memory_errors(self.device):
+            for module in (parts.unet, parts.codec.module):
+                module.to(self._device, self._dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._unet = parts.unet
+        self._codec, self._text, self._scheduler = parts.codec, parts.text, parts.scheduler
+        self._anchors = attach(self._unet)
+
+    @torch.inference_mode()
+    def embed_text(self, instruction: str) -> TextEmbedding:
+        """Embed one instruction and the empty text. The text encoder runs on the CPU in float32: it runs once."""
+        encoded = self._text.encode(instruction)
+        null = self._text.encode("")
+        tokens, null_tokens = (item.tokens.to(self._device, self._dtype) for item in (encoded, null))
+        return TextEmbedding(tokens, null_tokens, encoded.known, encoded.nearest)
+
+    @torch.inference_mode()
+    def encode_frames(self, frames: Pixels) -> Tensor:
+        """Source latents `(N, C, H/8, W/8)`."""
+        with _memory_errors(self.device):
+            return self._codec.encode(self._pictures(frames))
+
+    @torch.inference_mode()
+    def denoise(self, latents: Tensor, settings: Settings) -> Tensor:
+        """Edited latents of the same shape, float32."""
+        with _memory_errors(self.device):
+            return sample(self._unet, self._scheduler, latents, settings.seed, self._guidance(settings), self._anchors)
+
+    @torch.inference_mode()
+    def decode_latents(self, latents: Tensor, source: Pixels) -> Pixels:
+        """Edited frames `(N, H, W, 3)`."""
+        with _memory_errors(self.device):
+            image = self._codec.decode(latents.to(self._dtype), self._pictures(source))
+            pixels = ((image + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+            result: Pixels = np.ascontiguousarray(pixels.cpu().numpy())
+        return result
+
+    @torch.inference_mode()
+    def set_anchors(self, latents: Tensor | None, settings: Settings) -> None:
+        """Keep the anchors' keys and values; every anchor attends to itself alone while they are made."""
+        self._anchors.clear()
+        if latents is None:
+            return
+        self._anchors.mode = "write"
+        with _memory_errors(self.device):
+            sample(self._unet, self._scheduler, latents, settings.seed, self._guidance(settings), self._anchors)
+        self._anchors.mode = "read"
+
+    def to_cache(self, latents: Tensor) -> Tensor:
+        """Latents on the CPU, in the dtype they were made in."""
+        return latents.cpu()
+
+    def from_cache(self, latents: Tensor) -> Tensor:
+        """Latents on the device."""
+        return latents.to(self._device, self._dtype)
+
+    def _guidance(self, settings: Settings) -> Guidance:
+        return Guidance(
+            settings.text.tokens,
+            settings.text.null_tokens,
+            settings.text_scale,
+            settings.image_scale,
+            self.descriptor.passes,
+            settings.steps,
+        )
+
+    def _pictures(self, frames: Pixels) -> Tensor:
+        # (N, H, W, 3) permuted to (N, 3, H, W) is channels-last in memory already: no copy of the layout.
+        pictures = torch.from_numpy(frames).to(self._device, non_blocking=True).permute(0, 3, 1, 2)
+        return pictures.to(self._dtype).div_(127.5).sub_(1.0)
+
+
+class _memory_errors:  # noqa: N801 - reads as a statement
+    """Turns a device's out-of-memory error into ours."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, torch.OutOfMemoryError) or (
+            isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
+        ):
+            raise DeviceError(
+                f"{self.device} has too little memory for this batch", "try --batch-size 1, or --device cpu"
+            ) from error

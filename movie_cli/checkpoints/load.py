@@ -1,0 +1,102 @@
+"""Loads a checked checkpoint folder's parts: UNet, autoencoder, text encoder, scheduler. Safetensors only.
+
+Knows nothing of devices: everything comes on the CPU in float32.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny, SchedulerMixin, UNet2DConditionModel
+from torch import nn
+
+from movie_cli.checkpoints.descriptor import Descriptor
+from movie_cli.errors import ModelError
+from movie_cli.models.autoencoder import PatchAutoencoder
+from movie_cli.models.codec import Codec, codec_of
+from movie_cli.models.conditioner import ClipConditioner, InstructionConditioner, TextConditioner
+from movie_cli.models.denoiser import GuidedUNet2DConditionModel
+
+UNETS: dict[str, Any] = {
+    "GuidedUNet2DConditionModel": GuidedUNet2DConditionModel,
+    "UNet2DConditionModel": UNet2DConditionModel,
+}
+AUTOENCODERS: dict[str, Any] = {
+    "AutoencoderKL": AutoencoderKL,
+    "AutoencoderTiny": AutoencoderTiny,
+    "PatchAutoencoder": PatchAutoencoder,
+}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A checkpoint's networks and scheduler, on the CPU in float32, in evaluation mode."""
+
+    unet: nn.Module
+    codec: Codec
+    text: TextConditioner
+    scheduler: SchedulerMixin
+
+
+def load_checkpoint(descriptor: Descriptor) -> Parts:
+    """Load all parts of the checkpoint in `descriptor.folder`.
+
+    Raises:
+        ModelError: a part is missing, damaged, or of a class this version does not know.
+    """
+    folder = descriptor.folder
+    unet = _load(folder / "unet", _known_class(folder / "unet", UNETS).from_pretrained, use_safetensors=True)
+    vae = _load(folder / "vae", _known_class(folder / "vae", AUTOENCODERS).from_pretrained, use_safetensors=True)
+    return Parts(unet.eval(), codec_of(vae.eval()), _text(folder), _scheduler(folder / "scheduler"))
+
+
+def _load(path: Path, load: Callable[..., Any], **options: Any) -> Any:
+    try:
+        return load(path, local_files_only=True, torch_dtype=torch.float32, **options)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{path} cannot be loaded: {first_line}", "copy or download the checkpoint again") from error
+
+
+def _class_name(path: Path, file: str, key: str = "_class_name") -> str:
+    try:
+        value = json.loads((path / file).read_text(encoding="utf-8"))[key]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path / file} does not say its class", "copy or download the checkpoint again") from error
+    return str(value)
+
+
+def _known_class(path: Path, known: dict[str, Any]) -> Any:
+    name = _class_name(path, "config.json")
+    if name not in known:
+        raise ModelError(f"{path} is a {name}, which cannot edit here", f"known classes are {', '.join(sorted(known))}")
+    return known[name]
+
+
+def _text(folder: Path) -> TextConditioner:
+    path = folder / "text_encoder"
+    config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    if config.get("_class_name") == "InstructionEncoder":
+        result: TextConditioner = _load(folder, InstructionConditioner.from_folder)
+        return result
+    if "CLIPTextModel" in (config.get("architectures") or ()):
+        clip: TextConditioner = _load(folder, ClipConditioner.from_folder)
+        return clip
+    raise ModelError(f"{path} is no text encoder that is known here", "InstructionEncoder and CLIPTextModel are")
+
+
+def _scheduler(path: Path) -> SchedulerMixin:
+    name = _class_name(path, "scheduler_config.json")
+    kind: Any = getattr(diffusers, name, None)
+    if SchedulerMixin not in getattr(kind, "__mro__", ()):
+        raise ModelError(f"{path} asks for {name}, which is no scheduler of diffusers {diffusers.__version__}")
+    try:
+        return kind.from_pretrained(path)
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(f"{path} cannot be loaded: {error}", "copy or download the checkpoint again") from error

@@ -1,0 +1,68 @@
+"""Writes a checkpoint folder in diffusers' layout, float16 safetensors, with `movie.json` beside `model_index.json`.
+
+Knows nothing of training.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from diffusers import SchedulerMixin
+from diffusers.models.modeling_utils import ModelMixin
+
+from movie_cli.models.text import InstructionEncoder
+from movie_cli.models.tokenizer import InstructionTokenizer
+
+NANO_AREA = 512 * 384
+
+
+def save_checkpoint(
+    folder: Path,
+    unet: ModelMixin,
+    vae: ModelMixin,
+    text_encoder: InstructionEncoder,
+    tokenizer: InstructionTokenizer,
+    scheduler: SchedulerMixin,
+    **facts: Any,
+) -> None:
+    """Write all parts; `facts` override entries of `movie.json`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, part in {"unet": unet, "vae": vae, "text_encoder": text_encoder}.items():
+        copy.deepcopy(part).to(torch.float16).save_pretrained(folder / name, safe_serialization=True)
+    tokenizer.save_pretrained(folder / "tokenizer")
+    scheduler.save_pretrained(folder / "scheduler")
+    index = {
+        "_class_name": "MoviePipeline",
+        "_diffusers_version": diffusers.__version__,
+        "scheduler": ["diffusers", type(scheduler).__name__],
+        "text_encoder": ["movie_cli.models.text", type(text_encoder).__name__],
+        "tokenizer": ["movie_cli.models.tokenizer", type(tokenizer).__name__],
+        "unet": ["movie_cli.models.denoiser", type(unet).__name__],
+        "vae": ["movie_cli.models.autoencoder", type(vae).__name__],
+    }
+    movie = {
+        "format": 1,
+        "name": folder.name,
+        "stage": "one-step",
+        "steps": 1,
+        "text_scale_range": [2, 14],
+        "image_scale_range": [1, 3],
+        "native_area": NANO_AREA,
+        "size_multiple": 16,
+        "source_skip": True,
+        "licence": "Apache-2.0",
+        "description": "",
+        "edits": list(text_encoder.config["edit_names"]),
+    }
+    write_json(folder / "model_index.json", index)
+    write_json(folder / "movie.json", movie | facts)
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON file as people like to read it."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,17 @@
+"""The command line: a client of the library that parses, calls and shows.
+
+Promises that `movie --help` and `movie --version` import neither torch nor PyAV: commands import what they need when
+they run. Exit codes are made here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from movie_cli.cli.errors import run
+from movie_cli.cli.root import movie
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program with `arguments` (by default the process's own) and return its exit code."""
+    return run(movie, arguments)

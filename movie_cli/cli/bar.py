@@ -1,0 +1,69 @@
+"""The progress bar of a terminal: how many frames, how fast, how long still.
+
+Promises that messages appear above the bar, that the cursor comes back after an error, and that a narrow terminal
+shows the numbers rather than the bar.
+"""
+
+from __future__ import annotations
+
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from movie_cli.cli.errors import one_line
+from movie_cli.cli.output import LineReporter, OutputOptions
+
+NARROW = 70
+VERY_NARROW = 36
+TITLE_COLUMNS = 30
+
+
+class FramesColumn(ProgressColumn):
+    """Frames done, of how many if that is known."""
+
+    def render(self, task: Task) -> Text:
+        """Text such as 12/300 frames."""
+        total = "" if task.total is None else f"/{int(task.total)}"
+        return Text(f"{int(task.completed)}{total} frames")
+
+
+class SpeedColumn(ProgressColumn):
+    """Frames a second of late."""
+
+    def render(self, task: Task) -> Text:
+        """Text such as 11.8 fps, nothing before there is a speed."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.1f} fps", style="progress.data.speed")
+
+
+class BarReporter(LineReporter):
+    """Progress as a bar, messages above it."""
+
+    def __init__(self, options: OutputOptions) -> None:
+        super().__init__(options, lines=False)
+        width = self._console.width
+        columns: list[ProgressColumn] = [FramesColumn(), SpeedColumn()]
+        if width >= VERY_NARROW:
+            columns.append(TimeRemainingColumn(compact=True))
+        if width >= NARROW:
+            columns = [TextColumn("{task.description}", markup=False), BarColumn(), *columns]
+        self._progress = Progress(*columns, console=self._console, refresh_per_second=5)
+        self._task: TaskID | None = None
+
+    def start(self, total_frames: int | None, title: str) -> None:
+        """Draw the bar."""
+        title = one_line(title)
+        if len(title) > TITLE_COLUMNS:
+            title = title[: TITLE_COLUMNS - 1] + "…"
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(title, total=total_frames)
+        self._progress.start()
+
+    def advance(self, frames: int) -> None:
+        """Move the bar."""
+        if self._task is not None:
+            self._progress.advance(self._task, frames)
+
+    def __exit__(self, *exception: object) -> None:
+        """Leave the bar as it stands and give the cursor back."""
+        self._progress.stop()

@@ -1,0 +1,33 @@
+"""`movie devices`: every backend and device, usable or not, and why not."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import click
+
+from movie_cli.cli.help import Command
+from movie_cli.cli.output import emit, json_option, print_table, quieten_libraries
+
+
+@click.command(cls=Command, examples=["movie devices", 'movie edit in.mp4 "make it night" -o out.mp4 --device cpu'])
+@json_option
+def devices(as_json: bool) -> None:
+    """Show what this machine can compute on, and what `auto` picks."""
+    quieten_libraries(verbose=False)
+    from movie_cli.backends.select import choose, list_devices  # noqa: PLC0415  (torch)
+
+    found, choice = list_devices(), choose()
+    if as_json:
+        for device in found:
+            emit("device", **dataclasses.asdict(device))
+        emit("choice", **dataclasses.asdict(choice))
+        return
+    print_table(
+        ("backend", "device", "usable", "dtype", "name", "why"),
+        [
+            (device.backend, device.device, "yes" if device.usable else "no", device.dtype, device.name, device.reason)
+            for device in found
+        ],
+    )
+    click.echo(f"\n--device auto picks {choice.reason}")

@@ -1,0 +1,278 @@
+"""`movie edit`: the main job.
+
+Promises that everything which can be refused without opening the source or the model is refused first, and that
+nothing existing is replaced without consent. The work is `movie_cli.editing.pipeline`'s.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from movie_cli.cli import types
+from movie_cli.cli.help import Command, Decorator, themed
+from movie_cli.cli.output import (
+    OutputOptions,
+    emit,
+    make_reporter,
+    output_options,
+    print_pairs,
+    quieten_libraries,
+)
+from movie_cli.editing.request import STREAM, EditRequest, EncodeOptions, check_output, check_source
+from movie_cli.errors import UsageError
+from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
+
+RECIPE_KEY = "movie_recipe"
+"""The container's metadata key under which an output carries its recipe."""
+
+EXAMPLES = (
+    'movie edit in.mp4 "make it winter" -o out.mp4',
+    'movie edit in.mp4 "as a watercolour painting" -o out.mp4 --text-scale 10 --image-scale 1.2',
+    'movie edit in.mp4 "make it night" -o out.mkv --start 10s --duration 90f --crf 16',
+    "movie edit other.mp4 --recipe-from out.mp4 -o other-out.mp4",
+)
+
+_what, _part, _machine, _file, _safety = map(themed, ("What to do", "Which part", "Machine", "Output file", "Safety"))
+
+
+def _edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """All options of the command, in the order of its help."""
+    options: tuple[Decorator, ...] = (
+        _what(
+            "--text-scale",
+            type=types.SCALE,
+            metavar="NUMBER",
+            default=DEFAULT_TEXT_SCALE,
+            show_default=True,
+            help="How much the instruction counts.",
+        ),
+        _what(
+            "--image-scale",
+            type=types.SCALE,
+            metavar="NUMBER",
+            default=DEFAULT_IMAGE_SCALE,
+            show_default=True,
+            help="How much the source counts.",
+        ),
+        _what(
+            "--seed",
+            type=types.WholeType(0, 2**63 - 1),
+            metavar="N",
+            default=0,
+            show_default=True,
+            help="Another seed, another take.",
+        ),
+        _what("--steps", type=types.WholeType(1, 1000), metavar="N", help="Denoising steps; default: the model's own."),
+        _what(
+            "--model",
+            default="nano",
+            show_default=True,
+            metavar="MODEL",
+            help="What edits: a name, a folder, or owner/name on the Hub.",
+        ),
+        _what(
+            "--anchors",
+            type=types.ANCHOR,
+            metavar="middle|first|none",
+            default="middle",
+            show_default=True,
+            help="Frames that the others follow.",
+        ),
+        _what(
+            "--detail",
+            type=types.FRACTION,
+            metavar="0..1",
+            default=1.0,
+            show_default=True,
+            help="How much of the source's fine detail is kept.",
+        ),
+        _what(
+            "--size",
+            type=types.SIZE,
+            metavar="WxH|source",
+            default="source",
+            show_default=True,
+            help="Size of the output.",
+        ),
+        _what(
+            "--recipe-from",
+            setting=False,
+            metavar="VIDEO",
+            help="Repeat the edit that made VIDEO; options given here replace its own.",
+        ),
+        _part("--start", type=types.TIME, setting=False, help="Begin here: 90f, 1.5s or HH:MM:SS.mmm."),
+        _part("--end", type=types.TIME, setting=False, help="Stop before this time."),
+        _part("--duration", type=types.TIME, setting=False, help="Edit this much."),
+        _file("-o", "--output", setting=False, required=True, metavar="OUT", help="Where it goes; - for stdout."),
+        _file("--codec", metavar="NAME", help="Video codec; default: what suits OUT's ending."),
+        _file("--crf", type=click.FLOAT, metavar="NUMBER", help="Quality, smaller is better."),
+        _file("--encoder-preset", metavar="NAME", help="Speed against size, such as slow."),
+        _file("--pix-fmt", metavar="NAME", help="Pixel format, such as yuv420p10le."),
+        _file("-e", "encoder_options", type=types.KEY_VALUE, multiple=True, setting=False, help="Any encoder option."),
+        _file("--no-audio", is_flag=True, help="Leave out the audio."),
+        _file("--no-subtitles", is_flag=True, help="Leave out the subtitles."),
+        _file("--no-metadata", is_flag=True, help="Leave out tags, chapters and the recipe."),
+        _machine("--backend", default="auto", show_default=True, metavar="auto|torch", help="What runs the model."),
+        _machine(
+            "--device",
+            default="auto",
+            show_default=True,
+            metavar="DEVICE",
+            help="auto, cpu, cuda, cuda:N or mps; see `movie devices`.",
+        ),
+        _machine(
+            "--dtype",
+            type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+            metavar="TYPE",
+            default="auto",
+            show_default=True,
+            help="float32, bfloat16, float16, or the fastest safe one.",
+        ),
+        _machine(
+            "--batch-size",
+            type=types.WholeType(1, 1024),
+            metavar="N",
+            help="Frames at once; default: what suits the device.",
+        ),
+        _machine("--offline", is_flag=True, help="Fetch nothing from the network."),
+        _machine("--cache/--no-cache", default=True, help="Keep the source's latents for the next edit."),
+        _safety("-y", "--yes", is_flag=True, setting=False, help="Replace OUT if it exists."),
+        _safety("-n", "--no", is_flag=True, setting=False, help="Never replace OUT, and do not ask."),
+        _safety("--strict", is_flag=True, help="Fail if the source breaks midway."),
+        _safety("--dry-run", is_flag=True, setting=False, help="Show the plan, edit nothing."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@click.command(cls=Command, examples=EXAMPLES, options_metavar="-o OUT [OPTIONS]")
+@click.argument("source", metavar="SOURCE")
+@click.argument("instruction", metavar='"INSTRUCTION"', required=False)
+@_edit_options
+@output_options
+@click.pass_context
+def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: Any) -> None:
+    """Edit a video as an instruction says.
+
+    Sound, subtitles, timing and size stay as they are. SOURCE may be - for stdin. Most options can also be set as
+    MOVIE_TEXT_SCALE=9 in the environment or as text-scale = 9 in config.toml.
+    """
+    shown = OutputOptions(
+        progress=values["progress"], json=values["as_json"], quiet=values["quiet"], verbose=values["verbose"]
+    )
+    quieten_libraries(shown.verbose)
+    output: str = values["output"]
+    if values["yes"] and values["no"]:
+        raise UsageError("-y and -n are both given", "keep one of the two")
+    recipe = _recipe(ctx, instruction, values)
+    request = EditRequest(
+        source=source,
+        output=output,
+        recipe=recipe,
+        start=values["start"],
+        end=values["end"],
+        duration=values["duration"],
+        backend=values["backend"],
+        device=values["device"],
+        dtype=values["dtype"],
+        batch_size=values["batch_size"],
+        encode=EncodeOptions(
+            codec=values["codec"],
+            crf=values["crf"],
+            preset=values["encoder_preset"],
+            pix_fmt=values["pix_fmt"],
+            options=tuple(values["encoder_options"]),
+            audio=not values["no_audio"],
+            subtitles=not values["no_subtitles"],
+            metadata=not values["no_metadata"],
+        ),
+        strict=values["strict"],
+        use_cache=values["cache"],
+        offline=values["offline"],
+    )
+    check_source(source)
+    check_output(source, output)
+    if values["dry_run"]:
+        _show_plan(request, shown)
+        return
+    _check_stdout(output, shown)
+    overwrite = _may_overwrite(output, values["yes"], values["no"], shown)
+    from movie_cli.editing.pipeline import edit_video  # noqa: PLC0415  (torch and PyAV)
+
+    with make_reporter(shown) as reporter:
+        edit_video(dataclasses.replace(request, overwrite=overwrite), reporter)
+
+
+def _recipe(ctx: click.Context, instruction: str | None, values: Mapping[str, Any]) -> Recipe:
+    """The recipe that was typed, or another output's with what was typed put over it."""
+    names = ("text_scale", "image_scale", "seed", "steps", "model", "size", "anchors", "detail")
+    if values["recipe_from"] is None:
+        if instruction is None:
+            raise UsageError('"INSTRUCTION" is missing', 'say what to do, for example "make it winter"')
+        return Recipe(instruction=instruction, **{name: values[name] for name in names})
+    repeated = _read_recipe(values["recipe_from"])
+    typed = {name: values[name] for name in names if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE}
+    if instruction is not None:
+        typed["instruction"] = instruction
+    return dataclasses.replace(repeated, **typed)
+
+
+def _read_recipe(path: str) -> Recipe:
+    check_source(path)
+    from movie_cli.media import probe  # noqa: PLC0415  (PyAV)
+
+    # Matroska writes tag names in capitals.
+    tags = {name.lower(): text for name, text in probe(Path(path)).metadata.items()}
+    if RECIPE_KEY not in tags:
+        raise UsageError(
+            f"{path} carries no recipe",
+            "only outputs of movie do, unless written with --no-metadata or converted since",
+        )
+    try:
+        return Recipe.from_json(tags[RECIPE_KEY])
+    except UsageError as error:
+        raise UsageError(f"the recipe in {path} cannot be repeated: {error}", error.hint) from error
+
+
+def _check_stdout(output: str, shown: OutputOptions) -> None:
+    if output != STREAM:
+        return
+    if shown.json:
+        raise UsageError("--json and -o - would both write to stdout", "name a file with -o")
+    if sys.stdout.isatty():
+        raise UsageError("a video would be written to the terminal", "name a file with -o, or pipe to a player")
+
+
+def _may_overwrite(output: str, yes: bool, no: bool, shown: OutputOptions) -> bool:
+    """Whether the output may replace an existing file; asks on a terminal.
+
+    Raises:
+        UsageError: it exists and may not be replaced.
+    """
+    if output == STREAM or not Path(output).exists():
+        return yes
+    if yes:
+        return True
+    if not no and not shown.json and sys.stdin.isatty() and sys.stderr.isatty():
+        if click.confirm(f"{output} exists. Replace it?", err=True):
+            return True
+        raise UsageError(f"{output} exists and is kept", "choose another name with -o")
+    raise UsageError(f"{output} exists", "-y replaces it; or choose another name with -o")
+
+
+def _show_plan(request: EditRequest, shown: OutputOptions) -> None:
+    from movie_cli.editing.pipeline import plan  # noqa: PLC0415  (torch and PyAV)
+
+    planned = plan(request)
+    if shown.json:
+        emit("plan", **planned)
+    else:
+        print_pairs(planned.items())

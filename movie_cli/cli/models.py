@@ -1,0 +1,92 @@
+"""`movie models list|show`: which checkpoints are here and what they can do."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import click
+
+from movie_cli.checkpoints.descriptor import Descriptor
+from movie_cli.checkpoints.folder import FolderFacts
+from movie_cli.cli.errors import one_line
+from movie_cli.cli.help import Command, Group, themed
+from movie_cli.cli.output import emit, human_bytes, json_option, print_pairs, print_table, quieten_libraries
+
+
+@click.group(cls=Group)
+def models() -> None:
+    """Show which models are here and what they can do."""
+
+
+@models.command(name="list", cls=Command)
+@json_option
+def list_(as_json: bool) -> None:
+    """List the embedded models and those in the models folder."""
+    from movie_cli.checkpoints.registry import DEFAULT_MODEL, damaged_models, list_models  # noqa: PLC0415
+    from movie_cli.places import models_folder  # noqa: PLC0415
+
+    found = list_models()
+    for name, error in damaged_models():
+        click.echo(f"warning: the model {name} cannot be used: {one_line(str(error))}", err=True)
+    if as_json:
+        for model in found:
+            emit("model", default=model.name == DEFAULT_MODEL, **_values(model))
+        return
+    if found:
+        print_table(
+            ("model", "stage", "edits", "licence", "description"),
+            [
+                (
+                    model.name + (" (default)" if model.name == DEFAULT_MODEL else ""),
+                    model.stage,
+                    str(len(model.edits)) if model.edits else "open",
+                    model.licence,
+                    model.description,
+                )
+                for model in found
+            ],
+        )
+    else:
+        click.echo(f"no models are here; put checkpoint folders into {models_folder()}")
+
+
+@models.command(cls=Command, examples=["movie models show nano", "movie models show ./my-checkpoint"])
+@click.argument("model", metavar="NAME|FOLDER|HUB-ID")
+@themed("Machine")("--offline", is_flag=True, setting=False, help="Fetch nothing from the network.")
+@json_option
+def show(model: str, offline: bool, as_json: bool) -> None:
+    """Show what a model can do, after checking its folder."""
+    quieten_libraries(verbose=False)
+    from movie_cli.checkpoints.descriptor import read_descriptor  # noqa: PLC0415
+    from movie_cli.checkpoints.folder import check_folder  # noqa: PLC0415
+    from movie_cli.checkpoints.registry import resolve  # noqa: PLC0415
+
+    folder = resolve(model, offline)
+    facts = check_folder(folder)
+    descriptor = read_descriptor(folder)
+    if as_json:
+        emit("model", parameters=facts.parameters, bytes=facts.bytes, **_values(descriptor))
+        return
+    print_pairs(_lines(descriptor, facts))
+
+
+def _lines(model: Descriptor, facts: FolderFacts) -> list[tuple[str, object]]:
+    passes = "1 pass" if model.passes == 1 else f"{model.passes} passes"
+    steps = "1 step" if model.steps == 1 else f"{model.steps} steps"
+    return [
+        ("name", model.name),
+        ("folder", model.folder),
+        ("description", model.description),
+        ("licence", model.licence),
+        ("stage", f"{model.stage}: {steps} of {passes} a frame"),
+        ("text scale", "{:g} to {:g}".format(*model.text_scale_range)),
+        ("image scale", "{:g} to {:g}".format(*model.image_scale_range)),
+        ("works at", f"{model.native_area} pixels a frame, sides in multiples of {model.size_multiple}"),
+        ("latents", f"{model.latent_channels} channels, scaled by {model.latent_scaling:g}"),
+        ("size", f"{facts.parameters / 1e6:.1f} million parameters, {human_bytes(facts.bytes)}"),
+        ("edits", ", ".join(model.edits) if model.edits else "open vocabulary"),
+    ]
+
+
+def _values(model: Descriptor) -> dict[str, object]:
+    return dataclasses.asdict(model) | {"folder": str(model.folder)}

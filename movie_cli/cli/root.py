@@ -1,0 +1,36 @@
+"""The program `movie` itself: its commands and what `movie --help` says."""
+
+from __future__ import annotations
+
+import click
+
+from movie_cli.cli.cache import cache
+from movie_cli.cli.devices import devices
+from movie_cli.cli.edit import edit
+from movie_cli.cli.help import Group
+from movie_cli.cli.info import info
+from movie_cli.cli.models import models
+
+EXAMPLES = (
+    'movie edit in.mp4 "make it winter" -o out.mp4',
+    'movie edit in.mp4 "as a pencil drawing" -o out.mp4 --text-scale 10 --start 2s --duration 5s',
+)
+SECTIONS = {"Video": ("edit", "info"), "Machine": ("models", "devices", "cache")}
+
+
+@click.group(
+    cls=Group,
+    sections=SECTIONS,
+    examples=EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="movie-cli", prog_name="movie", message="%(prog)s %(version)s")
+def movie() -> None:
+    """Edit videos by instruction, on your own machine.
+
+    Say what should change, get the video back: same length, sound and timing. `movie COMMAND --help` tells more.
+    """
+
+
+for command in (edit, info, models, devices, cache):
+    movie.add_command(command)

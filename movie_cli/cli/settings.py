@@ -1,0 +1,95 @@
+"""Defaults from the environment and the settings file: flag > `MOVIE_*` > `config.toml`.
+
+Promises that every value is checked as if it had been typed, that a complaint names the variable or the file it
+comes from, and that a misspelt key is told of with the nearest one. Which options may be set is marked at the
+options themselves.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from movie_cli.cli.help import ThemedOption
+from movie_cli.errors import UsageError
+from movie_cli.places import config_file
+
+PREFIX = "MOVIE_"
+_OTHER_VARIABLES = frozenset({"MOVIE_HOME", "MOVIE_DEBUG"})
+
+
+def defaults_for(command: click.Command, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The values that the settings give to `command`'s options, by parameter name.
+
+    Raises:
+        UsageError: the settings file cannot be read, has an unknown key, or some value is wrong.
+    """
+    environment = os.environ if environment is None else environment
+    options = _settable(command)
+    defaults = _from_file(config_file(), options)
+    for name, option in options.items():
+        variable = PREFIX + name.upper()
+        if environment.get(variable, ""):
+            defaults[name] = _convert(option, environment[variable], variable)
+    _warn_of_misspelt(environment, options)
+    return defaults
+
+
+def _settable(command: click.Command) -> dict[str, ThemedOption]:
+    return {
+        option.name: option
+        for option in command.params
+        if isinstance(option, ThemedOption) and option.setting and option.name
+    }
+
+
+def _from_file(path: Path, options: Mapping[str, ThemedOption]) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except NotADirectoryError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the settings file {path} cannot be read: {error}", "correct it or move it away") from error
+    defaults = {}
+    for key, value in values.items():
+        name = key.replace("-", "_")
+        if name not in options:
+            raise UsageError(f"{path}: there is no setting {key}", _nearest(key, options))
+        if isinstance(value, bool):
+            value = str(value).lower()  # noqa: PLW2901  (one spelling for what TOML and the environment say)
+        elif not isinstance(value, (str, int, float)):
+            raise UsageError(f"{path}: {key} is neither text, number nor true or false", f'write {key} = "..."')
+        defaults[name] = _convert(options[name], str(value), f"{path}: {key}")
+    return defaults
+
+
+def _nearest(key: str, options: Mapping[str, ThemedOption]) -> str:
+    names = [name.replace("_", "-") for name in options]
+    near = difflib.get_close_matches(key.replace("_", "-"), names, n=1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(names))}"
+
+
+def _convert(option: ThemedOption, text: str, origin: str) -> Any:
+    kind = click.BOOL if option.is_flag else option.type
+    try:
+        return kind.convert(text, option, None)
+    except click.BadParameter as error:
+        raise UsageError(f"{origin}: {error.message}", f"it sets {option.opts[0]}") from error
+
+
+def _warn_of_misspelt(environment: Mapping[str, str], options: Mapping[str, ThemedOption]) -> None:
+    """Variables with our prefix may be another program's, so only near misses are told of."""
+    known = {PREFIX + name.upper() for name in options} | _OTHER_VARIABLES
+    for variable in sorted(environment):
+        if variable.startswith(PREFIX) and variable not in known:
+            near = difflib.get_close_matches(variable, known, n=1, cutoff=0.85)
+            if near:
+                click.echo(f"warning: {variable} is not a setting; did you mean {near[0]}?", err=True)

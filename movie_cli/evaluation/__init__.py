@@ -1,0 +1,1 @@
+"""Measures of how well a model edits: fidelity to the bank, phrasings, scales, flicker; reports and galleries."""

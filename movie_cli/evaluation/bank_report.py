@@ -1,0 +1,204 @@
+"""The command `python -m movie_cli.evaluation.bank_report`: everything a model of the bank is judged by, in one folder.
+
+Writes `report.json`, `report.md` and `sheet.png` (source, target and result side by side). Every part can be left out;
+phrasings and flicker are measured where `--phrasings` and `--clips` are given. Needs the extra `eval`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from movie_cli.errors import MovieError, SourceError, UsageError
+from movie_cli.evaluation import fidelity, flicker, phrasings, response
+from movie_cli.evaluation.flow import require_cv2
+from movie_cli.evaluation.report import Report, write_text
+from movie_cli.evaluation.sheets import Rows, save_picture
+from movie_cli.evaluation.subjects import Subject, open_subject
+from movie_cli.training import bank
+from movie_cli.training.bank.sheet import contact_sheet
+from movie_cli.training.photos import PhotoFolder, load
+
+PHRASING_PHOTOS, PHRASING_SIDE = 3, 192
+"""Phrases are judged on that many photographs, their shorter side at that many pixels, cut square."""
+SHEET_PHOTOS = 3
+PARTS = ("fidelity", "phrasings", "scales", "flicker")
+log = logging.getLogger(__name__)
+
+
+def pick(paths: Sequence[Path], count: int) -> list[Path]:
+    """`count` of the paths, evenly spaced; all of them if there are no more."""
+    count = min(count, len(paths))
+    return [paths[k * len(paths) // count] for k in range(count)]
+
+
+def small_squares(paths: Sequence[Path]) -> Tensor:
+    """Photographs as one batch `(N, 3, S, S)` in [0, 1], reduced and cut square."""
+    return torch.cat([_middle(load(path, PHRASING_SIDE)) for path in paths])
+
+
+def add_fidelity(report: Report, subject: Subject, edits: Sequence[str], photos: Sequence[Tensor]) -> Rows:
+    """Measure fidelity; returns the rows of the contact sheet, whose first is the sources'."""
+    rows: Rows = [("source", [photo for photo in photos[:SHEET_PHOTOS] for _ in range(2)])]
+    for name in edits:
+        seen = list(fidelity.samples(subject, name, photos))
+        report.fidelity.append(fidelity.measure_edit(name, seen))
+        rows.append((name, [image for sample in seen[:SHEET_PHOTOS] for image in (sample.target, sample.result)]))
+        log.info("fidelity %s: gain %.2f dB, energy %.2f", name, report.fidelity[-1].gain, report.fidelity[-1].energy)
+    return rows
+
+
+def add_phrasings(report: Report, subject: Subject, file: Path, photos: Sequence[Path]) -> None:
+    """Measure phrasings of a CSV file."""
+    rows = phrasings.read_phrasings(file)
+    squares = small_squares(pick(photos, PHRASING_PHOTOS))
+
+    def progress(done: int, of: int) -> None:
+        if done % 100 == 0 or done == of:
+            log.info("phrasings: %d of %d", done, of)
+
+    report.phrasings = phrasings.summarize(phrasings.land(subject, rows, squares, progress))
+
+
+def add_response(report: Report, subject: Subject, edits: Sequence[str], photos: Sequence[Tensor]) -> None:
+    """Measure the answer to both scales."""
+    report.response_photos = len(photos)
+    for name in edits:
+        row = response.measure_response(subject, name, photos)
+        report.response.append(row)
+        log.info("scales %s: rises %.0f %%, falls %.0f %%", name, 100 * row.text_share, 100 * row.image_share)
+
+
+def add_flicker(report: Report, subject: Subject, edits: Sequence[str], clips: Sequence[Path], frames: int) -> None:
+    """Measure flicker on clips, one clip in memory at a time."""
+    require_cv2()
+    report.clips, report.clip_frames = [path.name for path in clips], frames
+    for path in clips:
+        clip = flicker.read_clip(path, subject, frames)
+        for name in edits:
+            report.flicker_clips.append(flicker.measure_clip(subject, name, clip))
+        mine = report.flicker_clips[-len(edits) :]
+        log.info("flicker %s: mean ratio %.2f", path.name, sum(row.ratio for row in mine) / len(mine))
+    for name in edits:
+        report.flicker.append(flicker.summarize(name, [row for row in report.flicker_clips if row.edit == name]))
+
+
+def clip_files(folder: Path) -> list[Path]:
+    """The video files of a folder, in the order of their names.
+
+    Raises:
+        SourceError: there are none.
+    """
+    found = sorted(path for path in folder.glob("*") if path.suffix.lower() in flicker.CLIP_SUFFIXES)
+    if not found:
+        raise SourceError(f"{folder} holds no clips", f"give a folder of {', '.join(flicker.CLIP_SUFFIXES)} files")
+    return found
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Measure what `options` (see `main`) ask for and write the files.
+
+    Raises:
+        MovieError: anything that is missing or cannot be read or written.
+    """
+    edits = [name.strip() for name in options.edits.split(",") if name.strip()]
+    unknown = [name for name in edits if name not in bank.BANK]
+    if unknown or not edits:
+        raise UsageError(f"the bank has no edit called {', '.join(unknown) or '(nothing)'}", ", ".join(bank.BANK))
+    subject = open_subject(options.model, options.device, options.dtype)
+    paths = PhotoFolder(options.photos).paths(held_out=True)
+    if not paths:
+        raise SourceError(f"{options.photos} holds no held-out photographs", "their names end in 0")
+    chosen = pick(paths, options.photos_count)
+    report = Report(subject.name, subject.machine, [path.name for path in chosen])
+    wanted = set(options.only.split(",")) if options.only else set(PARTS)
+
+    @contextmanager
+    def part(name: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        report.seconds[name] = round(time.monotonic() - began, 1)
+        write_text(options.output / "report.json", report.to_json())
+        write_text(options.output / "report.md", report.to_markdown())
+
+    if "fidelity" in wanted:
+        with part("fidelity"):
+            rows = add_fidelity(report, subject, edits, [load(path) for path in chosen])
+            save_picture(contact_sheet(rows, options.tile_height), options.output / "sheet.png")
+    if "phrasings" in wanted and options.phrasings is not None:
+        with part("phrasings"):
+            add_phrasings(report, subject, options.phrasings, paths)
+    if "scales" in wanted:
+        with part("scales"):
+            add_response(report, subject, edits, [load(path) for path in pick(chosen, options.scale_photos)])
+    if "flicker" in wanted and options.clips is not None:
+        with part("flicker"):
+            clips = pick(clip_files(options.clips), options.clips_count)
+            add_flicker(report, subject, edits, clips, options.clip_frames)
+    return report
+
+
+def _middle(photo: Tensor) -> Tensor:
+    height, width = photo.shape[-2:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return photo[..., top : top + side, left : left + side]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m movie_cli.evaluation.bank_report", description="Measure a model of the bank and write a report."
+    )
+    add = parser.add_argument
+    add("--photos", type=Path, required=True, metavar="DIR", help="folder of photographs; names ending in 0 are used")
+    add("--model", default="nano", help="a checkpoint's name or folder, or: bank, identity (default: nano)")
+    add("-o", "--output", type=Path, required=True, metavar="DIR", help="where report.json, .md and sheet.png go")
+    add("--photos-count", type=_at_least(1), default=20, metavar="N", help="photographs for fidelity (default: 20)")
+    add("--edits", default=",".join(bank.BANK), help="comma-separated (default: the whole bank)")
+    add("--phrasings", type=Path, metavar="CSV", help="rows edit,phrase; 'unknown' is an edit here")
+    add("--scale-photos", type=_at_least(1), default=6, metavar="N", help="photographs for the scales (default: 6)")
+    add("--clips", type=Path, metavar="DIR", help="folder of clips for flicker")
+    add("--clips-count", type=_at_least(1), default=100, metavar="N", help="how many of them (default: all)")
+    add("--clip-frames", type=_at_least(2), default=12, metavar="N", help="first frames of each (default: 12)")
+    add("--only", default="", help=f"comma-separated parts of {', '.join(PARTS)} (default: all)")
+    add("--tile-height", type=_at_least(16), default=128, help="of sheet.png, in pixels (default: 128)")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    add("--dtype", default="auto", help="auto, float32, bfloat16 or float16")
+    return parser
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text} is below {least}")
+        return value
+
+    return number
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code, 0 also where bars are not passed."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        report = run(options)
+    except MovieError as error:
+        sys.stderr.write(f"error: {error}\n" + (f"hint: {error.hint}\n" if error.hint else ""))
+        return error.exit_code
+    for bar in report.bars():
+        failing = f" ({', '.join(bar.failing)})" if bar.failing and not bar.passed else ""
+        sys.stdout.write(f"{'pass' if bar.passed else 'FAIL'}  {bar.asked}: {bar.value}{failing}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""How near each edit's result is to the bank's target, on photographs that training did not see.
+
+Promises numbers for one subject, at the photographs' own size and the default scales. Knows nothing of files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from movie_cli.evaluation.measures import NO_ENERGY, gradient_energy, mean, psnr, to_float, to_frames
+from movie_cli.evaluation.subjects import Subject
+from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE
+from movie_cli.training import bank
+from movie_cli.training.instructions import canonical
+
+
+@dataclass(frozen=True)
+class EditFidelity:
+    """One edit's means over the photographs, in dB, and gradient energies as multiples of the target's.
+
+    `before` is the PSNR of the untouched source to the target, `after` that of the result, `gain` the difference;
+    `worst_gain` is that of the worst photograph. `energy` is by absolute, `energy_squared` by squared differences, each
+    the ratio of sums over all photographs.
+    """
+
+    edit: str
+    group: str
+    drawn: bool
+    before: float
+    after: float
+    gain: float
+    worst_gain: float
+    energy: float
+    energy_squared: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was seen of one edit on one photograph, each `(1, 3, H, W)` in [0, 1]."""
+
+    source: Tensor
+    target: Tensor
+    result: Tensor
+
+
+def target_of(edit: bank.Edit, pictures: Tensor) -> Tensor:
+    """The bank's target at the default scales, for `(N, 3, H, W)`, in [0, 1]."""
+    with torch.inference_mode():
+        strength = bank.strength_of(DEFAULT_TEXT_SCALE, DEFAULT_IMAGE_SCALE)
+        return edit.apply(pictures, strength).clamp(0, 1)
+
+
+def samples(subject: Subject, name: str, photos: Sequence[Tensor]) -> Iterator[Sample]:
+    """The edit's target and the subject's result on each photograph `(1, 3, H, W)`."""
+    edit = bank.get(name)
+    run = subject.prepare(canonical(name))
+    for photo in photos:
+        yield Sample(photo, target_of(edit, photo), to_float(run(to_frames(photo))))
+
+
+def measure_edit(name: str, seen: Sequence[Sample]) -> EditFidelity:
+    """Sum up what was seen of one edit, at least one sample."""
+    before = [psnr(sample.source, sample.target) for sample in seen]
+    after = [psnr(sample.result, sample.target) for sample in seen]
+    gains = [late - early for early, late in zip(before, after, strict=True)]
+    result = sum((gradient_energy(sample.result) for sample in seen), NO_ENERGY)
+    target = sum((gradient_energy(sample.target) for sample in seen), NO_ENERGY)
+    energy, squared = result.over(target)
+    edit = bank.get(name)
+    return EditFidelity(
+        name, edit.group, edit.drawn, mean(before), mean(after), mean(gains), min(gains), energy, squared
+    )
+
+
+FAR = 22.0
+"""PSNR of source to target, in dB, under which an edit changes a picture much."""
+
+
+def far_edits(rows: Mapping[str, EditFidelity]) -> list[EditFidelity]:
+    """The edits whose target is far from the source."""
+    return [row for row in rows.values() if row.before < FAR]

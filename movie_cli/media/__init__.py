@@ -1,0 +1,39 @@
+"""Reading and writing video: the only package that imports PyAV.
+
+Promises that what is in a file is found out before anything is edited (`probe`), that frames stream in constant memory
+with their own timestamps (`FrameReader`, `VideoWriter`), and that everything beside the picture is carried over.
+Knows nothing of models or editing.
+"""
+
+from __future__ import annotations
+
+from movie_cli.media.colour import ColourTags
+from movie_cli.media.containers import EncodeOptions
+from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo
+from movie_cli.media.opening import local_source
+from movie_cli.media.orientation import Orientation
+from movie_cli.media.outfile import check_not_same
+from movie_cli.media.probe import probe
+from movie_cli.media.reader import Damage, Frame, FrameReader
+from movie_cli.media.threads import WriterThread, prefetch
+from movie_cli.media.writer import VideoWriter, WriteReport
+
+__all__ = [
+    "Chapter",
+    "ColourTags",
+    "Damage",
+    "EncodeOptions",
+    "Frame",
+    "FrameReader",
+    "Orientation",
+    "SourceInfo",
+    "StreamInfo",
+    "VideoInfo",
+    "VideoWriter",
+    "WriteReport",
+    "WriterThread",
+    "check_not_same",
+    "local_source",
+    "prefetch",
+    "probe",
+]

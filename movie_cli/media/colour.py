@@ -1,0 +1,177 @@
+"""Colour tags of a video and the two conversions that must honour them: stored pixels to RGB and back.
+
+Promises RGB with the file's own matrix and range: a flat patch is within 1 code value of the exact formula of
+ITU-T H.273, in each of BT.601, BT.709 and BT.2020, limited and full. Where a file carries no tags, BT.601 is
+assumed below 720 rows and BT.709 from there, and limited range, as players do. Does not convert between transfer
+curves or primaries: RGB stays in the source's own, and the tags that say so are written back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+UNSPECIFIED = 2
+"""H.273's code for "not said", for matrix, primaries and transfer alike."""
+
+LIMITED, FULL = 1, 2
+"""ffmpeg's colour ranges; 0 is "not said"."""
+
+HD_ROWS = 720
+"""Untagged video with at least so many rows is taken for BT.709."""
+
+_MATRICES = {0: "rgb", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco", 9: "bt2020nc"}
+_MATRICES |= {10: "bt2020c", 14: "ictcp"}
+_PRIMARIES = {1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film", 9: "bt2020"}
+_PRIMARIES |= {10: "smpte428", 11: "smpte431", 12: "smpte432", 22: "ebu3213"}
+_TRANSFERS = {1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 7: "smpte240m", 8: "linear", 13: "srgb"}
+_TRANSFERS |= {14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084", 17: "smpte428", 18: "arib-std-b67"}
+_RANGES = {LIMITED: "limited", FULL: "full"}
+
+_SCALER_MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
+"""H.273 matrix to the scaler's own numbers. 10 (constant luminance) is close enough to 9 to show."""
+
+_EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+"""Without these flags the scaler takes table shortcuts that are up to 3 code values off."""
+
+
+@dataclass(frozen=True)
+class ColourTags:
+    """The four tags as H.273 code points (2: not said) and range (0: not said, 1: limited, 2: full).
+
+    `effective_matrix` and `effective_range` are what is used, chosen when the tags say nothing.
+    """
+
+    range: int
+    matrix: int
+    primaries: int
+    transfer: int
+    effective_matrix: int
+    effective_range: int
+
+    @property
+    def hdr(self) -> bool:
+        """Whether the transfer curve is PQ or HLG."""
+        return self.transfer in {16, 18}
+
+    def to_dict(self) -> dict[str, str | None]:
+        """The names people know; None for a tag that is not set."""
+        return {
+            "range": _RANGES.get(self.range),
+            "matrix": _MATRICES.get(self.matrix),
+            "primaries": _PRIMARIES.get(self.primaries),
+            "transfer": _TRANSFERS.get(self.transfer),
+            "effective_range": _RANGES[self.effective_range],
+            "effective_matrix": _MATRICES.get(self.effective_matrix, str(self.effective_matrix)),
+        }
+
+
+def default_matrix(height: int) -> int:
+    """The matrix of an untagged picture with that many rows."""
+    return 1 if height >= HD_ROWS else 6
+
+
+def tags_of(frame: av.VideoFrame, declared: tuple[int, int, int, int] = (0, 2, 2, 2)) -> ColourTags:
+    """Choose the tags: what the stream declares, else what the frame says, else the customary.
+
+    Args:
+        frame: A decoded frame.
+        declared: The stream's range, matrix, primaries and transfer. They go first because some decoders overwrite
+            a container's explicit tags with their codec's habit (VP8).
+    """
+    rgb = frame.format.is_rgb or frame.format.name == "pal8"
+    matrix = int(frame.colorspace) if declared[1] == UNSPECIFIED else declared[1]
+    colour_range = declared[0] or int(frame.color_range)
+    usable = matrix in _SCALER_MATRICES and not rgb
+    full = colour_range == FULL or frame.format.name.startswith("yuvj") or rgb
+    return ColourTags(
+        range=FULL if frame.format.name.startswith("yuvj") else colour_range,
+        matrix=matrix,
+        primaries=int(frame.color_primaries) if declared[2] == UNSPECIFIED else declared[2],
+        transfer=int(frame.color_trc) if declared[3] == UNSPECIFIED else declared[3],
+        effective_matrix=matrix if usable else default_matrix(frame.height),
+        effective_range=FULL if full else LIMITED,
+    )
+
+
+class ToRgb:
+    """Converts decoded frames to RGB at one fixed size, keeping the scaler's set-up between frames."""
+
+    def __init__(self, tags: ColourTags, size: tuple[int, int]) -> None:
+        self._tags = tags
+        self._size = size
+        self._scaler = VideoReformatter()
+
+    def __call__(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        """`(H, W, 3)` uint8 RGB as stored (not turned upright). Transparent pixels are laid on black."""
+        width, height = self._size
+        alpha = has_alpha(frame)
+        method = _EXACT
+        if (frame.width, frame.height) != self._size:
+            shrinks = frame.width > width or frame.height > height
+            kernel = Interpolation.AREA if shrinks else Interpolation.BICUBIC
+            method = kernel | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+        converted = self._scaler.reformat(
+            frame,
+            width=width,
+            height=height,
+            format="rgba" if alpha else "rgb24",
+            src_colorspace=_SCALER_MATRICES[self._tags.effective_matrix],
+            dst_colorspace=_SCALER_MATRICES[self._tags.effective_matrix],
+            src_color_range=self._tags.effective_range,
+            dst_color_range=FULL,
+            interpolation=method,
+            threads=1,
+        )
+        pixels = np.asarray(converted.to_ndarray(), np.uint8)
+        if alpha:
+            pixels = _on_black(pixels)
+        return np.ascontiguousarray(pixels)
+
+
+class FromRgb:
+    """Converts RGB arrays to frames of one pixel format with the matrix and range that `tags` say."""
+
+    def __init__(self, tags: ColourTags, pix_fmt: str) -> None:
+        self._tags = tags
+        self._pix_fmt = pix_fmt
+        self._scaler = VideoReformatter()
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> av.VideoFrame:
+        """`(H, W, 3)` uint8 RGB to a tagged frame."""
+        matrix = _SCALER_MATRICES[self._tags.effective_matrix]
+        source = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+        frame = self._scaler.reformat(
+            source,
+            format=self._pix_fmt,
+            src_colorspace=matrix,
+            dst_colorspace=matrix,
+            src_color_range=FULL,
+            dst_color_range=self._tags.effective_range,
+            interpolation=_EXACT,
+            threads=1,
+        )
+        frame.color_primaries = self._tags.primaries
+        frame.color_trc = self._tags.transfer
+        if not frame.format.is_rgb:
+            frame.colorspace = self._tags.effective_matrix
+            frame.color_range = self._tags.effective_range
+        return frame
+
+
+def has_alpha(frame: av.VideoFrame) -> bool:
+    """Whether the frame's pixel format carries transparency."""
+    return frame.format.name == "pal8" or any(part.is_alpha for part in frame.format.components)
+
+
+def _on_black(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Premultiply `(H, W, 4)` by its alpha and drop it; exact where alpha is 255."""
+    alpha = pixels[..., 3:]
+    if bool((alpha == 255).all()):
+        return pixels[..., :3]
+    product = pixels[..., :3].astype(np.uint16) * alpha
+    return ((product + 127) // 255).astype(np.uint8)

@@ -1,0 +1,249 @@
+"""Which container and encoder an output gets, from its name and the options.
+
+Promises that what `plan_encoding` returns exists in the ffmpeg that PyAV carries, and that a name or option nobody
+knows is refused with the nearest ones. Does not open anything.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+from av.codec import Codec, CodecContext
+from av.codec.codec import UnknownCodecError
+
+from movie_cli.errors import OutputError, UsageError
+
+STDOUT = "-"
+
+
+@dataclass(frozen=True)
+class Container:
+    """What the writer must know of a container format.
+
+    `display_matrix`: it stores how the picture is turned and players obey. `negative_times`: it can begin before 0,
+    as sound with an encoder's lead-in does. `pipes`: it can be written without going back. `only_video`: it holds a
+    single video stream. `one_sound`: players only find a single audio stream in it. `beside`: the codecs of sound and
+    subtitles that survive, where the muxer itself would take anything.
+    """
+
+    muxer: str
+    default_codec: str
+    display_matrix: bool = False
+    negative_times: bool = False
+    pipes: bool = False
+    only_video: bool = False
+    one_sound: bool = False
+    beside: frozenset[str] | None = None
+
+
+_IN_TRANSPORT = frozenset(
+    {"mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "dts", "truehd", "opus", "dvb_subtitle", "dvb_teletext"}
+)
+
+CONTAINERS: Mapping[str, Container] = {
+    ".mp4": Container("mp4", "libx264", display_matrix=True, negative_times=True),
+    ".m4v": Container("mp4", "libx264", display_matrix=True, negative_times=True),
+    ".mov": Container("mov", "libx264", display_matrix=True, negative_times=True),
+    ".3gp": Container("3gp", "libx264", display_matrix=True, negative_times=True),
+    ".mkv": Container("matroska", "libx264", pipes=True),
+    ".webm": Container("webm", "libvpx-vp9", pipes=True),
+    ".avi": Container("avi", "libx264"),
+    ".flv": Container("flv", "libx264", one_sound=True),
+    ".ts": Container("mpegts", "libx264", pipes=True, beside=_IN_TRANSPORT),
+    ".mts": Container("mpegts", "libx264", pipes=True, beside=_IN_TRANSPORT),
+    ".nut": Container("nut", "libx264", pipes=True),
+    ".y4m": Container("yuv4mpegpipe", "rawvideo", pipes=True, only_video=True),
+    ".gif": Container("gif", "gif", only_video=True),
+}
+"""By the output's ending."""
+
+_NAMES = {"h264": "libx264", "x264": "libx264", "avc": "libx264", "h265": "libx265", "hevc": "libx265"}
+_NAMES |= {"x265": "libx265", "vp8": "libvpx", "vp9": "libvpx-vp9", "av1": "libsvtav1", "prores": "prores_ks"}
+
+_DEFAULT_CRF = {"libx264": 18, "libx265": 20, "libvpx-vp9": 24, "libvpx": 10, "libsvtav1": 28}
+_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
+_VPX_SPEED = dict(zip(_PRESETS, (8, 8, 7, 6, 5, 4, 2, 1, 0, 0), strict=True))
+_SVT_PRESET = dict(zip(_PRESETS, (12, 11, 10, 9, 8, 7, 5, 4, 3, 2), strict=True))
+
+FIXED_RATE_CODECS = frozenset({"mpeg4", "mpeg2video", "mpeg1video", "h263", "msmpeg4", "wmv2"})
+"""Encoders whose clock is too coarse for a fine time base."""
+
+_EVEN_FORMATS = {"yuv420p": (2, 2), "yuv422p": (2, 1), "yuv420p10le": (2, 2), "yuv422p10le": (2, 1), "nv12": (2, 2)}
+_TAKES_ODD = {"libvpx", "libvpx-vp9", "libsvtav1", "ffv1", "rawvideo", "mpeg4", "mpeg2video", "mjpeg", "gif"}
+
+
+@dataclass(frozen=True)
+class EncodeOptions:
+    """How the output is written.
+
+    `codec` and `container` None: by the output's ending. `crf` None: the encoder's own good value (18 for H.264).
+    `preset` is one of x264's names and is translated for the others. `extra` are the encoder's own options.
+    `audio`, `subtitles`, `metadata` (tags and chapters): carry them over. `threads` 0: the encoder's choice.
+    """
+
+    codec: str | None = None
+    container: str | None = None
+    crf: float | None = None
+    preset: str = "veryfast"
+    pix_fmt: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+    audio: bool = True
+    subtitles: bool = True
+    metadata: bool = True
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The decision: container, encoder by its ffmpeg name, pixel format, encoder options, sentences to tell."""
+
+    container: Container
+    codec: str
+    pix_fmt: str
+    codec_options: Mapping[str, str]
+    messages: tuple[str, ...] = ()
+
+
+def plan_encoding(out: str | Path, options: EncodeOptions, size: tuple[int, int]) -> Plan:
+    """Decide container, encoder and pixel format for an output of `size` (width, height) as stored.
+
+    Raises:
+        OutputError: the container or codec is unknown, or one does not take the other.
+        UsageError: an option is unknown to the encoder or has an impossible value.
+    """
+    container = _container(out, options)
+    codec = _codec(options.codec or container.default_codec)
+    if not _takes(container.muxer, codec.name):
+        raise OutputError(
+            f"{out}: {container.muxer} cannot hold {codec.name}",
+            f"leave out --codec for {container.default_codec}, or choose another ending such as .mkv",
+        )
+    pix_fmt, messages = _pix_fmt(codec, options, size)
+    return Plan(container, codec.name, pix_fmt, _codec_options(codec.name, options), messages)
+
+
+def default_pix_fmt(codec: Codec) -> str:
+    """yuv420p where the encoder takes it, else its first format."""
+    names = [video_format.name for video_format in codec.video_formats or []]
+    return "yuv420p" if not names or "yuv420p" in names else names[0]
+
+
+def _container(out: str | Path, options: EncodeOptions) -> Container:
+    if options.container is None and str(out) == STDOUT:
+        return CONTAINERS[".mkv"]
+    asked = options.container or Path(out).suffix
+    known = {key.lstrip("."): value for key, value in CONTAINERS.items()}
+    known |= {value.muxer: value for value in CONTAINERS.values()}
+    name = asked.lower().lstrip(".")
+    if name not in known:
+        what = f"the container {asked!r} is not known" if asked else f"{out} has no ending that says its container"
+        raise OutputError(what, _nearest(name, [key.lstrip(".") for key in CONTAINERS], "use a name that ends in ."))
+    container = known[name]
+    if str(out) == STDOUT and not container.pipes:
+        raise OutputError(f"{container.muxer} cannot be written to a pipe", "use matroska, nut or y4m")
+    return container
+
+
+def _codec(name: str) -> Codec:
+    try:
+        codec = Codec(_NAMES.get(name.lower(), name), "w")
+    except UnknownCodecError as error:
+        raise OutputError(f"the codec {name!r} is not known", _nearest(name, _encoders(), "")) from error
+    if codec.type != "video":
+        raise OutputError(f"the codec {name!r} is not for video", _nearest(name, _encoders(), ""))
+    return codec
+
+
+@functools.cache
+def _encoders() -> tuple[str, ...]:
+    found = []
+    for name in sorted(av.codecs_available):
+        try:
+            codec = Codec(name, "w")
+        except UnknownCodecError:
+            continue
+        if codec.type == "video":
+            found.append(codec.name)
+    return tuple({*found, *_NAMES})
+
+
+@functools.cache
+def _takes(muxer: str, codec: str) -> bool:
+    if muxer in {"yuv4mpegpipe", "gif"}:
+        return codec == {"yuv4mpegpipe": "rawvideo", "gif": "gif"}[muxer]
+    with av.open(io.BytesIO(), "w", format=muxer) as container:
+        try:
+            container.add_stream(codec)
+        except ValueError:
+            return False
+    return True
+
+
+def _pix_fmt(codec: Codec, options: EncodeOptions, size: tuple[int, int]) -> tuple[str, tuple[str, ...]]:
+    names = [video_format.name for video_format in codec.video_formats or []]
+    if options.pix_fmt is not None and names and options.pix_fmt not in names:
+        raise UsageError(f"{codec.name} has no pixel format {options.pix_fmt!r}", f"it takes {', '.join(names[:8])}")
+    pix_fmt = options.pix_fmt or default_pix_fmt(codec)
+    across, down = _EVEN_FORMATS.get(pix_fmt, (1, 1))
+    if codec.name in _TAKES_ODD or (size[0] % across == 0 and size[1] % down == 0):
+        return pix_fmt, ()
+    if options.pix_fmt is None and "yuv444p" in names:
+        return "yuv444p", (
+            f"{size[0]}x{size[1]} has an odd side, which {codec.name} only takes as yuv444p: some players may not show "
+            "it (--codec vp9 keeps yuv420p)",
+        )
+    raise UsageError(
+        f"{codec.name} with {pix_fmt} cannot have an odd side ({size[0]}x{size[1]})",
+        "choose --pix-fmt yuv444p, --codec vp9, or an even --size",
+    )
+
+
+def _codec_options(codec: str, options: EncodeOptions) -> dict[str, str]:
+    if options.preset not in _PRESETS:
+        raise UsageError(f"the encoder preset {options.preset!r} is not known", _nearest(options.preset, _PRESETS, ""))
+    chosen: dict[str, str] = {}
+    crf = options.crf if options.crf is not None else _DEFAULT_CRF.get(codec)
+    if crf is not None and codec in _DEFAULT_CRF:
+        highest = 51 if codec in {"libx264", "libx265"} else 63
+        if not 0 <= crf <= highest:
+            raise UsageError(f"--crf {crf:g} is not between 0 and {highest}", f"{_DEFAULT_CRF[codec]} is the default")
+        chosen["crf"] = f"{crf:g}"
+    elif options.crf is not None:
+        raise UsageError(f"{codec} has no --crf", "use -e KEY=VALUE with an option of the encoder")
+    if codec in {"libx264", "libx265"}:
+        chosen["preset"] = options.preset
+    elif codec in {"libvpx", "libvpx-vp9"}:
+        chosen |= {"cpu-used": str(_VPX_SPEED[options.preset]), "deadline": "good", "row-mt": "1"}
+        if _VPX_SPEED[options.preset] > 5:
+            chosen["deadline"] = "realtime"
+        if codec == "libvpx":
+            chosen.pop("row-mt")
+    elif codec == "libsvtav1":
+        chosen["preset"] = str(_SVT_PRESET[options.preset])
+    if codec == "libx265":
+        chosen["x265-params"] = "log-level=error"
+    if options.extra:
+        _check_extra(codec, options.extra)
+    return chosen | dict(options.extra)
+
+
+def _check_extra(codec: str, extra: Mapping[str, str]) -> None:
+    supported = CodecContext.create(codec, "w").supported_options
+    names = [option.name for option in (*supported.private, *supported.generic)]
+    for key in extra:
+        if key not in names:
+            raise UsageError(f"{codec} has no option {key!r}", _nearest(key, names, ""))
+
+
+def _nearest(name: str, known: Iterable[str], lead: str) -> str:
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"{lead}{', '.join(sorted(known)[:16])}"

@@ -1,0 +1,75 @@
+"""What encoder and muxer are told so that times, colours and shape come out as the source has them.
+
+Promises pure functions of the source and the plan. Each one answers a habit of some muxer or encoder that would
+silently move a timestamp or change a colour.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from fractions import Fraction
+
+import av
+
+from movie_cli.media.colour import FULL, LIMITED, ColourTags, default_matrix
+from movie_cli.media.containers import FIXED_RATE_CODECS, Plan
+from movie_cli.media.info import SourceInfo
+
+NO_DECODING_TIMES = frozenset({"matroska", "webm"})
+"""Muxers that store no decoding times, so that negative ones do no harm."""
+
+_FIXED_RATE_MUXERS = frozenset({"avi", "yuv4mpegpipe"})
+_UNUSABLE_MATRICES = frozenset({0, 8, 10, 14})
+_MAX_TIMESCALE = 2**31 - 1
+_DEFAULT_RATE = Fraction(25)
+
+
+def output_rate(source: SourceInfo) -> Fraction:
+    """The frame rate encoders are told, for their rate control; timestamps do not follow it."""
+    return (source.video.average_rate or _DEFAULT_RATE).limit_denominator(65535)
+
+
+def needs_fixed_rate(plan: Plan) -> bool:
+    """Whether the container or encoder counts frames instead of storing times."""
+    return plan.codec in FIXED_RATE_CODECS or plan.container.muxer in _FIXED_RATE_MUXERS
+
+
+def output_tags(source: ColourTags, plan: Plan, rows: int) -> ColourTags:
+    """The tags to write and the matrix and range to convert with.
+
+    The source's own, except that RGB and exotic matrices become the customary YUV one, and that a matrix the source
+    left open is written out where an output of `rows` rows would be guessed differently.
+    """
+    if av.VideoFormat(plan.pix_fmt).is_rgb:
+        return dataclasses.replace(source, range=FULL, matrix=0, effective_range=FULL)
+    matrix = source.matrix
+    if matrix in _UNUSABLE_MATRICES or (matrix != source.effective_matrix != default_matrix(rows)):
+        matrix = source.effective_matrix
+    effective_range = source.effective_range
+    if source.range == 0:
+        # Pictures in RGB say nothing and are full; video that says nothing is taken for limited.
+        effective_range = LIMITED
+    return dataclasses.replace(source, matrix=matrix, effective_range=effective_range)
+
+
+def muxer_options(source: SourceInfo, plan: Plan, time_base: Fraction, trimmed: bool) -> dict[str, str]:
+    """Options for the muxer that keep it from rounding or moving times."""
+    if plan.container.muxer in {"mp4", "mov", "3gp"}:
+        unit = time_base.denominator
+        movie = math.lcm(unit, *(stream.sample_rate or 1 for stream in source.audio))
+        return {
+            "movflags": "+faststart+use_metadata_tags",
+            # Edit lists are counted in the movie's clock, milliseconds by default.
+            "movie_timescale": str(movie if movie <= _MAX_TIMESCALE else min(unit, _MAX_TIMESCALE)),
+            "video_track_timescale": str(min(unit, _MAX_TIMESCALE)),
+        }
+    starts_late_enough = trimmed or source.video.start >= source.video.origin
+    if plan.container.muxer in NO_DECODING_TIMES and starts_late_enough:
+        return {"avoid_negative_ts": "disabled"}
+    return {}
+
+
+def may_reorder(plan: Plan) -> bool:
+    """Whether B-frames do no harm. They begin before 0 in decoding order, for which some muxers move all times."""
+    return plan.container.negative_times or plan.container.muxer in NO_DECODING_TIMES

@@ -1,0 +1,147 @@
+"""Opening a source for reading: nothing but local files, and a plain sentence for whatever is wrong with one.
+
+Promises that no name inside a file (playlist, concat script, reference movie) makes ffmpeg open anything else, that
+any file name works (leading dashes, colons, newlines), and that every failure is a SourceError with a hint. Standard
+input and pipes are first copied to a temporary file, because an mp4 may carry its index at the end and because
+sound is copied by a second reader.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import av.error
+
+from movie_cli.errors import OutputError, SourceError
+from movie_cli.media.boxes import diagnose
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+STDIN = "-"
+
+_INDIRECT = {"hls", "concat", "dash", "rtsp", "rtp", "sdp", "sap", "lavfi", "tee", "webm_dash_manifest", "hds"}
+_INDIRECT |= {"smoothstreaming", "alsa", "fbdev", "x11grab", "kmsgrab", "oss", "pulse", "video4linux2,v4l2", "imf"}
+"""Demuxers that open other names, networks or devices. They are left out of the list ffmpeg may try."""
+
+
+def file_url(path: Path) -> str:
+    """A name that ffmpeg takes literally, whatever characters the path holds."""
+    return f"file:{path.absolute()}"
+
+
+@contextlib.contextmanager
+def local_source(path: str | Path) -> Iterator[Path]:
+    """A path that can be opened twice and searched in: the path itself, or a copy of standard input (`-`) or a pipe.
+
+    Raises:
+        SourceError: standard input is a terminal or empty.
+        OutputError: there is no room for the copy.
+    """
+    if str(path) != STDIN and not (Path(path).exists() and stat.S_ISFIFO(Path(path).stat().st_mode)):
+        yield Path(path)
+        return
+    with tempfile.NamedTemporaryFile(prefix="movie-stdin-", suffix=".media") as copy:
+        try:
+            if str(path) == STDIN:
+                if sys.stdin is None or sys.stdin.isatty():
+                    raise SourceError(
+                        "standard input is a terminal, not a video", "pipe a video in: cat in.mp4 | movie ..."
+                    )
+                shutil.copyfileobj(sys.stdin.buffer, copy, 1 << 20)
+            else:
+                with Path(path).open("rb") as pipe:
+                    shutil.copyfileobj(pipe, copy, 1 << 20)
+            copy.flush()
+        except OSError as error:
+            raise OutputError(
+                f"the input from a pipe cannot be kept in {tempfile.gettempdir()}: {error.strerror}",
+                "set TMPDIR to a folder with room for the whole input",
+            ) from error
+        yield Path(copy.name)
+
+
+def open_source(path: Path) -> InputContainer:
+    """Open a local file for demuxing.
+
+    Raises:
+        SourceError: it is missing, a folder, empty, unreadable, not a video, damaged or encrypted.
+    """
+    _check_file(path)
+    try:
+        return av.open(
+            file_url(path),
+            "r",
+            container_options={"protocol_whitelist": "file", "format_whitelist": _allowed_formats()},
+            metadata_errors="ignore",
+        )
+    except PermissionError as error:
+        raise SourceError(f"{path} may not be read", "change its permissions or copy it") from error
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise diagnose(path, _reason(error)) from error
+
+
+def main_video(container: InputContainer, path: Path) -> VideoStream:
+    """The stream to edit: the first one marked as default, else the first; cover pictures do not count.
+
+    Raises:
+        SourceError: there is none, or no decoder for it.
+    """
+    candidates = [stream for stream in container.streams.video if not is_cover(stream)]
+    if not candidates:
+        kinds = sorted({stream.type for stream in container.streams} - {"video"})
+        what = "only " + " and ".join(kinds) if kinds else "nothing"
+        raise SourceError(f"{path} holds {what}, no video", "give a file that shows moving pictures")
+    marked = [stream for stream in candidates if stream.disposition & 1]
+    stream = (marked or candidates)[0]
+    if stream.codec_context is None:
+        raise diagnose(path, "there is no decoder for its video stream")
+    return stream
+
+
+def is_cover(stream: VideoStream) -> bool:
+    """Whether a video stream is only a cover picture or a thumbnail."""
+    return bool(stream.disposition & (av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails))
+
+
+def _check_file(path: Path) -> None:
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise SourceError(f"{path} does not exist", _similar_name(path)) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SourceError(f"{path} cannot be read: {reason}", "check the name and its permissions") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise SourceError(f"{path} is a folder, not a video", "name one file in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise SourceError(f"{path} is a device or a socket, not a file", "use - to read from standard input")
+    if status.st_size == 0:
+        raise SourceError(f"{path} is empty (0 bytes)", "the copy or download that made it may have failed")
+
+
+def _similar_name(path: Path) -> str:
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return f"the folder {path.parent} cannot be read either"
+    close = difflib.get_close_matches(path.name, names, n=1)
+    return f"did you mean {path.parent / close[0]}?" if close else "check the spelling"
+
+
+def _allowed_formats() -> str:
+    return ",".join(sorted(av.formats_available - _INDIRECT))
+
+
+def _reason(error: BaseException) -> str:
+    return str(getattr(error, "strerror", None) or error)

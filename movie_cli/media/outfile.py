@@ -1,0 +1,103 @@
+"""Places to write to: never the source itself, a hidden file beside the output, or a pipe; and what their failures mean.
+
+Promises that the hidden file is in the output's own folder (a rename must not cross file systems) and that each
+failure of the operating system becomes an OutputError that names it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from movie_cli.errors import OutputError, UsageError
+
+PIPE = "-"
+"""Standard input or output instead of a file."""
+
+_HINTS = {
+    errno.ENOSPC: "free some space or write to another disk",
+    errno.EDQUOT: "free some space or write to another disk",
+    errno.EACCES: "choose a folder that you may write to",
+    errno.EPERM: "choose a folder that you may write to",
+    errno.EROFS: "choose a folder that is not read-only",
+    errno.ENOENT: "make the folder first",
+    errno.EIO: "the disk may be failing",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+def check_not_same(source: str | Path, out: str | Path) -> None:
+    """Refuse to write over the source, also through links.
+
+    Raises:
+        UsageError: both names are the same file.
+    """
+    if PIPE in {str(source), str(out)}:
+        return
+    source, out = Path(source), Path(out)
+    with contextlib.suppress(OSError, ValueError):
+        same = source.exists() and out.exists() and source.samefile(out)
+        if same or os.path.realpath(source) == os.path.realpath(out):
+            raise UsageError(f"the output {out} is the source itself", "give another name with -o")
+
+
+def prepare_output(out: Path, token: str) -> tuple[Path, Path]:
+    """The place a link points to, and an empty hidden file beside it with the same ending.
+
+    Raises:
+        OutputError: the folder is missing or not writable, or the name is a folder or a device.
+    """
+    try:
+        real = Path(os.path.realpath(out))
+        if real.is_dir():
+            raise OutputError(f"{out} is a folder", "give a file name with an ending such as .mp4")
+        if real.exists() and not stat.S_ISREG(real.stat().st_mode):
+            raise OutputError(f"{out} is a device or a pipe, not a file", "use - to write to standard output")
+        if not real.parent.is_dir():
+            raise OutputError(f"the folder {real.parent} does not exist", "make the folder first")
+        stem = real.stem.encode()[:180].decode(errors="ignore")
+        temporary = real.parent / f".{stem}.{token}.part{real.suffix}"
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except (OSError, ValueError) as error:
+        raise output_error(out, error) from error
+    return real, temporary
+
+
+def output_error(out: Path, error: BaseException) -> OutputError:
+    """The OutputError for whatever went wrong while writing `out`."""
+    code = getattr(error, "errno", None)
+    reason = {errno.ENOSPC: "the disk is full", errno.EACCES: "no permission"}.get(code or 0)
+    reason = reason or str(getattr(error, "strerror", None) or error)
+    return OutputError(
+        f"{out} cannot be written: {reason}", _HINTS.get(code or 0, "try another --codec, --pix-fmt or ending")
+    )
+
+
+class PipeFile:
+    """A pipe as ffmpeg sees it: no seeking, and after a failure everything is swallowed so that closing is quiet."""
+
+    def __init__(self, pipe: BinaryIO) -> None:
+        self._pipe = pipe
+        self._dead = False
+        self.name = "standard output"
+        self.written = 0
+
+    def write(self, data: bytes) -> int:
+        """Write all of `data`."""
+        if not self._dead:
+            try:
+                self._pipe.write(data)
+                self._pipe.flush()
+            except BaseException:
+                self._dead = True
+                raise
+            self.written += len(data)
+        return len(data)
+
+    def discard(self) -> None:
+        """Swallow whatever still comes."""
+        self._dead = True

@@ -1,0 +1,199 @@
+"""`probe`: what is in a file, from its header and its first frames.
+
+Promises a SourceInfo for any file of which at least one frame decodes, else a SourceError that names the cause.
+Reads the beginning only: a break further on, or a frame count that the header has wrong, is for the reader to find.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import av.error
+import numpy as np
+from av.buffer import Buffer
+
+from movie_cli.errors import SourceError
+from movie_cli.media.boxes import diagnose
+from movie_cli.media.colour import has_alpha, tags_of
+from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo
+from movie_cli.media.opening import is_cover, main_video, open_source
+from movie_cli.media.orientation import UPRIGHT, Orientation, from_matrix, rotation_matrix
+from movie_cli.media.timing import looks_variable, sane_rate
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+PEEK_PACKETS = 96
+"""Packets whose timestamps are looked at for the rate."""
+
+TS_DISCONT = 0x0200
+"""ffmpeg's AVFMT_TS_DISCONT: timestamps of this format start anywhere and may jump."""
+
+FIRST_FRAME_PACKETS = 600
+"""So many packets without one decoded frame, and the file counts as undecodable."""
+
+
+def probe(path: str | Path) -> SourceInfo:
+    """Look into a local file (see `opening.local_source` for standard input).
+
+    Raises:
+        SourceError: missing, a folder, empty, not a video, no video stream, no index, encrypted, no decoder, or no
+            frame that decodes.
+    """
+    path = Path(path)
+    with open_source(path) as container:
+        stream = main_video(container, path)
+        declared = _declared_tags(stream)
+        frame, packets_pts = _first_frame(container, stream, path)
+        notes: list[str] = []
+        video = _video_info(container, stream, frame, packets_pts, declared, notes)
+        return SourceInfo(
+            path=path,
+            container=container.format.name,
+            duration=container.duration / av.time_base if container.duration and container.duration > 0 else None,
+            bit_rate=container.bit_rate or None,
+            size_bytes=path.stat().st_size,
+            video=video,
+            streams=tuple(_stream_info(other) for other in container.streams if other.index != stream.index),
+            chapters=tuple(
+                Chapter(
+                    chapter["start"], chapter["end"], chapter["time_base"] or Fraction(1), dict(chapter["metadata"])
+                )
+                for chapter in container.chapters()
+            ),
+            metadata=dict(container.metadata),
+            notes=tuple(notes),
+        )
+
+
+def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> tuple[av.VideoFrame, list[int]]:
+    """The first frame that decodes, and the timestamps of the first packets in decoding order."""
+    stream.thread_type = "NONE"
+    first: av.VideoFrame | None = None
+    pts: list[int] = []
+    problem = "its video stream is empty"
+    try:
+        for count, packet in enumerate(container.demux(stream)):
+            if packet.pts is not None and packet.size:
+                pts.append(packet.pts)
+            if first is None:
+                try:
+                    frames = packet.decode()
+                except (av.error.FFmpegError, ValueError) as error:
+                    problem = str(getattr(error, "strerror", None) or error)
+                else:
+                    first = next((frame for frame in frames if frame.width and frame.height), None)
+            if count >= (FIRST_FRAME_PACKETS if first is None else PEEK_PACKETS):
+                break
+    except (av.error.FFmpegError, OSError) as error:
+        problem = str(getattr(error, "strerror", None) or error)
+    if first is None:
+        known = diagnose(path, problem)
+        if "cannot be read:" not in str(known) and "can be read:" not in str(known):
+            raise known
+        raise SourceError(
+            f"no frame of {path} can be decoded: {problem}", "the file may be cut off, damaged or of a rare format"
+        )
+    return first, pts
+
+
+def _video_info(
+    container: InputContainer,
+    stream: VideoStream,
+    frame: av.VideoFrame,
+    pts: Sequence[int],
+    declared: tuple[int, int, int, int],
+    notes: list[str],
+) -> VideoInfo:
+    time_base = stream.time_base or Fraction(1, av.time_base)
+    orientation = _orientation(frame, notes)
+    size = (frame.width, frame.height)
+    header_rate = stream.average_rate or stream.guessed_rate
+    rate = sane_rate(header_rate, pts, time_base)
+    if header_rate and rate and rate != header_rate:
+        notes.append(f"the header says {float(header_rate):g} frames a second, the frames {float(rate):.6g}")
+    tags = tags_of(frame, declared)
+    alpha = has_alpha(frame)
+    if alpha:
+        notes.append("transparent pixels are shown on black")
+    if tags.hdr:
+        notes.append("the video is HDR; its values are edited as they are, without tone mapping")
+    start = frame.pts if frame.pts is not None else (frame.dts or 0)
+    return VideoInfo(
+        index=stream.index,
+        codec=stream.codec_context.codec.canonical_name,
+        coded_size=size,
+        display_size=orientation.turned(size),
+        pix_fmt=frame.format.name,
+        bit_depth=max((part.bits for part in frame.format.components), default=8),
+        alpha=alpha,
+        interlaced=frame.interlaced_frame,
+        average_rate=rate,
+        variable=looks_variable(pts),
+        frames=stream.frames or None,
+        time_base=time_base,
+        origin=_origin(container, time_base),
+        start=start,
+        duration=float(stream.duration * time_base) if stream.duration and stream.duration > 0 else None,
+        sample_aspect_ratio=_aspect(stream),
+        colour=tags,
+        orientation=orientation,
+        aspect_stated=bool(stream.sample_aspect_ratio),
+        bit_rate=stream.codec_context.bit_rate or None,
+        metadata=dict(stream.metadata),
+    )
+
+
+def _declared_tags(stream: VideoStream) -> tuple[int, int, int, int]:
+    context = stream.codec_context
+    return (context.color_range, context.colorspace, context.color_primaries, context.color_trc)
+
+
+def _origin(container: InputContainer, time_base: Fraction) -> int:
+    """Players start a transport or programme stream at its first timestamp, any other file at 0."""
+    if container.start_time is None or not int(container.format.flags) & TS_DISCONT:
+        return 0
+    return round(Fraction(container.start_time, av.time_base) / time_base)
+
+
+def _orientation(frame: av.VideoFrame, notes: list[str]) -> Orientation:
+    try:
+        data = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:
+        # PyAV refuses all side data of a frame that has a kind it does not know; the angle alone can still be had.
+        found = from_matrix(rotation_matrix(frame.rotation))
+    else:
+        if not isinstance(data, Buffer) or data.buffer_size < 36:
+            return UPRIGHT
+        found = from_matrix([int(value) for value in np.frombuffer(bytes(data)[:36], np.int32)])
+    if found is None:
+        notes.append("its display matrix is not a quarter turn or a mirroring, and is left out")
+        return UPRIGHT
+    return found
+
+
+def _aspect(stream: VideoStream) -> Fraction:
+    ratio = stream.sample_aspect_ratio
+    return ratio if ratio is not None and Fraction(1, 100) <= ratio <= 100 else Fraction(1)
+
+
+def _stream_info(stream: av.stream.Stream) -> StreamInfo:
+    kind: str = stream.type
+    if isinstance(stream, av.VideoStream):
+        kind = "cover" if is_cover(stream) else "video"
+    context = stream.codec_context
+    audio = context if isinstance(context, av.AudioCodecContext) else None
+    return StreamInfo(
+        index=stream.index,
+        kind=kind,
+        codec=context.codec.canonical_name if context is not None else getattr(stream, "name", None),
+        language=stream.metadata.get("language"),
+        title=stream.metadata.get("title"),
+        channels=audio.channels if audio is not None else None,
+        sample_rate=audio.sample_rate if audio is not None else None,
+    )

@@ -1,0 +1,322 @@
+"""`FrameReader`: the frames of a source, upright, in RGB, one at a time.
+
+Promises constant memory, every timestamp as the file has it (repaired and counted only where missing or not rising),
+one size for all frames, and no exception in the middle of a damaged file: what decodes is yielded, and `damage` says
+what does not. Knows nothing of threads (see `threads.prefetch`) and nothing of sound.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import av
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+from movie_cli.errors import SourceError, UsageError
+from movie_cli.media.colour import ToRgb
+from movie_cli.media.info import SourceInfo
+from movie_cli.media.opening import open_source
+from movie_cli.media.probe import probe
+from movie_cli.media.timing import Repair, seconds_to_pts
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+MISSING_END = Fraction(1, 4)
+"""A video that stops this many seconds (and two frames) before its header's duration is reported as cut off."""
+
+
+STRICT_HINT = "leave out --strict to keep what can be read"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame as a viewer sees it.
+
+    `pixels` is `(H, W, 3)` uint8 RGB in the source's own primaries and transfer curve, upright. `pts` and `duration`
+    (None where unknown) count in the video's `time_base`; `time` is in seconds from the start of the file's timeline.
+    `small` is the same picture at the size asked for with `also_size`, else None. `index` counts from 0.
+    """
+
+    pixels: NDArray[np.uint8]
+    pts: int
+    time: float
+    duration: int | None
+    index: int
+    small: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Where a source breaks: `time` in seconds, `message` as a sentence, `packets` that were skipped.
+
+    `fatal` says that nothing after `time` could be read.
+    """
+
+    time: float
+    message: str
+    packets: int
+    fatal: bool
+
+
+class FrameReader:
+    """Iterate once over the frames between `start` and `end` (seconds on the file's timeline; `end` is left out).
+
+    After the iteration `damage` is None or says where the file breaks, `repaired` counts mended timestamps and
+    `resized` frames whose size differed from the first one's.
+
+    Args:
+        path: A local file.
+        start: First instant wanted; None for the beginning.
+        end: Instant before which to stop; None for the end.
+        strict: Raise a SourceError at the first damage instead of noting it.
+        also_size: (width, height), upright, of an additional small copy of each frame, scaled from the stored pixels.
+        info: What `probe` said about the same file, to spare looking again.
+        threads: Decoder threads; 0 for ffmpeg's choice.
+
+    Raises:
+        SourceError: as `probe`; or, when `strict`, where the file is damaged; or no frame lies in the range.
+        UsageError: the range is empty.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        start: float | None = None,
+        end: float | None = None,
+        *,
+        strict: bool = False,
+        also_size: tuple[int, int] | None = None,
+        info: SourceInfo | None = None,
+        threads: int = 0,
+    ) -> None:
+        self.path = Path(path)
+        self.info = info if info is not None else probe(self.path)
+        self.damage: Damage | None = None
+        self.frames_read = 0
+        self.resized = 0
+        self._strict = strict
+        self._singly = False
+        self._trouble = _Trouble()
+        self._threads = threads
+        video = self.info.video
+        self._first = None if start is None else video.origin + seconds_to_pts(start, video.time_base)
+        self._stop = None if end is None else video.origin + seconds_to_pts(end, video.time_base)
+        self._check_range(start, end)
+        self._repair = Repair(video.time_base, video.average_rate)
+        self._to_rgb = ToRgb(video.colour, video.coded_size)
+        self._to_small = ToRgb(video.colour, video.orientation.turned(also_size)) if also_size else None
+        self._container: InputContainer | None = None
+        self._frames: Iterator[Frame] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        if self._frames is None:
+            self._frames = self._read()
+        return self._frames
+
+    @property
+    def repaired(self) -> int:
+        """How many timestamps were missing, repeated or out of order, and are made up."""
+        return self._repair.repaired
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what was mended on the way."""
+        notes = []
+        if self.repaired:
+            notes.append(f"{self.repaired} timestamps were missing or not rising and are mended")
+        if self.resized:
+            notes.append(f"{self.resized} frames had another size and are scaled to the first one's")
+        return tuple(notes)
+
+    def close(self) -> None:
+        """Let go of the file. Safe to call twice; not while another thread is iterating."""
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def _check_range(self, start: float | None, end: float | None) -> None:
+        if self._stop is not None and self._stop <= (self._first if self._first is not None else self.info.video.start):
+            raise UsageError(
+                f"the range from {start or 0:g} s to {end:g} s of {self.path} is empty",
+                "the end must be after the start",
+            )
+
+    def _read(self) -> Iterator[Frame]:
+        frames = self._decoded()
+        if self._first is not None:
+            frames = self._from_start(frames)
+        video = self.info.video
+        for decoded in frames:
+            pts = self._repair(decoded.pts, decoded.dts)
+            if self._stop is not None and pts >= self._stop:
+                break
+            if self._first is not None and pts < self._first:
+                continue
+            self.resized += (decoded.width, decoded.height) != video.coded_size
+            yield Frame(
+                pixels=video.orientation.upright(self._to_rgb(decoded)),
+                pts=pts,
+                time=float((pts - video.origin) * video.time_base),
+                duration=decoded.duration or None,
+                index=self.frames_read,
+                small=video.orientation.upright(self._to_small(decoded)) if self._to_small else None,
+            )
+            self.frames_read += 1
+        self.close()
+        if self.damage is not None and self._strict:
+            raise SourceError(f"{self.path}: {self.damage.message}", STRICT_HINT)
+        if not self.frames_read:
+            if self._first is not None:
+                length = f"; it is {self.info.duration:.2f} s long" if self.info.duration else ""
+                raise SourceError(
+                    f"no frame of {self.path} lies in the range asked for{length}", "choose an earlier start"
+                )
+            raise SourceError(f"no frame of {self.path} can be decoded", "the file may be cut off or damaged")
+
+    def _from_start(self, frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+        """Go to the key frame before the start; where seeking lands too late, read from the beginning instead."""
+        assert self._first is not None
+        first = next(frames, None)
+        if first is None:
+            return iter(())
+        if first.pts is None or first.pts >= self._first or self._container is None:
+            return itertools.chain([first], frames)
+        stream = self._stream(self._container)
+        try:
+            self._container.seek(self._first, stream=stream)
+        except av.error.FFmpegError:
+            return itertools.chain([first], frames)
+        self.damage, self._trouble = None, _Trouble()
+        sought = self._decode(self._container, stream)
+        landed = next(sought, None)
+        if landed is not None and landed.pts is not None and landed.pts <= self._first:
+            return itertools.chain([landed], sought)
+        self.close()
+        return self._decoded()
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        self.damage, self._trouble = None, _Trouble()
+        self._container = open_source(self.path)
+        return self._decode(self._container, self._stream(self._container))
+
+    def _stream(self, container: InputContainer) -> VideoStream:
+        stream = container.streams[self.info.video.index]
+        if not isinstance(stream, av.VideoStream) or stream.codec_context is None:
+            raise SourceError(f"{self.path} has changed since it was looked at", "run the command again")
+        if not stream.codec_context.is_open:
+            stream.thread_type = "NONE" if self._singly else "AUTO"
+            stream.thread_count = self._threads
+        for other in container.streams:
+            if other.index != stream.index:
+                other.discard = av.stream.Discard.all
+        return stream
+
+    def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+        """Decode on past broken packets; note where the trouble began."""
+        shown, reached = self.info.video.start, self.info.video.start
+        packets = container.demux(stream)
+        torn = fatal = False
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                break
+            except (av.error.FFmpegError, OSError, ValueError) as error:
+                self._trouble.add(error, reached)
+                fatal = True
+                break
+            try:
+                frames = packet.decode()
+            except av.error.EOFError:
+                continue
+            except (av.error.FFmpegError, ValueError) as error:
+                torn = torn or not packet.size
+                self._trouble.add(error, packet.pts if self._singly and packet.pts is not None else reached)
+                self._stop_if_strict()
+                continue
+            for frame in frames:
+                if frame.width and frame.height:
+                    if frame.pts is not None:
+                        shown, reached = frame.pts, frame.pts + (frame.duration or 0)
+                    yield frame
+        if torn and not self._singly:
+            # An error while several decoder threads are being emptied hides the frames behind it.
+            yield from self._decode_rest_singly(shown)
+        else:
+            self._note_damage(reached, fatal)
+
+    def _decode_rest_singly(self, shown: int) -> Iterator[av.VideoFrame]:
+        """The frames after `shown`, by one decoder thread."""
+        self._singly = True
+        self.close()
+        frames = self._decoded()
+        assert self._container is not None
+        with contextlib.suppress(av.error.FFmpegError):
+            self._container.seek(shown, stream=self._container.streams[self.info.video.index])
+        for frame in frames:
+            if frame.pts is not None and frame.pts > shown:
+                yield frame
+
+    def _stop_if_strict(self) -> None:
+        if self._strict:
+            self._note_damage(0, fatal=False)
+            assert self.damage is not None
+            raise SourceError(f"{self.path}: {self.damage.message}", STRICT_HINT)
+
+    def _note_damage(self, reached: int, fatal: bool) -> None:
+        video, trouble = self.info.video, self._trouble
+        where, problem = trouble.where, trouble.reason
+        if not trouble.packets:
+            missing = self._missing_end(reached)
+            if missing is None:
+                return
+            where, fatal, problem = reached, True, f"the last {missing:.2f} s are missing"
+        time = float((where - video.origin) * video.time_base)
+        packets = "1 packet" if trouble.packets == 1 else f"{trouble.packets} packets"
+        text = f"it breaks at {time:.2f} s ({problem})"
+        if not fatal:
+            text = f"{packets} at or after {time:.2f} s cannot be decoded ({problem})"
+        self.damage = Damage(time, text, trouble.packets, fatal)
+
+    def _missing_end(self, after: int) -> float | None:
+        """Seconds between the last frame and the end that the header promises, where that is worth a word."""
+        video = self.info.video
+        if video.duration is None or video.average_rate is None or not video.frames:
+            return None
+        promised = Fraction(video.duration) - (after - video.start) * video.time_base
+        enough = promised > MISSING_END + 2 / video.average_rate
+        return float(promised) if enough else None
+
+
+@dataclass
+class _Trouble:
+    """What went wrong so far: how many packets, and the first one's place (timestamp) and reason."""
+
+    packets: int = 0
+    where: int = 0
+    reason: str = ""
+
+    def add(self, error: BaseException, where: int) -> None:
+        if not self.packets:
+            self.where = where
+            self.reason = str(getattr(error, "strerror", None) or error)
+        self.packets += 1

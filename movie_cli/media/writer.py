@@ -1,0 +1,339 @@
+"""`VideoWriter`: edited frames in, a whole and checked file out, or nothing at all.
+
+Promises the timestamps it is given, the source's colour tags, pixel aspect, display rotation, chapters, tags and other
+streams; a hidden file beside the output until `commit` has read it back, then a rename. After `abort`, an error or an
+interruption the output's old content is untouched and nothing else is left. Whether an existing output may be
+replaced is not decided here. To a pipe (`-`) bytes go out as they come: there is nothing to check or rename.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+from movie_cli.errors import MovieError, OutputError
+from movie_cli.media.colour import FromRgb
+from movie_cli.media.containers import STDOUT, EncodeOptions, plan_encoding
+from movie_cli.media.info import SourceInfo
+from movie_cli.media.muxing import may_reorder, muxer_options, needs_fixed_rate, output_rate, output_tags
+from movie_cli.media.opening import file_url
+from movie_cli.media.orientation import UPRIGHT
+from movie_cli.media.outfile import PipeFile, check_not_same, output_error, prepare_output
+from movie_cli.media.passthrough import StreamCopier, kept_tags
+from movie_cli.media.timing import shifted_chapters
+from movie_cli.media.verify import check_written
+
+LEAD = 0.5
+"""Seconds by which sound is written ahead of the picture, so that players need not wait."""
+
+_FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
+
+
+@dataclass(frozen=True)
+class WriteReport:
+    """What was written: `path` (None for a pipe), `frames`, `duration` in seconds, `bytes`, sentences in `messages`."""
+
+    path: Path | None
+    frames: int
+    duration: float
+    bytes: int
+    messages: tuple[str, ...]
+
+
+class VideoWriter:
+    """Writes one output.
+
+    Args:
+        out_path: Where it goes, or `-` for standard output.
+        source: What `probe` said; its streams, tags and time base are carried over.
+        options: Codec, container and what to keep.
+        size: (width, height) of the upright frames that will come; None for the source's.
+        start: As given to the reader: the output then begins at 0 with the first frame written.
+        end: As given to the reader: sound and subtitles end there.
+        metadata: Additional tags for the file, such as the recipe.
+
+    Raises:
+        OutputError: the folder is missing or may not be written, the disk is full, codec or container is unknown.
+        UsageError: the output is the source, or an option is wrong.
+        SourceError: the source has gone.
+    """
+
+    def __init__(
+        self,
+        out_path: str | Path,
+        source: SourceInfo,
+        options: EncodeOptions | None = None,
+        *,
+        size: tuple[int, int] | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        options = options or EncodeOptions()
+        video = source.video
+        check_not_same(source.path, out_path)
+        self.messages: list[str] = []
+        self.frames_written = 0
+        self._source = source
+        self._options = options
+        self._size = size or video.display_size
+        self._end = end
+        self._trimmed = start is not None
+        self._pipe = str(out_path) == STDOUT
+        self._out = Path(out_path)
+        self._done = False
+        self._first_pts = self._last_pts = self._last_duration = 0
+        self._last_sent: int | None = None
+        self._rounded = 0
+        self._unit = Fraction(1)
+
+        container = plan_encoding(out_path, dataclasses.replace(options, pix_fmt=None, extra={}), (2, 2)).container
+        self._orientation = video.orientation if container.display_matrix else UPRIGHT
+        self._stored = self._orientation.turned(self._size)
+        self._plan = plan_encoding(out_path, options, self._stored)
+        self.messages.extend(self._plan.messages)
+        self._tags = output_tags(video.colour, self._plan, self._stored[1])
+        self._from_rgb = FromRgb(self._tags, self._plan.pix_fmt)
+        self._fixed_rate = needs_fixed_rate(self._plan)
+        self._rate = output_rate(source)
+        self._time_base = 1 / self._rate if self._fixed_rate else video.time_base
+        if self._fixed_rate and video.variable:
+            self.messages.append(f"{self._plan.container.muxer} keeps one frame rate: times are evened out")
+
+        self._copier: StreamCopier | None = None
+        self._output: av.container.OutputContainer | None = None
+        self._sink: PipeFile | None = None
+        self._temporary: Path | None = None
+        try:
+            self._open(start, dict(metadata or {}))
+        except BaseException:
+            self.abort()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abort()
+
+    def write(self, pixels: NDArray[np.uint8], pts: int, duration: int | None = None) -> None:
+        """Encode one upright frame.
+
+        Args:
+            pixels: `(H, W, 3)` uint8 RGB of the writer's size.
+            pts: Its timestamp in the source's `time_base`, later than the one before.
+            duration: How long it is shown, in the same unit, or None.
+
+        Raises:
+            OutputError: it cannot be written. BrokenPipeError: nobody reads standard output any more.
+        """
+        if pixels.shape != (self._size[1], self._size[0], 3) or pixels.dtype != np.uint8:
+            raise ValueError(f"expected a uint8 array of {(self._size[1], self._size[0], 3)}, got {pixels.shape}")
+        video = self._source.video
+        if self.frames_written == 0:
+            self._first_pts = pts if self._trimmed else video.origin
+            if self._copier is not None:
+                self._copier.begin(not self._trimmed, float((pts - video.origin) * video.time_base))
+        frame = self._from_rgb(self._orientation.undo(pixels))
+        frame.time_base = self._time_base
+        frame.pts = self._out_pts(pts)
+        frame.duration = 0 if self._fixed_rate else (duration or 0)
+        self._last_pts, self._last_duration = pts, duration or 0
+        self._guard(lambda: self._encode(frame))
+        self.frames_written += 1
+
+    def commit(self, until: float | None = None) -> WriteReport:
+        """Finish, read the result back and put it in its place.
+
+        Args:
+            until: Where the source breaks, in seconds on its timeline: sound and subtitles end there too.
+
+        Raises:
+            OutputError: it cannot be finished, or what was written is not what was meant.
+        """
+        if self._done or self._output is None:
+            raise ValueError("the writer is closed")
+        if not self.frames_written:
+            self.abort()
+            raise OutputError(f"there is nothing to write to {self._out}", "choose a range with frames in it")
+        try:
+            self._guard(lambda: self._finish(until))
+            return self._publish()
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Drop everything that is not committed. Safe to call twice."""
+        if self._done:
+            return
+        self._done = True
+        if self._temporary is not None:
+            # Gone first: the muxer then fails at once instead of rearranging a file that nobody wants.
+            self._temporary.unlink(missing_ok=True)
+        if self._sink is not None:
+            self._sink.discard()
+        if self._copier is not None:
+            self._copier.close()
+        if self._output is not None:
+            with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):
+                self._output.close()
+        if self._temporary is not None:
+            self._temporary.unlink(missing_ok=True)
+
+    # -- opening ---------------------------------------------------------------------------------------------------
+
+    def _open(self, start: float | None, extra_tags: dict[str, str]) -> None:
+        target: Any
+        if self._pipe:
+            target = self._sink = PipeFile(sys.stdout.buffer)
+        else:
+            self._out, self._temporary = prepare_output(self._out, secrets.token_hex(4))
+            target = file_url(self._temporary)
+        source, muxer = self._source, self._plan.container.muxer
+        if not self._plan.container.only_video:
+            self._copier = StreamCopier(source, self._options, self._plan.container, start, self._end)
+        output = self._output = av.open(
+            target,
+            "w",
+            format=muxer,
+            container_options=muxer_options(source, self._plan, self._time_base, self._trimmed),
+        )
+        stream = self._guard(lambda: output.add_stream(self._plan.codec, rate=self._rate))
+        self._stream = stream
+        self._set_up_stream()
+        if self._copier is not None:
+            self._copier.add_streams(output)
+            self.messages.extend(self._copier.messages)
+            self._copier.messages.clear()
+        elif source.streams:
+            kinds = ", ".join(sorted({stream.kind for stream in source.streams}))
+            self.messages.append(f"{muxer} holds only the picture: the source's other streams ({kinds}) are left out")
+        if self._options.metadata:
+            output.metadata.update({key: value for key, value in source.metadata.items() if key not in _FILE_TAGS})
+            self._set_chapters(start)
+        output.metadata.update(extra_tags)
+        self._guard(self._start)
+
+    def _start(self) -> None:
+        assert self._output is not None
+        self._stream.codec_context.open(strict=False)
+        self._output.start_encoding()
+        self._unit = self._stream.time_base or self._time_base
+
+    def _set_up_stream(self) -> None:
+        video, stream = self._source.video, self._stream
+        context = stream.codec_context
+        context.width, context.height = self._stored
+        context.pix_fmt = self._plan.pix_fmt
+        context.time_base = self._time_base
+        stream.time_base = self._time_base
+        context.framerate = self._rate
+        context.flags |= av.codec.context.Flags.frame_duration
+        context.thread_count = self._options.threads
+        if not may_reorder(self._plan):
+            context.max_b_frames = 0
+        context.options.update(self._plan.codec_options)
+        aspect = video.sample_aspect_ratio
+        if video.orientation.transpose and not self._orientation.transpose:
+            aspect = 1 / aspect
+        if video.aspect_stated:
+            context.sample_aspect_ratio = aspect
+        context.color_range = self._tags.range
+        context.colorspace = self._tags.matrix
+        context.color_primaries = self._tags.primaries
+        context.color_trc = self._tags.transfer
+        if not self._orientation.is_upright:
+            stream.set_display_matrix(self._orientation.display_matrix(self._size == video.display_size))
+        stream.metadata.update(kept_tags(video.metadata) if self._options.metadata else {})
+
+    def _set_chapters(self, start: float | None) -> None:
+        assert self._output is not None
+        origin = self._source.video.origin * self._source.video.time_base
+        chapters = shifted_chapters(self._source.chapters, origin, start, self._end)
+        self._output.set_chapters(chapters)
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def _out_pts(self, pts: int) -> int:
+        video = self._source.video
+        moved = pts - self._first_pts
+        if not self._fixed_rate:
+            self._last_sent = moved
+            return moved
+        step = round(moved * video.time_base / self._time_base)
+        step = step if self._last_sent is None else max(step, self._last_sent + 1)
+        self._last_sent = step
+        return step
+
+    def _encode(self, frame: av.VideoFrame | None) -> None:
+        assert self._output is not None
+        packets = self._stream.encode(frame)
+        if self._copier is not None:
+            video = self._source.video
+            self._copier.advance(float((self._last_pts - video.origin) * video.time_base) + LEAD, self._output)
+        for packet in packets:
+            if packet.pts is not None:
+                self._rounded += (packet.pts * self._time_base) % self._unit != 0
+            self._output.mux_one(packet)
+
+    def _finish(self, until: float | None) -> None:
+        assert self._output is not None
+        self._encode(None)
+        if self._copier is not None:
+            self._copier.advance(math.inf if until is None else until, self._output)
+            self.messages.extend(self._copier.messages)
+        self._output.close()
+        if self._rounded:
+            self.messages.append(
+                f"{self._rounded} timestamps are rounded to the {self._plan.container.muxer} clock of "
+                f"{float(self._unit * 1000):.3g} ms"
+            )
+
+    def _publish(self) -> WriteReport:
+        video = self._source.video
+        length = float((self._last_pts + self._last_duration - self._first_pts) * video.time_base)
+        if self._copier is not None:
+            self._copier.close()
+        if self._pipe or self._temporary is None:
+            self._done = True
+            written = self._sink.written if self._sink is not None else 0
+            return WriteReport(None, self.frames_written, length, written, tuple(self.messages))
+        check_written(self._temporary, self.frames_written, self._stored, self._out)
+        try:
+            with self._temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            size = self._temporary.stat().st_size
+            if self._out.exists():
+                self._temporary.chmod(stat.S_IMODE(self._out.stat().st_mode))
+            self._temporary.replace(self._out)
+        except OSError as error:
+            raise output_error(self._out, error) from error
+        self._done = True
+        return WriteReport(self._out, self.frames_written, length, size, tuple(self.messages))
+
+    def _guard(self, action: Callable[[], Any]) -> Any:
+        try:
+            return action()
+        except (MovieError, BrokenPipeError):
+            raise
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise output_error(self._out, error) from error

@@ -1,0 +1,88 @@
+"""Cross-frame attention: self-attention that also attends to anchor frames (MoViE, section 3.1; Fairy).
+
+`softmax(Q [K; K_anchor]^T / sqrt(d)) [V; V_anchor]`, with the anchors' keys and values computed once and kept.
+Knows nothing of which frames are anchors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from diffusers.models.attention_processor import Attention
+from torch import Tensor, nn
+
+Mode = Literal["off", "write", "read"]
+
+
+@dataclass
+class AnchorStore:
+    """Keys and values of the anchor frames, by denoising step and attention layer.
+
+    Every entry is `(groups, anchors * tokens, channels)`: one group a guidance pass, since a frame's pass without
+    text must not attend to an anchor's pass with text. `mode` says what attention layers do with it.
+    """
+
+    mode: Mode = "off"
+    step: int = 0
+    groups: int = 1
+    entries: dict[tuple[int, str], tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        """Forget all anchors."""
+        self.mode = "off"
+        self.entries.clear()
+
+    def exchange(self, layer: str, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Keep or append anchors' keys and values for one layer; `key` and `value` are `(groups * n, tokens, c)`."""
+        if self.mode == "write":
+            self.entries[self.step, layer] = (self._by_group(key), self._by_group(value))
+        elif self.mode == "read":
+            anchor_key, anchor_value = self.entries[self.step, layer]
+            frames = key.shape[0] // self.groups
+            key = torch.cat([key, anchor_key.repeat_interleave(frames, dim=0)], dim=1)
+            value = torch.cat([value, anchor_value.repeat_interleave(frames, dim=0)], dim=1)
+        return key, value
+
+    def _by_group(self, tokens: Tensor) -> Tensor:
+        return tokens.reshape(self.groups, -1, tokens.shape[-1])
+
+
+class AnchorAttnProcessor:
+    """diffusers' scaled-dot-product processor for self-attention, with an `AnchorStore` between keys and query."""
+
+    def __init__(self, store: AnchorStore, layer: str) -> None:
+        self.store = store
+        self.layer = layer
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+    ) -> Tensor:
+        """Attend within `(N, tokens, channels)` and to the anchors; the UNet passes no mask and no context here."""
+        del encoder_hidden_states, attention_mask, temb
+        batch, tokens, _ = hidden_states.shape
+        key, value = self.store.exchange(self.layer, attn.to_k(hidden_states), attn.to_v(hidden_states))
+        query, key, value = (
+            states.view(batch, -1, attn.heads, states.shape[-1] // attn.heads).transpose(1, 2)
+            for states in (attn.to_q(hidden_states), key, value)
+        )
+        attended = F.scaled_dot_product_attention(query, key, value, scale=attn.scale)
+        attended = attended.transpose(1, 2).reshape(batch, tokens, -1)
+        output: Tensor = attn.to_out[0](attended)
+        return output
+
+
+def attach(unet: nn.Module) -> AnchorStore:
+    """Give every self-attention layer of a diffusers UNet (`attn1`) an anchor-aware processor; returns their store."""
+    store = AnchorStore()
+    for name, module in unet.named_modules():
+        if isinstance(module, Attention) and name.endswith("attn1"):
+            module.set_processor(AnchorAttnProcessor(store, name))
+    return store

@@ -1,0 +1,98 @@
+"""Between pictures and latents: one pair of calls over the autoencoders that checkpoints come with.
+
+Promises the right latents for an editor's UNet, which differ by autoencoder: InstructPix2Pix was trained on the
+*unscaled* mode of the SD autoencoder, TAESD works in scaled latents. Knows nothing of files.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from diffusers import AutoencoderKL, AutoencoderTiny
+from torch import Tensor, nn
+
+from movie_cli.models.autoencoder import PatchAutoencoder
+
+SD_SCALING = 0.18215
+"""Standard deviation's inverse of SD 1.x latents; TAESD's latents are scaled by it already."""
+
+
+class Codec(Protocol):
+    """Pictures are `(N, 3, H, W)` in [-1, 1], latents `(N, C, H/8, W/8)`."""
+
+    module: Any
+
+    def encode(self, image: Tensor) -> Tensor:
+        """The source latents `c_I` that the UNet is conditioned on."""
+        ...
+
+    def decode(self, latents: Tensor, source: Tensor) -> Tensor:
+        """Edited latents `x0` to a picture; `source` is the unedited picture, for decoders that use it."""
+        ...
+
+
+class PatchCodec:
+    """The embedded model's linear patch code; its decoder sees the source."""
+
+    def __init__(self, module: PatchAutoencoder) -> None:
+        self.module: Any = module
+
+    def encode(self, image: Tensor) -> Tensor:
+        """Latents of unit variance."""
+        return self.module.encode(image).latents
+
+    def decode(self, latents: Tensor, source: Tensor) -> Tensor:
+        """Decode with the source's detail."""
+        return self.module.decode(latents, source).sample
+
+
+class TinyCodec:
+    """TAESD (diffusers `AutoencoderTiny`): scaled latents, so `c_I = E(image) / 0.18215` for InstructPix2Pix."""
+
+    def __init__(self, module: AutoencoderTiny, latent_scaling: float = SD_SCALING) -> None:
+        self.module: Any = module
+        self.latent_scaling = latent_scaling
+
+    def encode(self, image: Tensor) -> Tensor:
+        """The unscaled latents that InstructPix2Pix expects."""
+        latents: Tensor = self.module.encode(image).latents
+        return latents / self.latent_scaling
+
+    def decode(self, latents: Tensor, source: Tensor) -> Tensor:
+        """Decode; `source` is not used."""
+        del source
+        image: Tensor = self.module.decode(latents).sample
+        return image
+
+
+class KLCodec:
+    """The SD autoencoder (`AutoencoderKL`): the posterior's mode, unscaled, as `c_I`; scaled latents come back."""
+
+    def __init__(self, module: AutoencoderKL) -> None:
+        self.module: Any = module
+
+    def encode(self, image: Tensor) -> Tensor:
+        """The unscaled mode of the posterior."""
+        latents: Tensor = self.module.encode(image).latent_dist.mode()
+        return latents
+
+    def decode(self, latents: Tensor, source: Tensor) -> Tensor:
+        """Undo the scaling and decode; `source` is not used."""
+        del source
+        image: Tensor = self.module.decode(latents / self.module.config["scaling_factor"]).sample
+        return image
+
+
+def codec_of(module: nn.Module) -> Codec:
+    """The codec of an autoencoder, by its class.
+
+    Raises:
+        TypeError: no codec for this class.
+    """
+    if isinstance(module, PatchAutoencoder):
+        return PatchCodec(module)
+    if isinstance(module, AutoencoderTiny):
+        return TinyCodec(module)
+    if isinstance(module, AutoencoderKL):
+        return KLCodec(module)
+    raise TypeError(f"no codec for {type(module).__name__}")

@@ -1,0 +1,82 @@
+"""The denoiser: diffusers' conditional UNet with both guidance scales as embeddings.
+
+Promises one network class for every checkpoint of the method, from a stock InstructPix2Pix UNet (no
+guidance embedding) to a one-step student. Knows nothing of files, devices or schedulers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.embeddings import TimestepEmbedding
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
+from torch import Tensor, nn
+
+from movie_cli.models.guidance import ScaleEmbedding
+
+TEXT_SCALE_RANGE = (2.0, 14.0)
+"""The range `s_T` is drawn from in guidance distillation (MoViE, section 3.3)."""
+IMAGE_SCALE_RANGE = (1.0, 3.0)
+"""The range `s_I` is drawn from in guidance distillation (MoViE, section 3.3)."""
+
+
+class GuidedTimestepEmbedding(nn.Module):
+    """Concatenates the timestep's embedding with those of the two guidance scales.
+
+    A ResNet block applies a nonlinearity and one linear layer to what this returns. A linear layer over a
+    concatenation is the sum of one linear layer a part, so each block owns a projection for the timestep,
+    one for `s_T` and one for `s_I`, added to its features, as MoViE asks.
+    """
+
+    def __init__(self, in_channels: int, time_dim: int, scale_dim: int, act_fn: str) -> None:
+        super().__init__()
+        self.timestep = TimestepEmbedding(in_channels, time_dim, act_fn)
+        self.text_scale = ScaleEmbedding(scale_dim, TEXT_SCALE_RANGE)
+        self.image_scale = ScaleEmbedding(scale_dim, IMAGE_SCALE_RANGE)
+
+    def forward(self, sample: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Embed timesteps `(N, in_channels)` and scales `(N, 2)`, text scale first; returns `(N, time + 2 * scale)`."""
+        if condition is None:
+            raise ValueError("a guided denoiser needs its scales: pass timestep_cond=(N, 2)")
+        parts = (self.timestep(sample), self.text_scale(condition[:, 0]), self.image_scale(condition[:, 1]))
+        return torch.cat([part.to(sample.dtype) for part in parts], dim=-1)
+
+
+class GuidedUNet2DConditionModel(UNet2DConditionModel):
+    """A `UNet2DConditionModel` whose ResNet blocks also see the text scale and the image scale.
+
+    `scale_embedding_dim` is the width of each scale's embedding. `time_embedding_dim` counts all three parts,
+    so that diffusers builds the blocks' projections wide enough. The scales go in as `timestep_cond`, shape
+    `(N, 2)`, in their own units (7.5 and 1.5 are the usual values), and the network is called like any other.
+
+    `source_residual` subtracts the source latents (the last `out_channels` input channels) from the prediction: with
+    v-prediction at zero signal, where `x0 = -v`, the network then learns the change and not the picture.
+    """
+
+    def __init__(self, *, scale_embedding_dim: int, source_residual: bool = False, **unet_config: Any) -> None:
+        super().__init__(**unet_config)
+        self.register_to_config(scale_embedding_dim=scale_embedding_dim, source_residual=source_residual)
+        time_dim = self.config["time_embedding_dim"] - 2 * scale_embedding_dim
+        if time_dim <= 0:
+            raise ValueError("time_embedding_dim must exceed 2 * scale_embedding_dim")
+        self.time_embedding = GuidedTimestepEmbedding(
+            self.config["block_out_channels"][0], time_dim, scale_embedding_dim, self.config["act_fn"]
+        )
+
+    def forward(self, sample: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Predict from `concat(x_t, source latents)`; arguments and result are those of `UNet2DConditionModel`."""
+        output = super().forward(sample, *args, **kwargs)
+        if not self.config["source_residual"]:
+            return output
+        source = sample[:, -self.config["out_channels"] :]
+        if isinstance(output, tuple):
+            return (output[0] - source, *output[1:])
+        return UNet2DConditionOutput(sample=output.sample - source)
+
+    @classmethod
+    def _get_init_keys(cls, input_class: type) -> set[str]:
+        # from_config reads the signature to know which keys are ours: add the base class's own.
+        keys: set[str] = super()._get_init_keys(input_class) | super()._get_init_keys(UNet2DConditionModel)
+        return keys - {"unet_config"}

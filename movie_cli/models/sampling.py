@@ -1,0 +1,99 @@
+"""From noise to edited latents: the one loop that teacher and student share.
+
+One step or many, one UNet pass a step or the three of classifier-free guidance with two conditions
+(InstructPix2Pix, eq. 3): `e(0,0) + s_I (e(I,0) - e(0,0)) + s_T (e(I,T) - e(I,0))`. Schedulers are diffusers' own.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import SchedulerMixin
+from torch import Tensor, nn
+
+from movie_cli.models.attention import AnchorStore
+
+THREE_PASSES = 3
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """What an edit asks of the network.
+
+    `tokens` and `null_tokens` are `(1, L, D)`, the instruction and the empty text as the UNet's cross-attention takes
+    them; `passes` is 3 for a network guided from outside, 1 for one that takes the scales as embeddings.
+    """
+
+    tokens: Tensor
+    null_tokens: Tensor
+    text_scale: float
+    image_scale: float
+    passes: int
+    steps: int
+
+
+def initial_noise(seed: int, shape: tuple[int, int, int]) -> tuple[Tensor, torch.Generator]:
+    """The noise `(1, C, h, w)` that all frames start from, and its generator for a stochastic scheduler's next draws.
+
+    Drawn on the CPU in float32, so that every device starts from the same.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn((1, *shape), generator=generator), generator
+
+
+def three_pass(prediction: Tensor, guidance: Guidance) -> Tensor:
+    """Combine `(3N, C, h, w)`, ordered text and image, image alone, neither, into the guided `(N, C, h, w)`."""
+    full, image, none = prediction.chunk(THREE_PASSES)
+    return none + guidance.text_scale * (full - image) + guidance.image_scale * (image - none)
+
+
+@torch.no_grad()
+def sample(
+    unet: nn.Module,
+    scheduler: SchedulerMixin,
+    source: Tensor,
+    seed: int,
+    guidance: Guidance,
+    anchors: AnchorStore,
+) -> Tensor:
+    """Edited latents for source latents `(N, C, h, w)`, float32; every frame starts from the same noise.
+
+    `anchors.mode` decides whether attention writes, reads or ignores the anchors; its `step` is set here.
+    """
+    frames, device, dtype = len(source), source.device, source.dtype
+    if guidance.passes == THREE_PASSES:
+        tokens = torch.cat([guidance.tokens, guidance.null_tokens, guidance.null_tokens])
+        condition = torch.cat([source, source, torch.zeros_like(source)])
+        extra: dict[str, Tensor] = {}
+    else:
+        tokens, condition = guidance.tokens, source
+        scales = torch.tensor([[guidance.text_scale, guidance.image_scale]], device=device)
+        extra = {"timestep_cond": scales.expand(frames, 2)}
+    tokens = tokens.repeat_interleave(frames, dim=0)
+    anchors.groups = guidance.passes
+    scheduler.set_timesteps(guidance.steps, device=device)
+    noise, generator = initial_noise(seed, (source.shape[1], source.shape[2], source.shape[3]))
+    step_arguments = _step_arguments(scheduler, generator, frames)
+    latents = noise.to(device).expand(frames, -1, -1, -1) * scheduler.init_noise_sigma
+    for index, timestep in enumerate(scheduler.timesteps):
+        anchors.step = index
+        scaled = scheduler.scale_model_input(latents.repeat(guidance.passes, 1, 1, 1), timestep)
+        network_input = torch.cat([scaled.to(dtype), condition], dim=1)
+        prediction = unet(network_input, timestep, tokens, return_dict=False, **extra)[0].float()
+        if guidance.passes == THREE_PASSES:
+            prediction = three_pass(prediction, guidance)
+        latents = scheduler.step(prediction, timestep, latents, return_dict=False, **step_arguments)[0]
+    return latents
+
+
+def _step_arguments(scheduler: SchedulerMixin, generator: torch.Generator, frames: int) -> dict[str, Any]:
+    """For schedulers that draw noise between steps: one generator a frame, all in the same state."""
+    if "generator" not in inspect.signature(scheduler.step).parameters:
+        return {}
+    copies = [torch.Generator() for _ in range(frames)]
+    for copy in copies:
+        copy.set_state(generator.get_state())
+    return {"generator": copies}

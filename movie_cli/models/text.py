@@ -1,0 +1,135 @@
+"""The instruction encoder: a small transformer from word pieces to summary tokens, a sentence embedding and edits.
+
+Promises, for any ids, four summary tokens for the denoiser's cross-attention, an embedding in the space of
+all-MiniLM-L6-v2, and one logit for each edit the checkpoint was trained on. Knows nothing of strings (see
+`tokenizer`), of images, or of how it was trained. Does not import transformers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class InstructionEncoding:
+    """What the encoder says of `N` instructions.
+
+    `tokens` `(N, S, width)` are the summary tokens' final states, for `encoder_hidden_states`. `embedding`
+    `(N, embedding_dim)` has unit norm. `logits` `(N, E)` are independent: two edits may be asked for at once.
+    """
+
+    tokens: Tensor
+    embedding: Tensor
+    logits: Tensor
+
+
+class InstructionEncoder(ModelMixin, ConfigMixin):
+    """Transformer over word pieces with learned summary tokens in front.
+
+    `edits` names the logits, in order. `known_threshold` is the nearness that an instruction must have to one of the
+    edits to count as known (see `nearness`). The word embedding is factored, `vocab_size x embed_dim`
+    times `embed_dim x width` (ALBERT, arXiv 1909.11942, section 3.1). Each summary token carries its own
+    part of the sentence embedding, so that none of them can be left empty.
+    """
+
+    config_name = "config.json"
+    _supports_gradient_checkpointing = False
+    prototypes: Tensor
+
+    @register_to_config
+    def __init__(
+        self,
+        edits: tuple[str, ...] = (),
+        vocab_size: int = 8192,
+        embed_dim: int = 96,
+        width: int = 192,
+        layers: int = 4,
+        heads: int = 4,
+        feed_forward: int = 384,
+        summary_tokens: int = 4,
+        embedding_dim: int = 384,
+        max_tokens: int = 48,
+        known_threshold: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.word_embedding = nn.Embedding(vocab_size, embed_dim)
+        self.word_projection = nn.Linear(embed_dim, width)
+        # The summary tokens start from the mean of the words, so that the layers only learn what order adds to it.
+        self.bag_projection = nn.Linear(embed_dim, width, bias=False)
+        self.position = nn.Parameter(0.02 * torch.randn(max_tokens, width))
+        self.summary = nn.Parameter(0.1 * torch.randn(summary_tokens, width))
+        layer = nn.TransformerEncoderLayer(
+            width, heads, feed_forward, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.encoder = nn.TransformerEncoder(layer, layers, norm=nn.LayerNorm(width), enable_nested_tensor=False)
+        self.embedding_head = nn.Parameter(
+            torch.randn(summary_tokens, width, embedding_dim // summary_tokens) * width**-0.5
+        )
+        self.edit_head = nn.Linear(summary_tokens * width, len(edits))
+        # Mean embedding of each edit's phrasings, to tell which edits are nearest to an unknown instruction.
+        self.register_buffer("prototypes", torch.zeros(len(edits), embedding_dim))
+
+    @property
+    def edits(self) -> tuple[str, ...]:
+        """Names of the edits this checkpoint knows, in the order of the logits."""
+        return tuple(self.config["edits"])
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> InstructionEncoding:
+        """Encode ids `(N, L)`, int64, L at most `max_tokens`, with a mask `(N, L)`: 1 on tokens, 0 on padding.
+
+        A row without any token is the null text.
+        """
+        count, length = input_ids.shape
+        pieces = self.word_embedding(input_ids)
+        present = attention_mask.to(pieces.dtype)
+        mean = torch.einsum("nl,nld->nd", present, pieces) / present.sum(dim=1, keepdim=True).clamp_min(1)
+        words = self.word_projection(pieces) + self.position[:length]
+        in_front = self.bag_projection(mean)[:, None] + self.summary
+        states = torch.cat([in_front.to(words.dtype), words], dim=1)
+        hidden = torch.cat([attention_mask.new_ones(count, self.summary.shape[0]), attention_mask], dim=1) == 0
+        states = self.encoder(states, src_key_padding_mask=hidden)
+        tokens = states[:, : self.summary.shape[0]]
+        parts = torch.einsum("nsw,swd->nsd", tokens, self.embedding_head.to(tokens.dtype)).flatten(1)
+        embedding = nn.functional.normalize(parts.float(), dim=-1).to(parts.dtype)
+        return InstructionEncoding(tokens, embedding, self.edit_head(tokens.flatten(1)))
+
+    def nearness(self, encoding: InstructionEncoding) -> Tensor:
+        """How near each instruction is to each edit: `(N, E)`, from about 0 to 2.
+
+        The edit's probability plus the cosine to the mean embedding of its phrasings. The probability decides among
+        edits that are asked for; the cosine holds where no probability says anything, on words never trained on.
+        """
+        cosine = encoding.embedding.float() @ self.prototypes.float().T
+        return encoding.logits.float().sigmoid() + cosine
+
+    def is_known(self, encoding: InstructionEncoding) -> Tensor:
+        """Whether any edit is near enough to count as asked for: bool `(N,)`. The null text is not known."""
+        near: Tensor = self.nearness(encoding).amax(dim=-1) >= self.config["known_threshold"]
+        return near
+
+    def asked_edits(self, encoding: InstructionEncoding) -> list[tuple[str, ...]]:
+        """For each instruction the edits it asks for, the most certain first; empty where it is not known."""
+        probabilities = encoding.logits.float().sigmoid()
+        names = self.edits
+        asked = []
+        for row, known in zip(probabilities, self.is_known(encoding).tolist(), strict=True):
+            order = row.argsort(descending=True).tolist()
+            # A second edit needs even odds; the first one needs only that the instruction is known.
+            asked.append(tuple(names[i] for n, i in enumerate(order) if known and (n == 0 or row[i] >= 0.5)))
+        return asked
+
+    def nearest_edits(self, encoding: InstructionEncoding, k: int = 3) -> list[tuple[str, ...]]:
+        """For each instruction the `k` nearest edits, nearest first."""
+        top = self.nearness(encoding).topk(min(k, len(self.edits)), dim=-1).indices.tolist()
+        return [tuple(self.edits[i] for i in row) for row in top]
+
+    def set_known_threshold(self, threshold: float) -> None:
+        """Store the calibrated threshold, between 0 and 2, in the configuration that `save_pretrained` writes."""
+        values: dict[str, Any] = {"known_threshold": float(threshold)}
+        self.register_to_config(**values)

@@ -1,0 +1,194 @@
+"""Drawn and printed edits: pencil, charcoal, ink, comic, pop art, pixel art, stained glass, ukiyo-e.
+
+Promises pictures that a stranger can name, with lines that follow the picture's own edges. Knows nothing of
+instructions or of strength.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from movie_cli.training.bank import ops, strokes
+from movie_cli.training.bank.edit import Edit
+
+PRINT = (
+    (0.00, (0.09, 0.15, 0.24)), (0.25, (0.18, 0.32, 0.47)), (0.50, (0.50, 0.62, 0.64)), (0.75, (0.86, 0.79, 0.62)),
+    (1.00, (0.95, 0.90, 0.77)),
+)  # fmt: skip
+"""Woodblock tones. The ink blue is the darkest colour cluster (k-means, 8) of a redrawing of Hokusai's Under the Wave
+off Kanagawa, the mid blues lie between it and the pale blue cluster of its foam; the lights are aged paper, chosen by
+eye, for that redrawing is in another colouring than the print.
+"""
+EARTH = (
+    (0.00, (0.11, 0.11, 0.19)), (0.25, (0.42, 0.27, 0.21)), (0.50, (0.73, 0.49, 0.33)), (0.75, (0.90, 0.76, 0.57)),
+    (1.00, (0.95, 0.90, 0.77)),
+)  # fmt: skip
+"""Woodblock tones for skin and earth: iron red and ochre between the same ink and paper."""
+
+
+def pencil(image: Tensor) -> Tensor:
+    """Graphite on warm white paper: fine outlines, contour strokes, and diagonal hatching in the dark."""
+    light = ops.luma(image)
+    way = strokes.field(image)
+    tone = ops.guided(light, light, 4, 0.01)
+    # Dividing by the surroundings is how a drawing keeps form and forgets the light (a colour dodge).
+    form = ((light + 0.1) / (ops.blur(light, 5.0) + 0.1)).clamp(0.4, 1.0)
+    outline = strokes.lines(light, way, 0.8, 0.03, 0.2)
+    dark = 1 - tone
+    hatch = strokes.printed(ops.smoothstep(0.35, 1.0, dark) * 0.8, 0.5 + 0.5 * strokes.screen_wave(light, 1, 1), 0.4)
+    bent = (0.5 + 0.5 * strokes.contours(light, 4.0)) * ops.smoothstep(0.2, 0.7, dark)
+    graphite = 1 - (1 - 0.7 * outline) * (1 - 0.16 * hatch) * (1 - 0.22 * bent) * (0.3 + 0.7 * form)
+    graphite = 1 - (1 - graphite) * (1 - 0.42 * ops.smoothstep(0.4, 1.0, dark))
+    return ops.mix(ops.colour((0.97, 0.96, 0.935), image), ops.colour((0.13, 0.13, 0.15), image), graphite).clamp(0, 1)
+
+
+def charcoal(image: Tensor) -> Tensor:
+    """Charcoal on grey laid paper: broad smudged masses, heavy black, and the paper's lines in the half tones."""
+    light = ops.luma(image)
+    way = strokes.field(image, 3.0, 9.0)
+    eased = light.clamp_min(0.001) ** 0.75
+    mass = strokes.along(strokes.patches(eased, 2), way, (1, 2, 4))
+    local = mass - ops.blur(mass, 24.0)
+    fine = eased - ops.blur(eased, 3.0)
+    tone = ops.smoothstep(0.07, 0.78, 0.34 + 0.8 * (mass - 0.5) + 0.7 * local + 0.7 * fine)
+    outline = strokes.lines(light, way, 1.7, 0.02, 0.14, reach=(1, 2, 4))
+    rub = strokes.contours(mass, 6.0)
+    laid = strokes.screen_wave(light, 0, 2)
+    half = 4 * tone * (1 - tone)
+    cover = (1 - tone + half * (0.03 * laid + 0.09 * rub)).clamp(0, 1)
+    cover = 1 - (1 - cover) * (1 - 0.75 * outline)
+    return ops.mix(ops.colour((0.83, 0.81, 0.77), image), ops.colour((0.035, 0.033, 0.035), image), cover).clamp(0, 1)
+
+
+def ink(image: Tensor) -> Tensor:
+    """Indian ink: crisp lines and solid blacks on white; an even half tone is hatched, not grey."""
+    light = ops.luma(image)
+    way = strokes.field(image)
+    smooth = strokes.along(ops.guided(light, light, 3, 0.004), way, (1, 2))
+    # Brightness to a power and the form's own relief keep features in dark faces.
+    eased = smooth.clamp_min(0.001) ** 0.7
+    eased = eased + 0.7 * (eased - ops.blur(eased, 4.0))
+    border = eased - (0.15 + 0.45 * ops.blur(eased, 20.0))
+    hatch = 0.5 + 0.5 * strokes.screen_wave(light, 1, -1)
+    solid = strokes.printed(ops.smoothstep(0.055, -0.07, border), 0.2 + 0.6 * hatch, 0.3)
+    outline = strokes.lines(smooth, way, 1.1, 0.035, 0.14)
+    black = 1 - (1 - solid) * (1 - outline)
+    return ops.mix(ops.colour((1.0, 1.0, 0.99), image), ops.colour((0.02, 0.02, 0.04), image), black).clamp(0, 1)
+
+
+def comic(image: Tensor) -> Tensor:
+    """A printed comic: bold outlines, flat strong colours, a dot screen in the half shadows."""
+    way = strokes.field(image)
+    smooth = strokes.patches(strokes.patches(image, 2), 2)
+    light = ops.luma(smooth)
+    lifted = smooth + (ops.tone_curve(light, [(0, 0.0), (0.12, 0.22), (0.4, 0.66), (0.75, 0.97), (1, 1)]) - light)
+    flat = strokes.flat_colours(ops.saturate(lifted, 2.3), 4.0, 5.0, 0.25)
+    cover = 0.5 * ops.smoothstep(0.5, 0.32, light) * ops.smoothstep(0.05, 0.15, light)
+    dot = strokes.printed(cover, strokes.dots(light), 0.2)
+    flat = flat * (1 - 0.2 * dot * ops.colour((0.9, 1.0, 0.7), image))
+    own = ops.luma(image)
+    bold = strokes.outlines(image, way, 1.4, 0.22, 0.44)
+    outline = strokes.lines(own, way, 1.1, 0.045, 0.17)
+    solid = ops.smoothstep(0.15, 0.06, light)
+    black = 1 - (1 - outline) * (1 - solid) * (1 - bold)
+    return ops.mix(flat.clamp(0, 1), ops.colour((0.03, 0.02, 0.06), image), black).clamp(0, 1)
+
+
+def pop_art(image: Tensor) -> Tensor:
+    """A silk screen: navy shadows, hot pink or turquoise half tones by hue, yellow lights, a dot screen of period 8."""
+    smooth = strokes.patches(image, 2)
+    light = ops.luma(smooth)
+    wide = ops.blur(light, 40.0)
+    tone = (light + 0.45 * (0.5 - wide)).clamp(0, 1)
+    warm = ops.smoothstep(-0.12, 0.12, smooth[:, :1] - smooth[:, 2:3])
+    navy = ops.colour((0.10, 0.05, 0.36), image)
+    pink, cyan = ops.colour((0.96, 0.08, 0.50), image), ops.colour((0.0, 0.66, 0.76), image)
+    yellow, white = ops.colour((1.0, 0.86, 0.08), image), ops.colour((1.0, 0.97, 0.88), image)
+    half = ops.mix(cyan, pink, warm)
+    top = ops.mix(ops.mix(cyan, white, 0.6), yellow, warm)
+    screen = strokes.dots(light)
+    low = ops.smoothstep(0.22, 0.31, tone)
+    out = ops.mix(navy.expand_as(image), half, low)
+    cover = ops.smoothstep(0.4, 0.6, tone)
+    out = ops.mix(out, top, strokes.printed(cover, screen, 0.3))
+    out = ops.mix(out, white, ops.smoothstep(0.80, 0.92, tone))
+    way = strokes.field(image)
+    outline = strokes.lines(ops.luma(image), way, 1.2, 0.06, 0.18)
+    return ops.mix(out, navy * 0.5, outline).clamp(0, 1)
+
+
+def pixel_art(image: Tensor) -> Tensor:
+    """Blocks of 8 by 8 pixels from the top-left, in few, strong colours."""
+    height, width = image.shape[-2:]
+    padded = F.pad(image, (0, -width % 8, 0, -height % 8), mode="replicate")
+    small = F.avg_pool2d(padded, 8)
+    # A block's mean is dull: what stands out from its neighbours is drawn stronger, as a pixel artist would.
+    around = F.avg_pool2d(F.pad(small, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    small = small + 0.25 * (small - around)
+    light = ops.luma(small)
+    small = small + (ops.tone_curve(light, [(0, 0.0), (0.25, 0.2), (0.5, 0.58), (0.75, 0.9), (1, 1)]) - light)
+    small = strokes.flat_colours(ops.saturate(small, 1.8), 5.0, 4.0, 0.45).clamp(0, 1)
+    return small.repeat_interleave(8, dim=2).repeat_interleave(8, dim=3)[:, :, :height, :width].contiguous()
+
+
+def _level_lines(plane: Tensor, count: float, half_width: float) -> Tensor:
+    """Lines of even width where `plane` crosses the borders between its `count` steps; none where it is flat."""
+    phase = plane * count
+    away = (phase - torch.floor(phase) - 0.5).abs()
+    dx, dy = ops.gradient(phase)
+    slope = torch.sqrt(dx * dx + dy * dy + 1e-6)
+    return ops.smoothstep(half_width + 1.0, half_width - 1.0, away / slope) * ops.smoothstep(0.015, 0.05, slope)
+
+
+def stained_glass(image: Tensor) -> Tensor:
+    """Leaded glass: jewel colours in flat pieces that glow, dark leads along the borders of the picture's regions."""
+    smooth = ops.blur(strokes.patches(strokes.patches(image, 4), 4), 2.2)
+    light = ops.luma(smooth)
+    warm, green = smooth[:, :1] - smooth[:, 2:3], smooth[:, 1:2] - 0.5 * (smooth[:, :1] + smooth[:, 2:3])
+    leads = [_level_lines(light, 4.0, 1.2), _level_lines(warm, 4.0, 1.2), _level_lines(green, 6.0, 1.2)]
+    lead = 1 - (1 - leads[0]) * (1 - leads[1]) * (1 - leads[2])
+    bold = smooth - light
+    size = torch.sqrt((bold * bold).sum(dim=1, keepdim=True) + 1e-5)
+    bold = bold / size * (0.95 * size / (size + 0.10)) * 0.75
+    tone = strokes.steps(light, 4.0, 0.3)
+    glass = 0.12 + 0.78 * tone + strokes.steps(bold, 6.0, 0.3)
+    glow = 1 - ops.blur(lead, 3.0)
+    glass = glass * (0.55 + 0.6 * glow)
+    # Real windows carry faces and folds as dark paint fired onto the glass.
+    own = ops.luma(image)
+    painted = strokes.lines(own, strokes.field(image), 1.0, 0.06, 0.18)
+    glass = glass * (1 - 0.7 * painted) + 0.4 * (ops.blur(own, 0.8) - ops.blur(own, 4.0))
+    return ops.mix(glass.clamp(0, 1), ops.colour((0.03, 0.03, 0.04), image), lead).clamp(0, 1)
+
+
+def ukiyo_e(image: Tensor) -> Tensor:
+    """A woodblock print: few flat colours between Prussian blue and aged paper, dark key lines, a graded sky."""
+    way = strokes.field(image)
+    smooth = strokes.patches(strokes.patches(image, 2), 2)
+    light = ops.luma(smooth)
+    flat_tone = strokes.steps((light + 0.25 * (0.5 - ops.blur(light, 40.0))).clamp(0, 1), 4.0, 0.25)
+    ground = ops.gradient_map(flat_tone, PRINT)
+    warm = ops.hue_weight(smooth, 25.0, 60.0)
+    ground = ops.mix(ground, ops.gradient_map(flat_tone, EARTH), 0.8 * warm)
+    colour = strokes.steps(ops.saturate(smooth, 1.1) - light, 7.0, 0.25)
+    sheet = ground + (0.85 - 0.35 * warm) * colour
+    calm = ops.smoothstep(0.08, 0.02, ops.local_contrast(light, 6.0))
+    graded = ops.smoothstep(0.62, 1.0, ops.height(image)) * calm
+    sheet = ops.mix(sheet, ops.colour((0.13, 0.25, 0.42), image), 0.8 * graded)
+    key = strokes.lines(ops.luma(image), way, 0.9, 0.05, 0.15)
+    key = 1 - (1 - key) * (1 - strokes.outlines(image, way, 1.0, 0.32, 0.52))
+    return ops.mix(sheet, ops.colour((0.07, 0.09, 0.17), image), 0.92 * key).clamp(0, 1)
+
+
+EDITS: tuple[Edit, ...] = (
+    Edit("pencil", "drawing", pencil, drawn=True),
+    Edit("charcoal", "drawing", charcoal, drawn=True),
+    Edit("ink", "drawing", ink, drawn=True),
+    Edit("comic", "drawing", comic, drawn=True),
+    Edit("pop_art", "drawing", pop_art, drawn=True),
+    Edit("pixel_art", "drawing", pixel_art, drawn=True),
+    Edit("stained_glass", "drawing", stained_glass, drawn=True),
+    Edit("ukiyo_e", "drawing", ukiyo_e, drawn=True),
+)

@@ -1,0 +1,63 @@
+"""What an edit of the procedural bank is, and how the guidance scales become its strength.
+
+Knows nothing of the edits themselves: they live in the modules beside this one, one a family.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Group = Literal["season", "light", "place", "drawing", "painting", "film", "device"]
+Full = Callable[[Tensor], Tensor]
+
+LUMA = (0.2126, 0.7152, 0.0722)
+"""BT.709 luma weights, used on sRGB-encoded values."""
+DEFAULT_STRENGTH = 0.9
+"""Strength at the default scales 7.5 and 1.5: a full edit with some room above it."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One edit: a name, the family it belongs to, and the image it asks for at full strength.
+
+    `full` maps images `(N, 3, H, W)`, float32, sRGB-encoded in [0, 1], to the same shape and range. It is
+    deterministic, continuous in its input, and works at the scale of a picture of 256 to 400 pixels in height.
+    `drawn` edits replace the picture's texture (drawings, paintings, some devices); their colour moves to the
+    target sooner than their structure does, so that a drawing at half strength is not a photograph's double exposure
+    in full colour.
+    """
+
+    name: str
+    group: Group
+    full: Full = field(repr=False)
+    drawn: bool = False
+
+    def apply(self, image: Tensor, strength: Tensor | float) -> Tensor:
+        """Edit images `(N, 3, H, W)` in [0, 1] at a strength in [0, 1], a float or a tensor `(N,)`."""
+        return blend(image, self.full(image), strength, self.drawn)
+
+
+def blend(image: Tensor, full: Tensor, strength: Tensor | float, drawn: bool) -> Tensor:
+    """Go from `image` to `full` by `strength` in [0, 1], a float or a tensor `(N,)`; colour first where `drawn`."""
+    amount = torch.as_tensor(strength, dtype=image.dtype, device=image.device).reshape(-1, 1, 1, 1)
+    change = full - image
+    if not drawn:
+        return image + amount * change
+    luma = (change * change.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    return (image + amount * luma + (1 - (1 - amount) ** 3) * (change - luma)).clamp(0, 1)
+
+
+def strength_of(text_scale: float, image_scale: float) -> float:
+    """The strength that guidance scales ask for, in (0, 1): rises with `s_T`, falls with `s_I`.
+
+    `1 - (1 - d)^r` with `r = (s_T / 7.5) * (1.5 / s_I)` and `d` the strength at the defaults: guidance adds a
+    multiple of a direction, and pictures saturate.
+    """
+    ratio = (text_scale / 7.5) * (1.5 / image_scale)
+    return 1.0 - math.exp(ratio * math.log(1.0 - DEFAULT_STRENGTH))

@@ -1,0 +1,165 @@
+"""The wording around a content phrase: subjects, verbs, politeness, hedges, typing habits.
+
+Promises plain strings from plain strings and a `random.Random`. Knows nothing of edits: what makes an instruction
+mean one edit and not another is in the phrase files alone. The words themselves are in `phrases/wording.txt`.
+"""
+
+from __future__ import annotations
+
+import configparser
+import random
+import re
+from functools import cache
+from importlib import resources
+
+SPELLINGS = (
+    ("colour", "color"),
+    ("grey", "gray"),
+    ("cosy", "cozy"),
+    ("cosier", "cozier"),
+    ("centre", "center"),
+    ("sombre", "somber"),
+    ("visualise", "visualize"),
+    ("harbour", "harbor"),
+)
+KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+HEDGED = 0.25
+POLITE = 0.22
+MISTYPED = 0.125
+
+
+def read_lists(name: str) -> dict[str, dict[str, tuple[str, ...]]]:
+    """A file of `phrases/` in INI form: section -> key -> the values that semicolons separate."""
+    parser = configparser.ConfigParser(interpolation=None, delimiters=(":",))
+    parser.read_string(read_text(name))
+    return {
+        section: {key: tuple(v for v in map(_one_line, text.split(";")) if v) for key, text in parser[section].items()}
+        for section in parser.sections()
+    }
+
+
+def read_text(name: str) -> str:
+    """The text of a file of `phrases/`."""
+    return resources.files(__package__).joinpath("phrases", name).read_text(encoding="utf-8")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+@cache
+def _words() -> dict[str, tuple[str, ...]]:
+    return read_lists("wording.txt")["words"]
+
+
+@cache
+def _templates() -> dict[str, tuple[str, ...]]:
+    return read_lists("wording.txt")["templates"]
+
+
+def sentence(kind: str, phrase: str, rng: random.Random) -> str:
+    """An instruction made of a content phrase of a kind: adj, noun, medium, prep, clause, act or say."""
+    if kind == "adj" and rng.random() < HEDGED:
+        phrase = f"{rng.choice(_words()['hedges'])} {phrase}"
+    template = rng.choice(_templates()[kind])
+    return fill(template, rng, x=phrase, X=without_article(phrase), an=with_article(phrase))
+
+
+def place(rng: random.Random) -> str:
+    """A place, creature or thing that a video may show, without article."""
+    return rng.choice(_words()["places"])
+
+
+def subject(rng: random.Random) -> str:
+    """What an instruction speaks of: "it", "my video", "the street", "this clip of a dog"."""
+    draw = rng.random()
+    if draw < 0.62:
+        return rng.choice(_words()["subjects"])
+    if draw < 0.85:
+        return f"{rng.choice(('the', 'the', 'this', 'my', 'that', 'our'))} {place(rng)}"
+    what = rng.choice(("clip", "video", "footage", "shot", "film", "scene", "recording"))
+    return f"{rng.choice(('this', 'the', 'my', 'a'))} {what} of {with_article(place(rng))}"
+
+
+def with_article(noun: str) -> str:
+    """The noun phrase with `a` or `an`, unless it starts with an article or looks like a plural name."""
+    first = noun.split(" ", 1)[0].lower()
+    if first in {"a", "an", "the", "my", "this"} or (noun[:1].isupper() and noun.endswith("s")):
+        return noun
+    return f"{'an' if first[:1] in set('aeiou') or first.startswith('8') else 'a'} {noun}"
+
+
+def without_article(noun: str) -> str:
+    """The noun phrase without a leading article."""
+    return re.sub(r"^(a|an|the) ", "", noun, flags=re.IGNORECASE)
+
+
+def fill(template: str, rng: random.Random, **values: str) -> str:
+    """Replace `{s}`, `{o}`, `{o2}`, `{p}`, `{p2}` by random subjects, objects, people, and the values given."""
+    if "{" not in template:
+        return template
+    words = _words()
+    return template.format(
+        s=subject(rng),
+        o=rng.choice(words["objects"]),
+        o2=rng.choice(words["objects"]),
+        p=rng.choice(words["people"]),
+        p2=rng.choice(words["creatures"]),
+        **values,
+    )
+
+
+def polite(text: str, rng: random.Random) -> str:
+    """The text with an opening, a closing or both."""
+    draw = rng.random()
+    if draw < 0.6:
+        text = f"{rng.choice(_words()['openings'])} {text}"
+    if draw > 0.4:
+        text = f"{text} {rng.choice(_words()['closings'])}"
+    return text
+
+
+def dress(text: str, rng: random.Random) -> str:
+    """Add politeness to some texts, settle some on British or American spelling, and make all lower case."""
+    if rng.random() < POLITE:
+        text = polite(text, rng)
+    back, forth = (0, 1) if rng.random() < 0.5 else (1, 0)
+    if rng.random() < 0.7:
+        for spelling in SPELLINGS:
+            text = re.sub(rf"\b{spelling[back]}", spelling[forth], text)
+    return _one_line(text).lower()
+
+
+def roughen(text: str, rng: random.Random) -> str:
+    """What typing makes of a text: casing, final punctuation, and in one text of eight a typing error or two."""
+    if not text:
+        return text
+    if rng.random() < MISTYPED:
+        for _ in range(rng.choice((1, 1, 2))):
+            text = _mistype(text, rng)
+    draw = rng.random()
+    if draw < 0.3:
+        text = text[0].upper() + text[1:]
+    elif draw < 0.35:
+        text = text.upper()
+    elif draw < 0.4:
+        text = text.title()
+    return text + rng.choices(("", ".", "!", "...", "?", "!!"), (60, 25, 6, 3, 4, 2))[0]
+
+
+def _mistype(text: str, rng: random.Random) -> str:
+    """One slip of a finger, inside a word: letters swapped, lost, doubled, or the key beside."""
+    spots = [i for i in range(1, len(text) - 1) if text[i - 1 : i + 2].isalpha()]
+    if not spots:
+        return text
+    i = rng.choice(spots)
+    draw = rng.random()
+    if draw < 0.3:
+        return text[:i] + text[i + 1] + text[i] + text[i + 2 :]
+    if draw < 0.6:
+        return text[:i] + text[i + 1 :]
+    if draw < 0.8:
+        return text[:i] + text[i] + text[i:]
+    row = next((row for row in KEYS if text[i].lower() in row), KEYS[0])
+    at = max(0, row.find(text[i].lower()))
+    return text[:i] + row[min(at + 1, len(row) - 1)] + text[i + 1 :]

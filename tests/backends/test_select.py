@@ -1,0 +1,90 @@
+"""Devices and number types: what is chosen exists, and what does not exist is said."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from movie_cli.backends import select
+from movie_cli.backends.select import bfloat16_feature, choose, list_devices
+from movie_cli.errors import DeviceError
+
+
+def test_every_backend_and_device_has_a_line():
+    found = {(info.backend, info.device.partition(":")[0]): info for info in list_devices()}
+    assert set(found) == {("torch", "cuda"), ("torch", "mps"), ("torch", "cpu"), ("onnx", ""), ("qnn", "")}
+    assert found["torch", "cpu"].usable
+    assert found["torch", "cpu"].name
+    assert all(info.reason for info in found.values())
+    assert not found["onnx", ""].usable
+
+
+def test_auto_picks_something_that_computes():
+    choice = choose()
+    assert choice.device in {info.device for info in list_devices() if info.usable}
+    assert choice.dtype in choice.reason
+    a = torch.ones(8, 8, device=choice.device, dtype=choice.torch_dtype)
+    assert float((a @ a)[0, 0]) == 8.0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_a_number_type_asked_for_is_kept(dtype):
+    choice = choose("cpu", dtype)
+    assert (choice.device, choice.dtype) == ("cpu", dtype)
+    assert choice.torch_dtype == getattr(torch, dtype)
+    assert "as asked" in choice.reason
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"device": "gpu"}, "gpu"),
+        ({"device": "cuda:"}, "cuda:"),
+        ({"device": "cuda:-1"}, "cuda:-1"),
+        ({"device": "CPU "}, "CPU"),
+        ({"device": ""}, "device"),
+        ({"device": "cpu", "dtype": "float8"}, "float8"),
+        ({"backend": "tensorflow"}, "tensorflow"),
+        ({"backend": "onnx"}, "onnx"),
+        ({"backend": "qnn"}, "qnn"),
+    ],
+)
+def test_what_is_unknown_or_absent_is_refused(arguments, said):
+    with pytest.raises(DeviceError, match=said) as caught:
+        choose(**arguments)
+    assert caught.value.hint
+    assert caught.value.exit_code == 5
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_refused_with_what_is():
+    with pytest.raises(DeviceError, match="cuda") as caught:
+        choose("cuda")
+    assert "cpu" in caught.value.hint
+
+
+@pytest.mark.skipif(torch.cuda.is_available() is False, reason="no GPU")
+def test_gpus_are_counted():
+    count = torch.cuda.device_count()
+    assert choose("cuda").device == "cuda:0"
+    assert choose(f"cuda:{count - 1}").device == f"cuda:{count - 1}"
+    with pytest.raises(DeviceError):
+        choose(f"cuda:{count}")
+
+
+@pytest.mark.parametrize(
+    ("flags", "feature"),
+    [("fpu avx2 avx512f amx_bf16 amx_tile avx512_bf16", "AMX"), ("avx512_bf16", "AVX512-BF16"), ("avx2 avx512f", "")],
+)
+def test_without_torchs_help_the_kernel_is_asked(tmp_path, monkeypatch, flags, feature):
+    for name in ("get_capabilities", "_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.delattr(torch.cpu, name, raising=False)
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t:\n")
+    assert bfloat16_feature(cpuinfo) == feature
+    assert bfloat16_feature(tmp_path / "none") == ""
+
+
+def test_the_cpu_computes_in_float32_where_it_has_no_bfloat16(monkeypatch):
+    monkeypatch.setattr(select, "bfloat16_feature", lambda: "")
+    assert choose("cpu").dtype == "float32"

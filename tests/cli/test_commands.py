@@ -1,0 +1,429 @@
+"""The program as people and scripts meet it: through its entry point, in a process of its own where that matters."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import pytest
+import torch
+
+from movie_cli.cli import main
+from movie_cli.editing.latent_cache import LatentCache
+from movie_cli.recipe import Recipe
+
+MOVIE = [sys.executable, "-c", "import sys; from movie_cli.cli import main; sys.exit(main())"]
+CLIPS = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "clips"
+
+
+@dataclass(frozen=True)
+class Finished:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def movie(tmp_path, monkeypatch, capfd):
+    """Run `movie` in an empty folder with settings of its own."""
+    for name in os.environ:
+        if name.startswith("MOVIE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("MOVIE_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+
+    def run(*arguments: str, **environment: str) -> Finished:
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            code = main(list(arguments))
+        return Finished(code, *capfd.readouterr())
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def assert_refused(found: Finished | subprocess.CompletedProcess[str], code: int, *said: str) -> None:
+    lines = found.stderr.splitlines()
+    assert found.returncode == code, found.stderr
+    assert lines[0].startswith("error: ")
+    assert [line for line in lines[1:] if not line.startswith("hint: ")] == []
+    for text in said:
+        assert text in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["edit", "--help"], ["cache", "-h"], ["models", "show", "-h"]]
+)
+def test_help_and_version_load_nothing_heavy(tmp_path, arguments):
+    code = (
+        "import sys; from movie_cli.cli import main; code = main(sys.argv[1:]);"
+        "heavy = {'torch', 'av', 'diffusers', 'transformers', 'numpy', 'huggingface_hub', 'safetensors'};"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr); sys.exit(code)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert found.returncode == 0
+    assert found.stderr == "[]\n"
+    assert found.stdout
+
+
+def test_the_installed_program_answers():
+    program = Path(sys.executable).with_name("movie")
+    if not program.exists():
+        pytest.skip("the package is not installed beside this Python")
+    found = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, timeout=60)
+    assert found.stdout.startswith("movie ")
+
+
+def test_help_is_short_grouped_and_has_examples(movie):
+    found = movie("--help")
+    for text in ("Examples:", "Video:", "Machine:", "make it winter", "edit", "info", "models", "devices", "cache"):
+        assert text in found.stdout
+    assert len(found.stdout.splitlines()) <= 30
+    edit = movie("edit", "--help").stdout
+    positions = [
+        edit.index(f"\n{theme}:") for theme in ("What to do", "Which part", "Output file", "Machine", "Safety")
+    ]
+    assert positions == sorted(positions)
+
+
+OPTIONS = """
+--text-scale --image-scale --seed --steps --model --size --start --end --duration --anchors --detail --backend --device
+--dtype --batch-size --offline --codec --crf --encoder-preset -e --pix-fmt --no-audio --no-subtitles --no-metadata
+-y -n --strict --dry-run --recipe-from --cache --no-cache --progress --json -q -v -o
+"""
+
+
+def test_every_option_of_the_contract_is_there(movie):
+    shown = movie("edit", "--help").stdout
+    for option in OPTIONS.split():
+        assert option in shown
+
+
+def test_nothing_typed_shows_help_as_a_usage_error(movie):
+    found = movie()
+    assert found.returncode == 2
+    assert "Usage: movie COMMAND" in found.stderr
+    assert found.stdout == ""
+
+
+GOOD = ["edit", "in.mp4", "make it winter", "-o", "out.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["edti"], "did you mean movie edit?"),
+        (["cache", "claer"], "did you mean movie cache clear?"),
+        (["edit"], "SOURCE is missing"),
+        (["edit", "in.mp4", "-o", "out.mp4"], "INSTRUCTION"),
+        (["edit", "in.mp4", "make it winter"], "-o out.mp4"),
+        ([*GOOD, "extra"], "extra"),
+        ([*GOOD, "--text-scal", "3"], "--text-scale"),
+        (["edit", "in.mp4", "", "-o", "out.mp4"], "the instruction is empty"),
+        (["edit", "in.mp4", " \n", "-o", "out.mp4"], "the instruction is empty"),
+        ([*GOOD, "--text-scale", "nan"], "--text-scale: nan"),
+        ([*GOOD, "--text-scale", "inf"], "--text-scale: inf"),
+        ([*GOOD, "--text-scale", "strong"], "strong"),
+        ([*GOOD, "--image-scale", "0"], "--image-scale: 0"),
+        ([*GOOD, "--image-scale", "-1.5"], "-1.5"),
+        ([*GOOD, "--detail", "1.1"], "--detail"),
+        ([*GOOD, "--seed", "-1"], "--seed"),
+        ([*GOOD, "--seed", "1.5"], "--seed"),
+        ([*GOOD, "--steps", "0"], "--steps"),
+        ([*GOOD, "--batch-size", "0"], "--batch-size"),
+        ([*GOOD, "--size", "640"], "640"),
+        ([*GOOD, "--size", "0x0"], "0x0"),
+        ([*GOOD, "--size", "99999x99999"], "99999x99999"),
+        ([*GOOD, "--start", "soon"], "--start"),
+        ([*GOOD, "--start", "-1s"], "--start"),
+        ([*GOOD, "--end", "2s", "--duration", "1s"], "--duration"),
+        ([*GOOD, "--start", "2s", "--end", "1s"], "--end"),
+        ([*GOOD, "--anchors", "every:5"], "every:5"),
+        ([*GOOD, "--anchors", "scene"], "scene"),
+        ([*GOOD, "--dtype", "float8"], "float8"),
+        ([*GOOD, "--crf", "nan"], "--crf"),
+        ([*GOOD, "-e", "noequals"], "noequals"),
+        ([*GOOD, "--progress", "loud"], "loud"),
+        ([*GOOD, "-y", "-n"], "-y and -n"),
+        (["edit", "in.mp4", "make it winter", "-o", "in.mp4"], "source itself"),
+        (["edit", "in.mp4", "make it winter", "-o", "-", "--json"], "--json"),
+        (["edit", "in.mp4", "make it winter", "-o", ""], "empty"),
+        (["edit", "in.mp4", "--recipe-from", "in.mp4", "-o", "there.mp4", "-y", "-n"], "-y and -n"),
+        (["edit", "in.mp4", "make it winter", "-o", "there.mp4"], "-y replaces it"),
+        (["edit", "in.mp4", "make it winter", "-o", "there.mp4", "-n"], "exists"),
+    ],
+)
+def test_usage_errors(movie, tmp_path, arguments, said):
+    (tmp_path / "in.mp4").write_bytes(b"video")
+    (tmp_path / "there.mp4").write_bytes(b"precious")
+    before = sorted(tmp_path.iterdir())
+    found = movie(*arguments)
+    assert_refused(found, 2, said)
+    assert "hint: " in found.stderr
+    assert found.stdout == "" or "--json" in arguments
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "there.mp4").read_bytes() == b"precious"
+
+
+def test_sources_and_outputs_that_are_none(movie, tmp_path):
+    (tmp_path / "in.mp4").write_bytes(b"video")
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "folder").mkdir()
+    for source in ("none.mp4", "empty.mp4", "folder"):
+        assert_refused(movie("edit", source, "make it winter", "-o", "out.mp4"), 3, source, "hint: ")
+        assert_refused(movie("info", source), 3, source, "hint: ")
+    for output in ("folder", "none/out.mp4"):
+        assert_refused(movie("edit", "in.mp4", "make it winter", "-o", output), 7, output, "hint: ")
+
+
+def test_a_file_name_cannot_break_the_line_or_the_terminal(movie):
+    found = movie("edit", "a\nb\x1b[31m.mp4", "make it winter", "-o", "out.mp4")
+    assert_refused(found, 3)
+    assert "\x1b" not in found.stderr
+    surrogate = os.fsdecode(b"\xff.mp4")
+    assert_refused(movie("info", surrogate), 3)
+
+
+def test_json_tells_errors_as_events_too(movie):
+    found = movie("edit", "none.mp4", "make it winter", "-o", "out.mp4", "--json")
+    event = json.loads(found.stdout)
+    assert event == {"type": "error", "message": "none.mp4 does not exist", "hint": event["hint"], "exit_code": 3}
+    assert_refused(found, 3)
+    assert json.loads(movie("edit", "--json").stdout)["exit_code"] == 2
+    assert movie("edit", "--", "none.mp4", "--json").stdout == ""
+
+
+def test_the_recipe_of_a_file_without_one(movie, tmp_path):
+    (tmp_path / "text.mp4").write_text("this is no video")
+    assert_refused(movie("edit", "text.mp4", "--recipe-from", "none.mp4", "-o", "out.mp4"), 3, "none.mp4")
+    assert_refused(movie("edit", "text.mp4", "--recipe-from", "text.mp4", "-o", "out.mp4"), 3, "text.mp4")
+
+
+def test_settings_go_flag_then_environment_then_file(movie, tmp_path):
+    (tmp_path / "in.mp4").write_bytes(b"video")
+    config = tmp_path / "home" / "config.toml"
+    config.parent.mkdir()
+    refuse = ["edit", "in.mp4", "make it winter", "-o", "out.mp4"]
+    config.write_text('text-scale = "much"\n')
+    assert_refused(movie(*refuse), 2, f"{config}: text-scale", "sets --text-scale")
+    config.write_text("text_scale = nan\n")
+    assert_refused(movie(*refuse), 2, f"{config}: text_scale")
+    config.write_text("text_scale = true\n")
+    assert_refused(movie(*refuse), 2, f"{config}: text_scale")
+    config.write_text("text-scale = 3\nanchors = 'scene'\n")
+    assert_refused(movie(*refuse), 2, "anchors", "scene")
+    assert_refused(movie(*refuse, MOVIE_TEXT_SCALE="-3"), 2)
+    config.write_text("text-scale = 3\n")
+    assert_refused(movie(*refuse, MOVIE_TEXT_SCALE="-3"), 2, "MOVIE_TEXT_SCALE", "-3")
+    config.write_text("txt-scale = 3\n")
+    assert_refused(movie(*refuse), 2, "txt-scale", "did you mean text-scale?")
+    config.write_text("output = 'x.mp4'\n")
+    assert_refused(movie(*refuse), 2, "no setting output")
+    config.write_text("model = [1]\n")
+    assert_refused(movie(*refuse), 2, "model")
+    config.write_text("broken = = 1\n")
+    assert_refused(movie(*refuse), 2, str(config))
+    assert movie("edit", "--help").returncode == 0
+    assert movie("cache", "info").returncode == 0
+
+
+def test_a_wrong_setting_is_found_whatever_is_typed(movie, tmp_path):
+    (tmp_path / "in.mp4").write_bytes(b"video")
+    config = tmp_path / "home" / "config.toml"
+    config.parent.mkdir()
+    plan = ["edit", "in.mp4", "make it winter", "-o", "out.mp4"]
+    config.write_text("batch-size = 0\n")
+    assert_refused(movie(*plan), 2, "batch-size")
+    config.write_text('size = "3x"\ncache = false\nno-audio = true\n')
+    assert_refused(movie(*plan), 2, "size: 3x")
+    assert_refused(movie(*plan, "--size", "8x8"), 2, "size: 3x")
+
+
+def test_a_recipe_is_repeated_with_what_is_typed_put_over_it(movie, tmp_path):
+    made = tmp_path / "made.mkv"
+    recipe = Recipe("make it winter", text_scale=9.0, size=(64, 48), model="the-recipes-model")
+    with av.open(str(made), "w") as container:
+        container.metadata["movie_recipe"] = recipe.to_json()
+        stream = container.add_stream("mpeg4", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        frame = av.VideoFrame(64, 48, "yuv420p")
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    repeat = ["edit", "made.mkv", "--recipe-from", "made.mkv", "-o", "out.mp4", "--dry-run", "--offline"]
+    assert_refused(movie(*repeat), 4, "the-recipes-model")
+    assert_refused(movie(*repeat, MOVIE_MODEL="the-settings-model"), 4, "the-recipes-model")
+    assert_refused(movie(*repeat, "--model", "the-typed-model"), 4, "the-typed-model")
+    assert_refused(
+        movie(*repeat[:2], "make it night", *repeat[4:], MOVIE_MODEL="the-settings-model"), 4, "the-settings"
+    )
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["made.mkv"]
+
+
+@pytest.mark.parametrize(("answer", "kept"), [("n", True), ("", True), ("y", False), ("\x03", True)])
+def test_on_a_terminal_an_existing_output_is_asked_about(tmp_path, answer, kept):
+    (tmp_path / "in.mp4").write_bytes(b"no video")
+    (tmp_path / "out.mp4").write_bytes(b"precious")
+    process, master = pty.fork()
+    if process == 0:  # the child, with a terminal of its own
+        os.chdir(tmp_path)
+        os.execv(sys.executable, [*MOVIE, "edit", "in.mp4", "make it winter", "-o", "out.mp4"])
+    shown = b""
+    while b"Replace it?" not in shown:
+        shown += os.read(master, 1000)
+    typed = answer.encode() + (b"" if answer == "\x03" else b"\n")
+    os.write(master, typed)
+    with contextlib.suppress(OSError):  # the other side is closed
+        while True:
+            if not select.select([master], [], [], 1.0)[0] and answer == "\x03":
+                os.write(master, typed)  # readline misses a signal that comes while it sets up
+                continue
+            if not (block := os.read(master, 1000)):
+                break
+            shown += block
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    os.close(master)
+    assert code == {"y": 3, "\x03": 130}.get(answer, 2), shown
+    assert (b"exists and is kept" in shown) == (kept and answer != "\x03")
+    assert (tmp_path / "out.mp4").read_bytes() == b"precious"
+
+
+def test_a_misspelt_variable_is_told_of(movie):
+    found = movie("edit", "none.mp4", "make it winter", "-o", "out.mp4", MOVIE_TEXTSCALE="3", MOVIE_THEATER="9")
+    assert "warning: MOVIE_TEXTSCALE is not a setting; did you mean MOVIE_TEXT_SCALE?" in found.stderr
+    assert "THEATER" not in found.stderr
+
+
+def test_cache_info_and_clear(movie, tmp_path):
+    cache = LatentCache(tmp_path / "home" / "cache" / "latents")
+    with cache.writer("a" * 40) as writer:
+        writer.add(torch.zeros(2, 4, 3, 5), torch.zeros(2, 24, 40, 3, dtype=torch.uint8), [(0, 1), (1, 1)])
+        writer.commit()
+    event = json.loads(movie("cache", "info", "--json").stdout)
+    assert event["type"] == "cache"
+    assert (event["entries"], event["root"]) == (1, str(cache.root))
+    assert "clips   1" in movie("cache", "info").stdout
+    with cache.open("a" * 40):
+        assert "1 in use were kept" in movie("cache", "clear").stdout
+    assert "removed 1 clip," in movie("cache", "clear").stdout
+    assert json.loads(movie("cache", "clear", "--json").stdout) == {
+        "type": "cleared",
+        "removed": 0,
+        "bytes": 0,
+        "kept": 0,
+    }
+
+
+def test_devices(movie):
+    events = [json.loads(line) for line in movie("devices", "--json").stdout.splitlines()]
+    assert {event["type"] for event in events} == {"device", "choice"}
+    assert {"torch", "onnx", "qnn"} == {event["backend"] for event in events if event["type"] == "device"}
+    lines = movie("devices").stdout.splitlines()
+    assert lines[0].split() == ["backend", "device", "usable", "dtype", "name", "why"]
+    assert lines[-1].startswith("--device auto picks ")
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_models(movie, tmp_path):
+    assert movie("models", "list").returncode == 0
+    assert_refused(movie("models", "show", "no-such-model"), 4, "no-such-model", "hint: ")
+    broken = tmp_path / "home" / "models" / "broken"
+    broken.mkdir(parents=True)
+    (broken / "model_index.json").write_text("{}")
+    listed = movie("models", "list")
+    assert listed.returncode == 0
+    assert "warning: the model broken cannot be used" in listed.stderr
+    assert_refused(movie("models", "show", "broken"), 4, str(broken), "hint: ")
+
+
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="the shared clips are not here")
+def test_info(movie):
+    clip = str(CLIPS / "sam2_coffee.mp4")
+    event = json.loads(movie("info", clip, "--json").stdout)
+    assert event["type"] == "info"
+    assert event["path"] == clip
+    assert event["video"]["display_size"] == [1280, 720]
+    shown = movie("info", clip).stdout
+    for text in ("1280x720", "h264", "aac", "an edit"):
+        assert text in shown
+
+
+def test_a_broken_pipe_is_quiet(tmp_path):
+    with subprocess.Popen([*MOVIE, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+FAILING = """
+import sys, time, click
+from movie_cli.cli.errors import run
+from movie_cli.errors import DeviceError
+@click.command()
+@click.argument("kind")
+@click.option("--json", "as_json", is_flag=True)
+def fail(kind, as_json):
+    class OutOfMemoryError(RuntimeError): pass
+    if kind == "wait":
+        print("ready", flush=True)
+        time.sleep(30)
+    raise {
+        "bug": ValueError("strange\\nthing"), "silent": AssertionError(),
+        "memory": MemoryError(), "device": OutOfMemoryError("x"),
+        "full": OSError(28, "No space left on device", "/out.mp4"), "ours": DeviceError("no such thing"),
+        "interrupt": KeyboardInterrupt(),
+    }[kind]
+sys.exit(run(fail))
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "said"),
+    [
+        ("bug", 1, "unexpected ValueError: strange thing"),
+        ("silent", 1, "unexpected AssertionError"),
+        ("memory", 5, "--batch-size 1"),
+        ("device", 5, "--batch-size 1"),
+        ("full", 7, "/out.mp4"),
+        ("ours", 5, "no such thing"),
+        ("interrupt", 130, "interrupted"),
+    ],
+)
+def test_exceptions_become_a_line_and_a_code(kind, code, said):
+    found = subprocess.run(
+        [sys.executable, "-c", FAILING, kind], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert_refused(found, code, said)
+    debug = os.environ | {"MOVIE_DEBUG": "1"}
+    found = subprocess.run(
+        [sys.executable, "-c", FAILING, kind], env=debug, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert found.returncode == code
+    assert "Traceback" in found.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_interrupt(number):
+    command = [sys.executable, "-c", FAILING, "wait"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.1)
+        process.send_signal(number)
+        error = process.stderr.read()
+    assert process.returncode == 130
+    assert error.startswith("error: interrupted")

@@ -1,0 +1,335 @@
+"""The latent cache: what goes in comes out, and nothing that happens on the disk makes it lie."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from movie_cli.editing import cache_folder
+from movie_cli.editing.latent_cache import CacheFull, LatentCache
+
+KEY = "a" * 40
+
+
+def clip(count: int, seed: int = 0, dtype: torch.dtype = torch.bfloat16):
+    generator = torch.Generator().manual_seed(seed)
+    latents = torch.randn(count, 4, 3, 5, generator=generator).to(dtype)
+    frames = torch.randint(0, 256, (count, 24, 40, 3), generator=generator, dtype=torch.uint8)
+    times = [(1001 * number, None if number % 7 == 3 else 1001) for number in range(count)]
+    return latents, frames, times
+
+
+def write(cache: LatentCache, key: str, count: int, seed: int = 0, batch: int = 4, meta=None) -> None:
+    latents, frames, times = clip(count, seed)
+    with cache.writer(key) as writer:
+        for first in range(0, count, batch):
+            part = slice(first, first + batch)
+            writer.add(latents[part], frames[part], times[part])
+        writer.commit(meta)
+
+
+def left_behind(root: Path) -> list[str]:
+    return sorted(path.name for path in root.iterdir())
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return LatentCache(tmp_path / "latents", on_message=pytest.fail)
+
+
+@pytest.mark.parametrize(("count", "batch", "read"), [(1, 1, 8), (32, 4, 4), (100, 7, 9), (70, 70, 33), (65, 32, 200)])
+def test_a_clip_comes_back_as_it_went_in(cache, count, batch, read):
+    write(cache, KEY, count, batch=batch, meta={"probe": '{"width": 40}', "name": "é"})
+    latents, frames, times = clip(count)
+    with cache.open(KEY) as found:
+        assert found.count == count
+        assert found.times == times
+        assert found.meta == {"probe": '{"width": 40}', "name": "é"}
+        batches = list(found.batches(read))
+        assert [len(batch_times) for _, _, batch_times in batches[:-1]] == [read] * (len(batches) - 1)
+        assert torch.equal(torch.cat([batch[0] for batch in batches]), latents)
+        assert torch.equal(torch.cat([batch[1] for batch in batches]), frames)
+        assert [time for batch in batches for time in batch[2]] == times
+
+
+def test_one_frame_and_the_rest_from_there(cache):
+    write(cache, KEY, 50)
+    latents, frames, times = clip(50)
+    with cache.open(KEY) as found:
+        for index in (0, 31, 32, 49):
+            one_latent, one_frame, one_time = found.at(index)
+            assert torch.equal(one_latent, latents[index : index + 1])
+            assert torch.equal(one_frame, frames[index : index + 1])
+            assert one_time == times[index]
+        rest = list(found.batches(8, start=30))
+        assert torch.equal(torch.cat([batch[0] for batch in rest]), latents[30:])
+        with pytest.raises(IndexError):
+            found.at(50)
+
+
+def test_nothing_there_is_a_miss(cache):
+    assert cache.open(KEY) is None
+    assert cache.info().entries == 0
+    assert not cache.root.exists()
+
+
+def test_without_commit_nothing_is_left(cache):
+    latents, frames, times = clip(40)
+    with cache.writer(KEY) as writer:
+        writer.add(latents, frames, times)
+    with pytest.raises(RuntimeError), cache.writer(KEY) as writer:
+        writer.add(latents, frames, times)
+        raise RuntimeError
+    assert left_behind(cache.root) == []
+    assert cache.open(KEY) is None
+
+
+def test_frames_that_do_not_belong_together_are_refused(cache):
+    latents, frames, times = clip(4)
+    with cache.writer(KEY) as writer:
+        with pytest.raises(ValueError):
+            writer.add(latents, frames[:3], times)
+        with pytest.raises(ValueError):
+            writer.add(latents, frames.float(), times)
+        with pytest.raises(ValueError):
+            writer.commit()
+
+
+def test_the_writer_keeps_no_view_of_the_callers_buffers(cache):
+    latents, frames, times = clip(8)
+    buffer = torch.empty_like(frames)
+    with cache.writer(KEY) as writer:
+        for first in (0, 4):
+            buffer[:4] = frames[first : first + 4]
+            writer.add(latents[first : first + 4], buffer[:4], times[first : first + 4])
+        buffer.zero_()
+        writer.commit()
+    with cache.open(KEY) as found:
+        assert torch.equal(next(found.batches(8))[1], frames)
+
+
+def damage_truncate(folder: Path) -> None:
+    shard = folder / "000001.safetensors"
+    os.truncate(shard, shard.stat().st_size // 2)
+
+
+def damage_one_bit(folder: Path) -> None:
+    shard = folder / "000000.safetensors"
+    data = bytearray(shard.read_bytes())
+    data[-100] ^= 1
+    shard.write_bytes(data)
+
+
+def damage_missing_shard(folder: Path) -> None:
+    (folder / "000001.safetensors").unlink()
+
+
+def damage_json(folder: Path) -> None:
+    (folder / "entry.json").write_text("{")
+
+
+def damage_json_types(folder: Path) -> None:
+    (folder / "entry.json").write_text('{"format": 1, "meta": [], "times": 3, "shards": {}}')
+
+
+def damage_missing_json(folder: Path) -> None:
+    (folder / "entry.json").unlink()
+
+
+def damage_counts(folder: Path) -> None:
+    entry = json.loads((folder / "entry.json").read_text())
+    entry["times"].pop()
+    (folder / "entry.json").write_text(json.dumps(entry))
+
+
+def damage_other_format(folder: Path) -> None:
+    entry = json.loads((folder / "entry.json").read_text())
+    (folder / "entry.json").write_text(json.dumps(entry | {"format": 99}))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_truncate,
+        damage_one_bit,
+        damage_missing_shard,
+        damage_json,
+        damage_json_types,
+        damage_missing_json,
+        damage_counts,
+        damage_other_format,
+    ],
+)
+def test_a_damaged_entry_is_told_of_removed_and_made_again(tmp_path, damage):
+    messages: list[str] = []
+    cache = LatentCache(tmp_path, on_message=messages.append)
+    write(cache, KEY, 40)
+    damage(tmp_path / KEY)
+    assert cache.open(KEY) is None
+    assert len(messages) == 1
+    assert str(tmp_path / KEY) in messages[0]
+    assert left_behind(tmp_path) == []
+    write(cache, KEY, 40)
+    with cache.open(KEY) as found:
+        assert found.count == 40
+
+
+def entry_bytes(tmp_path: Path) -> int:
+    cache = LatentCache(tmp_path / "measure")
+    write(cache, KEY, 32)
+    return cache.info().bytes
+
+
+def test_least_recently_used_goes_first(tmp_path):
+    size = entry_bytes(tmp_path)
+    cache = LatentCache(tmp_path / "latents", limit_bytes=int(3.5 * size))
+    for name in ("one", "two", "three"):
+        write(cache, name, 32)
+        time.sleep(0.01)
+    cache.open("one").close()
+    time.sleep(0.01)
+    write(cache, "four", 32)
+    assert left_behind(cache.root) == ["four", "one", "three"]
+    assert cache.info().entries == 3
+    assert cache.info().bytes <= cache.info().limit
+
+
+def test_a_clip_being_read_is_kept_whatever_happens(tmp_path):
+    size = entry_bytes(tmp_path)
+    cache = LatentCache(tmp_path / "latents", limit_bytes=int(2.5 * size))
+    write(cache, "read", 32)
+    with cache.open("read") as found:
+        for name in ("one", "two", "three"):
+            time.sleep(0.01)
+            write(cache, name, 32)
+        assert left_behind(cache.root) == ["read", "three"]
+        assert cache.clear() == 1
+        assert torch.equal(next(found.batches(32))[0], clip(32)[0])
+    assert cache.clear() == 1
+    assert left_behind(cache.root) == []
+
+
+def test_a_clip_bigger_than_the_cache_is_given_up_and_leaves_the_others(tmp_path):
+    size = entry_bytes(tmp_path)
+    cache = LatentCache(tmp_path / "latents", limit_bytes=int(2.5 * size))
+    write(cache, "small", 32)
+    with pytest.raises(CacheFull):
+        write(cache, "big", 200)
+    assert [name for name in left_behind(cache.root) if name.startswith("tmp")] == []
+    assert cache.open("big") is None
+
+
+def test_a_full_disk_is_told_by_an_oserror(tmp_path, monkeypatch):
+    cache = LatentCache(tmp_path / "latents")
+    monkeypatch.setattr(cache_folder, "KEEP_FREE_BYTES", shutil.disk_usage(tmp_path).total + 1)
+    with pytest.raises(OSError, match="MiB left"):
+        cache.writer(KEY)
+    assert left_behind(cache.root) == []
+
+
+def test_a_write_that_fails_midway_leaves_nothing(tmp_path):
+    cache = LatentCache(tmp_path / "latents")
+    latents, frames, times = clip(32)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        with pytest.raises(OSError), cache.writer(KEY) as writer:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+            writer.add(latents, frames, times)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, previous)
+    assert left_behind(cache.root) == []
+
+
+def test_an_unusable_root_is_an_oserror(tmp_path):
+    (tmp_path / "file").write_text("")
+    cache = LatentCache(tmp_path / "file" / "latents")
+    assert cache.open(KEY) is None
+    assert cache.info().entries == 0
+    with pytest.raises(OSError):
+        cache.writer(KEY)
+
+
+def test_two_writers_of_the_same_clip(cache):
+    latents, frames, times = clip(40)
+    with cache.writer(KEY) as first, cache.writer(KEY) as second:
+        for writer in (first, second):
+            writer.add(latents, frames, times)
+            writer.commit({"writer": str(writer is first)})
+    assert left_behind(cache.root) == [KEY]
+    with cache.open(KEY) as found:
+        assert found.meta == {"writer": "True"}
+
+
+OTHER_PROCESS = """
+import sys, time
+from pathlib import Path
+import torch
+from movie_cli.editing.latent_cache import LatentCache
+cache = LatentCache(Path(sys.argv[1]))
+if sys.argv[2] == "read":
+    held = cache.open("a" * 40)
+else:
+    held = cache.writer("b" * 40)
+    held.add(torch.zeros(32, 4, 3, 5), torch.zeros(32, 24, 40, 3, dtype=torch.uint8), [(0, 1)] * 32)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("job", ["read", "write"])
+def test_another_process_is_left_alone_until_it_dies(tmp_path, monkeypatch, job):
+    monkeypatch.setattr(cache_folder, "_YOUNG_SECONDS", 0.0)
+    cache = LatentCache(tmp_path)
+    write(cache, KEY, 32)
+    command = [sys.executable, "-c", OTHER_PROCESS, str(tmp_path), job]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "ready\n"
+        cache.clear()
+        present = left_behind(tmp_path)
+        other.kill()
+        other.wait()
+    if job == "read":
+        assert present == [KEY]
+    else:
+        assert len(present) == 1
+        assert present[0].startswith("tmp-")
+    time.sleep(0.01)
+    cache.clear()
+    assert left_behind(tmp_path) == []
+
+
+def test_the_key_tells_apart_what_must_be_told_apart(cache, tmp_path):
+    source = tmp_path / "a.mp4"
+    source.write_bytes(b"abc" * 1000)
+    usual = {"path": source, "start": "0f", "end": "", "size": (64, 48), "autoencoder_id": "nano", "dtype": "bfloat16"}
+    other = tmp_path / "b.mp4"
+    other.write_bytes(b"abd" * 1000)
+    changes = [
+        {},
+        {"path": other},
+        {"start": "1f"},
+        {"end": "9f"},
+        {"start": "", "end": "0f"},
+        {"size": (48, 64)},
+        {"autoencoder_id": "taesd"},
+        {"dtype": "float32"},
+    ]
+    keys = [cache.key_of(**(usual | change)) for change in changes]
+    assert len(set(keys)) == len(keys)
+    renamed = tmp_path / "c.mp4"
+    shutil.copy(source, renamed)
+    assert cache.key_of(**(usual | {"path": renamed})) == keys[0]
+    with pytest.raises(OSError):
+        cache.key_of(**(usual | {"path": tmp_path / "none"}))

@@ -1,0 +1,112 @@
+"""Small random checkpoints in the layouts that real ones have, written by diffusers and transformers themselves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    EulerAncestralDiscreteScheduler,
+    LCMScheduler,
+    StableDiffusionInstructPix2PixPipeline,
+    UNet2DConditionModel,
+)
+
+from movie_cli.checkpoints.save import save_checkpoint
+from movie_cli.models.autoencoder import PatchAutoencoder
+from movie_cli.models.denoiser import GuidedUNet2DConditionModel
+from movie_cli.models.text import InstructionEncoder
+from movie_cli.models.tokenizer import InstructionTokenizer
+
+NANO = Path(__file__).resolve().parents[1] / "movie_cli" / "checkpoints" / "nano"
+
+
+def clip_tokenizer(folder: Path):
+    """A CLIP tokenizer of single letters."""
+    from transformers import CLIPTokenizer
+
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    folder.mkdir(parents=True)
+    (folder / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    return CLIPTokenizer(
+        vocab=str(folder / "vocab.json"), merges=str(folder / "merges.txt"), unk_token="<|endoftext|>", model_max_length=77
+    )
+
+
+def instruct_pix2pix(folder: Path) -> StableDiffusionInstructPix2PixPipeline:
+    """A pipeline with the parts and layout of published InstructPix2Pix, tiny and random; also saved to `folder`."""
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(
+        in_channels=8,
+        out_channels=4,
+        block_out_channels=(16, 32),
+        layers_per_block=1,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        cross_attention_dim=24,
+        attention_head_dim=2,
+        norm_num_groups=4,
+    )
+    vae = AutoencoderKL(
+        block_out_channels=(8, 8, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        latent_channels=4,
+        norm_num_groups=2,
+    )
+    text = CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=54,
+            hidden_size=24,
+            intermediate_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            bos_token_id=52,
+            eos_token_id=53,
+        )
+    )
+    scheduler = EulerAncestralDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    pipeline = StableDiffusionInstructPix2PixPipeline(
+        vae=vae.eval(),
+        text_encoder=text.eval(),
+        tokenizer=clip_tokenizer(folder.with_name(folder.name + "-tokenizer")),
+        unet=unet.eval(),
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return pipeline
+
+
+def one_step(folder: Path, channels: int = 8) -> Path:
+    """A random one-step checkpoint of the embedded model's layout, with the embedded text encoder."""
+    torch.manual_seed(0)
+    unet = GuidedUNet2DConditionModel(
+        scale_embedding_dim=8,
+        time_embedding_dim=32,
+        source_residual=True,
+        in_channels=2 * channels,
+        out_channels=channels,
+        block_out_channels=(16, 16),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        layers_per_block=1,
+        cross_attention_dim=192,
+        attention_head_dim=2,
+        norm_num_groups=4,
+    )
+    vae = PatchAutoencoder(channels, (8, 8, 8))
+    text = InstructionEncoder.from_pretrained(NANO / "text_encoder")
+    tokenizer = InstructionTokenizer.from_pretrained(NANO / "tokenizer")
+    scheduler = LCMScheduler(prediction_type="v_prediction", rescale_betas_zero_snr=True, clip_sample=False)
+    save_checkpoint(folder, unet, vae, text, tokenizer, scheduler, licence="Apache-2.0", description="random")
+    return folder
