@@ -47,7 +47,7 @@ class OutputError(MovieError):
     exit_code = 7
 
 
-class InterruptedEdit(MovieError):
+class InterruptedEdit(MovieError):  # noqa: N818 - nothing failed
     """The user stopped the edit. Nothing is left under the asked name."""
 
     exit_code = 130

@@ -12,6 +12,8 @@ from movie_cli.errors import UsageError
 
 DEFAULT_TEXT_SCALE = 7.5
 DEFAULT_IMAGE_SCALE = 1.5
+RECIPE_KEY = "movie_recipe"
+"""The output's metadata entry that holds its recipe as JSON."""
 SCALE_LIMITS = (0.0, 100.0)
 """Values outside are refused: no published editor does anything sensible there."""
 

@@ -55,14 +55,14 @@ class Choice:
     @property
     def torch_dtype(self) -> torch.dtype:
         """The number type as torch knows it."""
-        import torch  # noqa: PLC0415  (heavy)
+        import torch
 
         return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[self.dtype]
 
 
 def list_devices() -> list[DeviceInfo]:
     """Every backend and device that this version knows of, usable or not, best first."""
-    import torch  # noqa: PLC0415  (heavy)
+    import torch
 
     devices = []
     if torch.cuda.is_available():
@@ -119,7 +119,7 @@ def _check_backend(backend: str) -> None:
 
 
 def _best_device() -> str:
-    import torch  # noqa: PLC0415  (heavy)
+    import torch
 
     if torch.cuda.is_available():
         return "cuda:0"
@@ -127,7 +127,7 @@ def _best_device() -> str:
 
 
 def _present_device(device: str) -> str:
-    import torch  # noqa: PLC0415  (heavy)
+    import torch
 
     if device == "mps" and not torch.backends.mps.is_available():
         raise DeviceError(f"the device mps cannot be used: {_why_no_mps()}", _what_exists())
@@ -148,7 +148,7 @@ def _what_exists() -> str:
 
 def _fastest_dtype(device: str) -> tuple[str, str]:
     """The fastest number type that is safe on a device that exists, and the reason in words."""
-    import torch  # noqa: PLC0415  (heavy)
+    import torch
 
     if device.startswith("cuda"):
         # Compute capability 8.0 (Ampere) is the first with bfloat16 tensor cores; torch emulates it on older ones,
@@ -171,7 +171,7 @@ def bfloat16_feature(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     torch is asked first: by its public list of capabilities, which releases before 2.11 lack, then by its private
     probes, which are the same in 2.9 to 2.13. Without either the kernel's list of CPU flags decides.
     """
-    import torch  # noqa: PLC0415  (heavy)
+    import torch
 
     capabilities = getattr(torch.cpu, "get_capabilities", None)
     known = capabilities() if capabilities is not None else {}
@@ -217,7 +217,7 @@ def _mps_has_bfloat16() -> bool:
 
 
 def _why_no_cuda() -> str:
-    import torch  # noqa: PLC0415  (heavy)
+    import torch
 
     if torch.version.cuda is None and torch.version.hip is None:
         return "the installed torch is built without CUDA"

@@ -29,7 +29,9 @@ class TorchBackend:
         parts = load_checkpoint(descriptor)
         with _memory_errors(self.device):
             for module in (parts.unet, parts.codec.module):
-                module.to(self._device, self._dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                # diffusers' own `to` warns of half precision at every call; torch's does the same work.
+                torch.nn.Module.to(module, self._device, self._dtype)
+                torch.nn.Module.to(module, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._unet = parts.unet
         self._codec, self._text, self._scheduler = parts.codec, parts.text, parts.scheduler
         self._anchors = attach(self._unet)
@@ -46,7 +48,7 @@ class TorchBackend:
     def encode_frames(self, frames: Pixels) -> Tensor:
         """Source latents `(N, C, H/8, W/8)`."""
         with _memory_errors(self.device):
-            return self._codec.encode(self._pictures(frames))
+            return self._codec.encode(self._pictures(frames)).contiguous(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def denoise(self, latents: Tensor, settings: Settings) -> Tensor:
@@ -79,8 +81,8 @@ class TorchBackend:
         return latents.cpu()
 
     def from_cache(self, latents: Tensor) -> Tensor:
-        """Latents on the device."""
-        return latents.to(self._device, self._dtype)
+        """Latents on the device, in the memory order that `encode_frames` gives: rounding depends on it."""
+        return latents.to(self._device, self._dtype).contiguous(memory_format=torch.channels_last)
 
     def _guidance(self, settings: Settings) -> Guidance:
         return Guidance(

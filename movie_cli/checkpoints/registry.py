@@ -117,8 +117,8 @@ def _hub_offline() -> bool:
 
 
 def _from_hub(repo_id: str, offline: bool) -> Path:
-    from huggingface_hub import snapshot_download  # noqa: PLC0415  (slow to import, rarely needed)
-    from huggingface_hub.errors import (  # noqa: PLC0415
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
         HFValidationError,

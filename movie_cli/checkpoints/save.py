@@ -57,7 +57,7 @@ def save_checkpoint(
         "source_skip": True,
         "licence": "Apache-2.0",
         "description": "",
-        "edits": list(text_encoder.config["edit_names"]),
+        "edits": list(text_encoder.config["edits"]),
     }
     write_json(folder / "model_index.json", index)
     write_json(folder / "movie.json", movie | facts)

@@ -15,7 +15,7 @@ from movie_cli.cli.output import emit, json_option, print_table, quieten_librari
 def devices(as_json: bool) -> None:
     """Show what this machine can compute on, and what `auto` picks."""
     quieten_libraries(verbose=False)
-    from movie_cli.backends.select import choose, list_devices  # noqa: PLC0415  (torch)
+    from movie_cli.backends.select import choose, list_devices
 
     found, choice = list_devices(), choose()
     if as_json:

@@ -27,10 +27,7 @@ from movie_cli.cli.output import (
 )
 from movie_cli.editing.request import STREAM, EditRequest, EncodeOptions, check_output, check_source
 from movie_cli.errors import UsageError
-from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
-
-RECIPE_KEY = "movie_recipe"
-"""The container's metadata key under which an output carries its recipe."""
+from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, RECIPE_KEY, Recipe
 
 EXAMPLES = (
     'movie edit in.mp4 "make it winter" -o out.mp4',
@@ -205,7 +202,7 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
         return
     _check_stdout(output, shown)
     overwrite = _may_overwrite(output, values["yes"], values["no"], shown)
-    from movie_cli.editing.pipeline import edit_video  # noqa: PLC0415  (torch and PyAV)
+    from movie_cli.editing.pipeline import edit_video
 
     with make_reporter(shown) as reporter:
         edit_video(dataclasses.replace(request, overwrite=overwrite), reporter)
@@ -227,7 +224,7 @@ def _recipe(ctx: click.Context, instruction: str | None, values: Mapping[str, An
 
 def _read_recipe(path: str) -> Recipe:
     check_source(path)
-    from movie_cli.media import probe  # noqa: PLC0415  (PyAV)
+    from movie_cli.media import probe
 
     # Matroska writes tag names in capitals.
     tags = {name.lower(): text for name, text in probe(Path(path)).metadata.items()}
@@ -269,7 +266,7 @@ def _may_overwrite(output: str, yes: bool, no: bool, shown: OutputOptions) -> bo
 
 
 def _show_plan(request: EditRequest, shown: OutputOptions) -> None:
-    from movie_cli.editing.pipeline import plan  # noqa: PLC0415  (torch and PyAV)
+    from movie_cli.editing.pipeline import plan
 
     planned = plan(request)
     if shown.json:

@@ -50,7 +50,7 @@ class Command(click.Command):
         """Let environment and settings file fill in what the command line leaves open."""
         # Help must come up whatever the settings file holds.
         if any(isinstance(param, ThemedOption) and param.setting for param in self.params) and not _asks_help(args):
-            from movie_cli.cli.settings import defaults_for  # noqa: PLC0415  (tomllib, and a cycle otherwise)
+            from movie_cli.cli.settings import defaults_for
 
             extra["default_map"] = defaults_for(self)
         return super().make_context(info_name, args, parent, **extra)

@@ -22,7 +22,7 @@ def info(source: str, as_json: bool) -> None:
     """Show what is in a video, and what an edit would do with it."""
     check_source(source)
     quieten_libraries(verbose=False)
-    from movie_cli.media import local_source, probe  # noqa: PLC0415  (PyAV)
+    from movie_cli.media import local_source, probe
 
     with local_source(source) as path:
         found = probe(path)
@@ -37,9 +37,9 @@ def info(source: str, as_json: bool) -> None:
 
 def _working_size(found: SourceInfo) -> tuple[int, int] | None:
     """The size at which the default model would work; None without that model."""
-    from movie_cli.checkpoints.descriptor import read_descriptor  # noqa: PLC0415
-    from movie_cli.checkpoints.registry import DEFAULT_MODEL, resolve  # noqa: PLC0415
-    from movie_cli.editing.size import working_size  # noqa: PLC0415
+    from movie_cli.checkpoints.descriptor import read_descriptor
+    from movie_cli.checkpoints.registry import DEFAULT_MODEL, resolve
+    from movie_cli.editing.size import working_size
 
     try:
         model = read_descriptor(resolve(DEFAULT_MODEL, offline=True))

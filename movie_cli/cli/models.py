@@ -22,8 +22,8 @@ def models() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List the embedded models and those in the models folder."""
-    from movie_cli.checkpoints.registry import DEFAULT_MODEL, damaged_models, list_models  # noqa: PLC0415
-    from movie_cli.places import models_folder  # noqa: PLC0415
+    from movie_cli.checkpoints.registry import DEFAULT_MODEL, damaged_models, list_models
+    from movie_cli.places import models_folder
 
     found = list_models()
     for name, error in damaged_models():
@@ -57,9 +57,9 @@ def list_(as_json: bool) -> None:
 def show(model: str, offline: bool, as_json: bool) -> None:
     """Show what a model can do, after checking its folder."""
     quieten_libraries(verbose=False)
-    from movie_cli.checkpoints.descriptor import read_descriptor  # noqa: PLC0415
-    from movie_cli.checkpoints.folder import check_folder  # noqa: PLC0415
-    from movie_cli.checkpoints.registry import resolve  # noqa: PLC0415
+    from movie_cli.checkpoints.descriptor import read_descriptor
+    from movie_cli.checkpoints.folder import check_folder
+    from movie_cli.checkpoints.registry import resolve
 
     folder = resolve(model, offline)
     facts = check_folder(folder)

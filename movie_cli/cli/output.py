@@ -221,7 +221,7 @@ def make_reporter(options: OutputOptions) -> LineReporter:
     if options.progress == "none" or options.quiet:
         return LineReporter(options, lines=False)
     if options.progress == "auto" and Console(stderr=True).is_terminal and os.environ.get("TERM") != "dumb":
-        from movie_cli.cli.bar import BarReporter  # noqa: PLC0415  (rich.progress is slow to import)
+        from movie_cli.cli.bar import BarReporter
 
         return BarReporter(options)
     return LineReporter(options)

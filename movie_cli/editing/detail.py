@@ -18,8 +18,8 @@ from movie_cli.backends.base import Pixels
 LUMA = (0.2126, 0.7152, 0.0722)
 RADIUS = 4
 """Window radius in pixels of the working size."""
-EPSILON = 4e-4
-"""Variance below which the source counts as flat, (5 code values)^2 of 255."""
+EPSILON = 1e-4
+"""Variance below which the source counts as flat, (2.5 code values)^2 of 255."""
 
 
 def _luma(image: Tensor) -> Tensor:

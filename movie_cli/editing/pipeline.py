@@ -22,16 +22,15 @@ from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.registry import open_model
 from movie_cli.editing import clip
+from movie_cli.editing.cache_entry import CachedClip, CacheWriter
 from movie_cli.editing.detail import transfer
 from movie_cli.editing.editor import Editor
-from movie_cli.editing.cache_entry import CachedClip, CacheWriter
 from movie_cli.editing.latent_cache import LatentCache
 from movie_cli.editing.request import STREAM, EditRequest, Reporter
 from movie_cli.media import EncodeOptions, FrameReader, SourceInfo, VideoWriter, WriterThread, prefetch
 from movie_cli.media.timing import seconds_to_pts
+from movie_cli.recipe import RECIPE_KEY
 
-RECIPE_KEY = "movie_recipe"
-"""The output's metadata entry that holds its recipe as JSON."""
 QUEUE = 4
 """Pieces that may wait before and behind the network."""
 BATCH_SIZES = {"cpu": 2, "mps": 4, "cuda": 8}
@@ -117,8 +116,7 @@ def edit_video(request: EditRequest, reporter: Reporter) -> EditSummary:
         backend = TorchBackend(made.descriptor, made.choice)
         reporter.message(
             "info",
-            f"{made.descriptor.name} on {made.choice.device} in {made.choice.dtype} ({made.choice.reason}), "
-            f"working at {made.working[0]}x{made.working[1]}",
+            f"{made.descriptor.name} on {made.choice.reason}, working at {made.working[0]}x{made.working[1]}",
         )
         for note in made.info.notes:
             reporter.message("info", note)
@@ -323,4 +321,3 @@ class _Edit:
             self._cache_writer = None
         reason = error.strerror or str(error)
         self.reporter.message("warning", f"source latents are not kept for a second edit: {reason}")
-

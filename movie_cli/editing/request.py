@@ -166,6 +166,22 @@ class Reporter(Protocol):
         """All is in its place. `summary` holds at least `output`, `frames` and `seconds`, JSON values throughout."""
 
 
+class SilentReporter:
+    """Says nothing; for use from Python."""
+
+    def message(self, level: Literal["info", "warning"], text: str) -> None:
+        """Ignored."""
+
+    def start(self, total_frames: int | None, title: str) -> None:
+        """Ignored."""
+
+    def advance(self, frames: int) -> None:
+        """Ignored."""
+
+    def done(self, summary: Mapping[str, object]) -> None:
+        """Ignored."""
+
+
 def check_source(source: str) -> None:
     """Refuse a source that the file system already tells is none.
 

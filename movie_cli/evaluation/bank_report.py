@@ -1,7 +1,8 @@
 """The command `python -m movie_cli.evaluation.bank_report`: everything a model of the bank is judged by, in one folder.
 
 Writes `report.json`, `report.md` and `sheet.png` (source, target and result side by side). Every part can be left out;
-phrasings and flicker are measured where `--phrasings` and `--clips` are given. Needs the extra `eval`.
+phrasings and flicker are measured where `--phrasings` and `--clips` are given; `bank_flicker.json` keeps what the
+bank itself measures on clips for the next report in the same folder. Needs the extra `eval`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from movie_cli.errors import MovieError, SourceError, UsageError
 from movie_cli.evaluation import fidelity, flicker, phrasings, response
+from movie_cli.evaluation.flicker_targets import TargetMemory
 from movie_cli.evaluation.flow import require_cv2
 from movie_cli.evaluation.report import Report, write_text
 from movie_cli.evaluation.sheets import Rows, save_picture
@@ -30,6 +32,7 @@ from movie_cli.training.photos import PhotoFolder, load
 PHRASING_PHOTOS, PHRASING_SIDE = 3, 192
 """Phrases are judged on that many photographs, their shorter side at that many pixels, cut square."""
 SHEET_PHOTOS = 3
+TARGETS_FILE = "bank_flicker.json"
 PARTS = ("fidelity", "phrasings", "scales", "flicker")
 log = logging.getLogger(__name__)
 
@@ -77,14 +80,16 @@ def add_response(report: Report, subject: Subject, edits: Sequence[str], photos:
         log.info("scales %s: rises %.0f %%, falls %.0f %%", name, 100 * row.text_share, 100 * row.image_share)
 
 
-def add_flicker(report: Report, subject: Subject, edits: Sequence[str], clips: Sequence[Path], frames: int) -> None:
-    """Measure flicker on clips, one clip in memory at a time."""
+def add_flicker(report: Report, subject: Subject, edits: Sequence[str], options: argparse.Namespace) -> None:
+    """Measure flicker on the clips of a folder, one clip in memory at a time."""
     require_cv2()
+    memory = TargetMemory(options.output / TARGETS_FILE)
+    clips, frames = pick(clip_files(options.clips), options.clips_count), options.clip_frames
     report.clips, report.clip_frames = [path.name for path in clips], frames
     for path in clips:
         clip = flicker.read_clip(path, subject, frames)
         for name in edits:
-            report.flicker_clips.append(flicker.measure_clip(subject, name, clip))
+            report.flicker_clips.append(flicker.measure_clip(subject, name, clip, memory))
         mine = report.flicker_clips[-len(edits) :]
         log.info("flicker %s: mean ratio %.2f", path.name, sum(row.ratio for row in mine) / len(mine))
     for name in edits:
@@ -113,13 +118,15 @@ def run(options: argparse.Namespace) -> Report:
     unknown = [name for name in edits if name not in bank.BANK]
     if unknown or not edits:
         raise UsageError(f"the bank has no edit called {', '.join(unknown) or '(nothing)'}", ", ".join(bank.BANK))
+    wanted = {name.strip() for name in options.only.split(",") if name.strip()} or set(PARTS)
+    if not wanted <= set(PARTS):
+        raise UsageError(f"a report has no part {', '.join(sorted(wanted - set(PARTS)))}", f"it has {', '.join(PARTS)}")
     subject = open_subject(options.model, options.device, options.dtype)
     paths = PhotoFolder(options.photos).paths(held_out=True)
     if not paths:
         raise SourceError(f"{options.photos} holds no held-out photographs", "their names end in 0")
     chosen = pick(paths, options.photos_count)
     report = Report(subject.name, subject.machine, [path.name for path in chosen])
-    wanted = set(options.only.split(",")) if options.only else set(PARTS)
 
     @contextmanager
     def part(name: str) -> Iterator[None]:
@@ -141,8 +148,7 @@ def run(options: argparse.Namespace) -> Report:
             add_response(report, subject, edits, [load(path) for path in pick(chosen, options.scale_photos)])
     if "flicker" in wanted and options.clips is not None:
         with part("flicker"):
-            clips = pick(clip_files(options.clips), options.clips_count)
-            add_flicker(report, subject, edits, clips, options.clip_frames)
+            add_flicker(report, subject, edits, options)
     return report
 
 

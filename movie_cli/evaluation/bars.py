@@ -1,6 +1,6 @@
 """The bars that a model of the bank must pass, and whether a report's numbers pass them.
 
-Promises one verdict a bar, with the edits that fail. Knows nothing of how the numbers were made.
+Promises one verdict a bar, with the edits that fail it. Knows nothing of how the numbers were made.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FLICKER = {False: 1.2, True: 1.8}
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: what is asked in words, the value in words, and the edits that fail it."""
+    """One bar: what is asked in words, the value in words, and the edits to blame where it fails."""
 
     asked: str
     value: str
@@ -58,9 +58,7 @@ def phrasing_bars(summary: PhrasingSummary) -> list[Bar]:
     """Unseen phrasings that land on their edit."""
     share = summary.picture_accuracy
     weak = [name for name, accuracy in summary.per_edit.items() if accuracy < PHRASINGS]
-    return [
-        Bar(f"unseen phrasings land on their edit, at least {PHRASINGS:.0%}", f"{share:.1%}", share >= PHRASINGS, weak)
-    ]
+    return [_share(f"unseen phrasings land on their edit, at least {PHRASINGS:.0%}", share, PHRASINGS, weak)]
 
 
 def response_bars(rows: Sequence[EditResponse]) -> list[Bar]:
@@ -68,16 +66,16 @@ def response_bars(rows: Sequence[EditResponse]) -> list[Bar]:
     text = mean([row.text_share for row in rows])
     image = mean([row.image_share for row in rows])
     return [
-        Bar(
+        _share(
             f"distance rises with the text scale in at least {MONOTONE:.0%} of pairs",
-            f"{text:.1%}",
-            text >= MONOTONE,
+            text,
+            MONOTONE,
             [row.edit for row in rows if row.text_share < MONOTONE],
         ),
-        Bar(
+        _share(
             f"distance falls with the image scale in at least {MONOTONE:.0%} of pairs",
-            f"{image:.1%}",
-            image >= MONOTONE,
+            image,
+            MONOTONE,
             [row.edit for row in rows if row.image_share < MONOTONE],
         ),
     ]
@@ -106,6 +104,12 @@ def flicker_bars(rows: Sequence[EditFlicker]) -> list[Bar]:
         )
     )
     return bars
+
+
+def _share(asked: str, share: float, least: float, weak: list[str]) -> Bar:
+    """A bar on a share of all; where it is not reached, the edits that pull it down."""
+    passed = share >= least
+    return Bar(asked, f"{share:.1%}", passed, [] if passed else weak)
 
 
 def _each(asked: str, value: str, failing: list[str]) -> Bar:

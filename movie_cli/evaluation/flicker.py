@@ -16,9 +16,9 @@ import numpy as np
 
 from movie_cli.backends.base import Pixels
 from movie_cli.errors import UsageError
-from movie_cli.evaluation.fidelity import target_of
+from movie_cli.evaluation.flicker_targets import TargetMemory
 from movie_cli.evaluation.flow import Step, steps_of, warp_error
-from movie_cli.evaluation.measures import NO_ENERGY, GradientEnergy, gradient_energy, mean, to_float, to_frames
+from movie_cli.evaluation.measures import clip_energy, mean
 from movie_cli.evaluation.subjects import EditFrames, Subject
 from movie_cli.media import FrameReader, probe
 from movie_cli.training import bank
@@ -88,19 +88,18 @@ def read_clip(path: Path, subject: Subject, frames: int) -> Clip:
     return Clip(path.name, pixels, steps, error)
 
 
-def measure_clip(subject: Subject, name: str, clip: Clip) -> ClipFlicker:
+def measure_clip(subject: Subject, name: str, clip: Clip, memory: TargetMemory) -> ClipFlicker:
     """Edit the clip with its middle frame as the anchor, and compare."""
     middle = len(clip.frames) // 2
     run = subject.prepare(canonical(name), anchor=clip.frames[middle : middle + 1])
     edited = in_batches(run, clip.frames)
-    edit = bank.get(name)
-    target = in_batches(lambda frames: to_frames(target_of(edit, to_float(frames))), clip.frames)
-    energy, squared = _energy(edited).over(_energy(target))
+    target = memory.facts(name, clip.frames, clip.steps)
+    energy, squared = clip_energy(edited).over(target.energy)
     return ClipFlicker(
         clip=clip.name,
         edit=name,
         ratio=warp_error(edited, clip.steps) / clip.warp_error,
-        target_ratio=warp_error(target, clip.steps) / clip.warp_error,
+        target_ratio=target.warp_error / clip.warp_error,
         energy=energy,
         energy_squared=squared,
     )
@@ -126,7 +125,3 @@ def in_batches(run: EditFrames, frames: Pixels) -> Pixels:
     """Run an edit on any number of frames without holding all of them in the network at once."""
     result: Pixels = np.concatenate([run(frames[first : first + BATCH]) for first in range(0, len(frames), BATCH)])
     return result
-
-
-def _energy(frames: Pixels) -> GradientEnergy:
-    return sum((gradient_energy(to_float(frame[None])) for frame in frames), NO_ENERGY)

@@ -42,7 +42,7 @@ def require_cv2() -> ModuleType:
         UsageError: it is not installed.
     """
     try:
-        import cv2  # noqa: PLC0415 - an extra
+        import cv2
     except ImportError as error:
         raise UsageError(
             "flicker is measured with OpenCV, which is not installed", 'pip install "movie-cli[eval]"'

@@ -81,6 +81,11 @@ def gradient_energy(pictures: Tensor) -> GradientEnergy:
     )
 
 
+def clip_energy(frames: NDArray[np.uint8]) -> GradientEnergy:
+    """The frames' gradient energies `(N, H, W, 3)`, summed one by one to bound memory."""
+    return sum((gradient_energy(to_float(frame[None])) for frame in frames), NO_ENERGY)
+
+
 def rises(values: Sequence[float]) -> bool:
     """Whether each number is greater than the one before."""
     return all(later > earlier for earlier, later in itertools.pairwise(values))

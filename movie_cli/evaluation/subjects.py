@@ -91,7 +91,7 @@ class ModelSubject:
     def judge(self, instruction: str) -> TextJudgement:
         """The text encoder's judgement."""
         text = self._editor.backend.embed_text(instruction)
-        return TextJudgement(text.known, text.nearest[0][0] if text.nearest else "")
+        return TextJudgement(text.known, text.nearest[0] if text.nearest else "")
 
     def working_size(self, width: int, height: int) -> tuple[int, int]:
         """The checkpoint's own choice."""

@@ -13,12 +13,13 @@ from fractions import Fraction
 import av
 
 from movie_cli.media.colour import FULL, LIMITED, ColourTags, default_matrix
-from movie_cli.media.containers import FIXED_RATE_CODECS, Plan
+from movie_cli.media.containers import FIXED_RATE_CODECS, EncodeOptions, Plan
 from movie_cli.media.info import SourceInfo
 
 NO_DECODING_TIMES = frozenset({"matroska", "webm"})
 """Muxers that store no decoding times, so that negative ones do no harm."""
 
+_ISO_MUXERS = frozenset({"mp4", "mov", "3gp"})
 _FIXED_RATE_MUXERS = frozenset({"avi", "yuv4mpegpipe"})
 _UNUSABLE_MATRICES = frozenset({0, 8, 10, 14})
 _MAX_TIMESCALE = 2**31 - 1
@@ -53,13 +54,18 @@ def output_tags(source: ColourTags, plan: Plan, rows: int) -> ColourTags:
     return dataclasses.replace(source, matrix=matrix, effective_range=effective_range)
 
 
-def muxer_options(source: SourceInfo, plan: Plan, time_base: Fraction, trimmed: bool) -> dict[str, str]:
-    """Options for the muxer that keep it from rounding or moving times."""
-    if plan.container.muxer in {"mp4", "mov", "3gp"}:
+def free_tags(source: SourceInfo, plan: Plan, options: EncodeOptions, added: bool) -> bool:
+    """Whether an mp4 is written with freely named tags. It then cannot hold a cover picture: tags `added` go first."""
+    return plan.container.muxer in _ISO_MUXERS and (added or not options.metadata or not source.of_kind("cover"))
+
+
+def muxer_options(source: SourceInfo, plan: Plan, time_base: Fraction, *, trimmed: bool, free: bool) -> dict[str, str]:
+    """Options for the muxer that keep it from rounding or moving times; `free` as `free_tags` says."""
+    if plan.container.muxer in _ISO_MUXERS:
         unit = time_base.denominator
         movie = math.lcm(unit, *(stream.sample_rate or 1 for stream in source.audio))
         return {
-            "movflags": "+faststart+use_metadata_tags",
+            "movflags": "+faststart+use_metadata_tags" if free else "+faststart",
             # Edit lists are counted in the movie's clock, milliseconds by default.
             "movie_timescale": str(movie if movie <= _MAX_TIMESCALE else min(unit, _MAX_TIMESCALE)),
             "video_track_timescale": str(min(unit, _MAX_TIMESCALE)),

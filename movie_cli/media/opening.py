@@ -100,8 +100,10 @@ def main_video(container: InputContainer, path: Path) -> VideoStream:
     candidates = [stream for stream in container.streams.video if not is_cover(stream)]
     if not candidates:
         kinds = sorted({stream.type for stream in container.streams} - {"video"})
-        what = "only " + " and ".join(kinds) if kinds else "nothing"
-        raise SourceError(f"{path} holds {what}, no video", "give a file that shows moving pictures")
+        if not kinds:
+            raise diagnose(path, "nothing is in it")
+        what = " and ".join(kinds)
+        raise SourceError(f"{path} holds only {what}, no video", "give a file that shows moving pictures")
     marked = [stream for stream in candidates if stream.disposition & 1]
     stream = (marked or candidates)[0]
     if stream.codec_context is None:

@@ -1,4 +1,4 @@
-"""Places to write to: never the source itself, a hidden file beside the output, or a pipe; and what their failures mean.
+"""Places to write to: never the source, a hidden file beside the output, or a pipe; and what their failures mean.
 
 Promises that the hidden file is in the output's own folder (a rename must not cross file systems) and that each
 failure of the operating system becomes an OutputError that names it.

@@ -65,18 +65,27 @@ class StreamCopier:
         container: The output's kind.
         start: First instant kept, in seconds on the source's timeline, or None.
         end: Instant from which on nothing is kept, or None.
+        covers: Whether there is room for a cover picture.
 
     `messages` grows by a sentence for each stream that is not carried over as it is.
     """
 
     def __init__(
-        self, source: SourceInfo, options: EncodeOptions, container: Container, start: float | None, end: float | None
+        self,
+        source: SourceInfo,
+        options: EncodeOptions,
+        container: Container,
+        start: float | None,
+        end: float | None,
+        *,
+        covers: bool = True,
     ) -> None:
         self.messages: list[str] = []
         self._info = source
         self._options = options
         self._muxer = container.muxer
         self._target = container
+        self._covers = covers
         self._early = 0
         self._start = start
         self._end = end
@@ -141,8 +150,14 @@ class StreamCopier:
             if packet is None:
                 self._tell_early()
                 return None
-            if packet.size and (packet.dts is not None or packet.pts is not None) and self._wanted(packet):
+            if packet.size and self._timed(packet) and self._wanted(packet):
                 return packet
+
+    def _timed(self, packet: Packet[Stream]) -> bool:
+        """Whether it has a time. A cover picture needs none and gets 0."""
+        if self._routes[packet.stream.index].cover:
+            packet.pts = packet.dts = 0
+        return packet.pts is not None or packet.dts is not None
 
     def _wanted(self, packet: Packet[Stream]) -> bool:
         if self._routes[packet.stream.index].cover:
@@ -191,11 +206,10 @@ class StreamCopier:
     def _route(self, stream: Stream, output: OutputContainer) -> _Route | None:
         cover = isinstance(stream, av.VideoStream) and is_cover(stream)
         label = _label(stream, cover)
-        if not self._asked_for(stream, cover):
-            return None
-        if stream.type == "data" or (stream.type == "video" and not cover):
-            if not (stream.type == "data" and self._info.chapters):
-                self.messages.append(f"{label} is left out: only one video stream, sound and subtitles are kept")
+        refusal = self._refusal(stream, cover)
+        if not self._asked_for(stream, cover) or refusal is not None:
+            if refusal:
+                self.messages.append(f"{label} is left out{refusal}")
             return None
         if cover and self._muxer == "matroska":
             # As an attached file: what Matroska has for covers, and it takes any picture format.
@@ -212,6 +226,16 @@ class StreamCopier:
             self.messages.append(f"{label} is converted to {text}, because {self._muxer} does not hold it")
             return _Route(stream, converted, convert=True)
         self.messages.append(f"{label} is left out, because {self._muxer} does not hold it (.mkv holds most)")
+        return None
+
+    def _refusal(self, stream: Stream, cover: bool) -> str | None:
+        """Why a stream is not even tried; empty where nobody need be told; None where it is tried."""
+        if stream.type == "data" and self._info.chapters:
+            return ""
+        if stream.type == "data" or (stream.type == "video" and not cover):
+            return ": only one video stream, sound and subtitles are kept"
+        if cover and not self._covers:
+            return f": an {self._muxer} file holds either it or freely named tags such as the recipe"
         return None
 
     def _asked_for(self, stream: Stream, cover: bool) -> bool:

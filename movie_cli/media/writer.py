@@ -31,7 +31,7 @@ from movie_cli.errors import MovieError, OutputError
 from movie_cli.media.colour import FromRgb
 from movie_cli.media.containers import STDOUT, EncodeOptions, plan_encoding
 from movie_cli.media.info import SourceInfo
-from movie_cli.media.muxing import may_reorder, muxer_options, needs_fixed_rate, output_rate, output_tags
+from movie_cli.media.muxing import free_tags, may_reorder, muxer_options, needs_fixed_rate, output_rate, output_tags
 from movie_cli.media.opening import file_url
 from movie_cli.media.orientation import UPRIGHT
 from movie_cli.media.outfile import PipeFile, check_not_same, output_error, prepare_output
@@ -209,13 +209,14 @@ class VideoWriter:
             self._out, self._temporary = prepare_output(self._out, secrets.token_hex(4))
             target = file_url(self._temporary)
         source, muxer = self._source, self._plan.container.muxer
+        free = free_tags(source, self._plan, self._options, bool(extra_tags))
         if not self._plan.container.only_video:
-            self._copier = StreamCopier(source, self._options, self._plan.container, start, self._end)
+            self._copier = StreamCopier(source, self._options, self._plan.container, start, self._end, covers=not free)
         output = self._output = av.open(
             target,
             "w",
             format=muxer,
-            container_options=muxer_options(source, self._plan, self._time_base, self._trimmed),
+            container_options=muxer_options(source, self._plan, self._time_base, trimmed=self._trimmed, free=free),
         )
         stream = self._guard(lambda: output.add_stream(self._plan.codec, rate=self._rate))
         self._stream = stream

@@ -61,7 +61,7 @@ class ClipConditioner:
     @classmethod
     def from_folder(cls, folder: Path, **options: Any) -> ClipConditioner:
         """Load `text_encoder/` and `tokenizer/` of a checkpoint folder."""
-        from transformers import CLIPTextModel, CLIPTokenizer  # noqa: PLC0415 - seconds to import, seldom needed
+        from transformers import CLIPTextModel, CLIPTokenizer
 
         dtype = options.pop("torch_dtype", torch.float32)
         encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", use_safetensors=True, dtype=dtype, **options)

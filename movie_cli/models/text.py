@@ -1,8 +1,8 @@
-"""The instruction encoder: a small transformer from word pieces to summary tokens, a sentence embedding and edits.
+"""The instruction encoder: a small transformer from word pieces to a sentence embedding, edits and code tokens.
 
-Promises, for any ids, four summary tokens for the denoiser's cross-attention, an embedding in the space of
-all-MiniLM-L6-v2, and one logit for each edit the checkpoint was trained on. Knows nothing of strings (see
-`tokenizer`), of images, or of how it was trained. Does not import transformers.
+Promises, for any ids, an embedding in the space of all-MiniLM-L6-v2, one logit for each edit the checkpoint was trained
+on, and the tokens for the denoiser's cross-attention: the edits' codes, mixed by how much of each is asked for. Knows
+nothing of strings (see `tokenizer`), of images, or of how it was trained.
 """
 
 from __future__ import annotations
@@ -15,13 +15,19 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
+SHARPNESS = 2.0
+"""Factor on the logits before they become amounts."""
+LIKELY = 0.2
+"""Amount above which the likeliest edit is taken for certain."""
+
 
 @dataclass(frozen=True)
 class InstructionEncoding:
     """What the encoder says of `N` instructions.
 
-    `tokens` `(N, S, width)` are the summary tokens' final states, for `encoder_hidden_states`. `embedding`
-    `(N, embedding_dim)` has unit norm. `logits` `(N, E)` are independent: two edits may be asked for at once.
+    `tokens` `(N, S, width)` are mixed edit codes, for `encoder_hidden_states`; zeros where nothing known is asked for.
+    `embedding` `(N, embedding_dim)` has unit norm. `logits` `(N, E)` are independent: two edits may be asked for at
+    once.
     """
 
     tokens: Tensor
@@ -35,12 +41,14 @@ class InstructionEncoder(ModelMixin, ConfigMixin):
     `edits` names the logits, in order. `known_threshold` is the nearness that an instruction must have to one of the
     edits to count as known (see `nearness`). The word embedding is factored, `vocab_size x embed_dim`
     times `embed_dim x width` (ALBERT, arXiv 1909.11942, section 3.1). Each summary token carries its own
-    part of the sentence embedding, so that none of them can be left empty.
+    part of the sentence embedding, so that none of them can be left empty. `codes` `(E, S, width)` belong to the
+    denoiser, which is trained with them: whatever words ask for an edit, it sees the same code.
     """
 
     config_name = "config.json"
     _supports_gradient_checkpointing = False
     prototypes: Tensor
+    codes: Tensor
 
     @register_to_config
     def __init__(
@@ -74,6 +82,7 @@ class InstructionEncoder(ModelMixin, ConfigMixin):
         self.edit_head = nn.Linear(summary_tokens * width, len(edits))
         # Mean embedding of each edit's phrasings, to tell which edits are nearest to an unknown instruction.
         self.register_buffer("prototypes", torch.zeros(len(edits), embedding_dim))
+        self.register_buffer("codes", torch.zeros(len(edits), summary_tokens, width))
 
     @property
     def edits(self) -> tuple[str, ...]:
@@ -94,10 +103,22 @@ class InstructionEncoder(ModelMixin, ConfigMixin):
         states = torch.cat([in_front.to(words.dtype), words], dim=1)
         hidden = torch.cat([attention_mask.new_ones(count, self.summary.shape[0]), attention_mask], dim=1) == 0
         states = self.encoder(states, src_key_padding_mask=hidden)
-        tokens = states[:, : self.summary.shape[0]]
-        parts = torch.einsum("nsw,swd->nsd", tokens, self.embedding_head.to(tokens.dtype)).flatten(1)
+        summary = states[:, : self.summary.shape[0]]
+        parts = torch.einsum("nsw,swd->nsd", summary, self.embedding_head.to(summary.dtype)).flatten(1)
         embedding = nn.functional.normalize(parts.float(), dim=-1).to(parts.dtype)
-        return InstructionEncoding(tokens, embedding, self.edit_head(tokens.flatten(1)))
+        logits = self.edit_head(summary.flatten(1))
+        tokens = torch.einsum("ne,esw->nsw", self.amounts(logits).to(self.codes.dtype), self.codes)
+        return InstructionEncoding(tokens, embedding, logits)
+
+    @staticmethod
+    def amounts(logits: Tensor) -> Tensor:
+        """How much of each edit is asked for, `(N, E)` in [0, 1], from logits.
+
+        Sharper than the probabilities, so that an edit is asked for or not; and with the likeliest edit raised to 1
+        where it is likely at all, so that an unusual phrasing is not a weaker edit: strength is the scales' business.
+        """
+        sharp = (SHARPNESS * logits.float()).sigmoid()
+        return sharp / sharp.amax(dim=-1, keepdim=True).clamp_min(LIKELY)
 
     def nearness(self, encoding: InstructionEncoding) -> Tensor:
         """How near each instruction is to each edit: `(N, E)`, from about 0 to 2.

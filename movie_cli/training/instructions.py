@@ -7,7 +7,8 @@ Knows nothing of images, networks or tokens.
 A phrase file is in INI form, a section an edit, each value a list separated by semicolons:
 `adj` completes "make it ..."; `noun` (with its article) completes "turn it into ..."; `medium` is a noun without
 article that takes "of ..."; `prep` completes "make it look as it would ..."; `clause` completes "as if ...";
-`act` is a whole command; `say` stands on its own. `{s}` is the place of a subject. `unknown.txt` has one
+`act` is a whole command; `say` stands on its own; `ask` is a whole
+sentence that takes no wording around it. `{s}` is the place of a subject. `unknown.txt` has one
 template a line.
 """
 
@@ -46,7 +47,7 @@ EXCLUSIVE = (
     {"pencil", "charcoal", "black_and_white"}, {"vintage", "vhs"}, {"thermal", "blueprint", "infrared", "vintage"},
 )  # fmt: skip
 """Edits of one set are not asked for together: they contradict or contain each other."""
-KIND_WEIGHTS = {"adj": 14, "noun": 16, "medium": 16, "prep": 12, "clause": 13, "act": 20, "say": 20}
+KIND_WEIGHTS = {"adj": 14, "noun": 16, "medium": 16, "prep": 12, "clause": 13, "act": 20, "say": 20, "ask": 16}
 HELD_OUT = 3
 """One content phrase in this many belongs to the validation part."""
 

@@ -28,12 +28,12 @@ from movie_cli.models.attention import AnchorStore, attach
 from movie_cli.models.autoencoder import PatchAutoencoder
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.training import bank, photos
+from movie_cli.training.assemble import CODES, assemble
 from movie_cli.training.losses import LossWeights, reconstruction_loss
 from movie_cli.training.triplets import BankTriplets, TargetCache, collate
 
 LAST_TIMESTEP = 999
 CODE_TOKENS = 4
-CODES = "edit_codes.safetensors"
 PATCHES_PER_PHOTO = 200
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class Run:
         self.average = torch.optim.swa_utils.AveragedModel(
             self.student, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config["ema"])
         )
-        self.optimizer = torch.optim.AdamW(self.trained, lr=config["learning_rate"], weight_decay=0.01)
+        self.optimizer = torch.optim.AdamW(self.trained, lr=config["learning_rate"], weight_decay=0.01, fused=True)
         data = BankTriplets(
             paths,
             TargetCache(args.targets),
@@ -204,6 +204,8 @@ class Run:
         for part, module in {"unet": student.unet, "vae": student.vae}.items():
             copy.deepcopy(module).half().save_pretrained(folder / part)
         scheduler.save_pretrained(folder / "scheduler")
+        if self.text_folder is not None:
+            assemble(folder, self.text_folder, self.folder / "movie")
         return folder
 
 
@@ -240,7 +242,7 @@ def main() -> None:
     """The training command."""
     parser = argparse.ArgumentParser(description="Train the embedded one-step model on the procedural bank.")
     parser.add_argument("--photos", type=Path, required=True, help="folder of photographs")
-    parser.add_argument("--text", type=Path, help="folder with text_encoder/ and tokenizer/")
+    parser.add_argument("--text", type=Path, help="text encoder, to write a whole checkpoint, too")
     parser.add_argument("--targets", type=Path, default=Path("runs/targets"), help="where targets are kept")
     parser.add_argument("--config", type=Path, default=Path(__file__).with_name("nano.toml"))
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="change top-level numbers")

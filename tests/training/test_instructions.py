@@ -144,7 +144,8 @@ def test_probe_gives_open_text_its_edits():
     probe = text_data.fit_probe(torch.cat([points, elsewhere[:800]]), targets, seed=0)
     guessed = text_data.probe_targets(probe, torch.cat([centres, elsewhere[800:]]))
     assert torch.equal(guessed[: len(EDITS)].argmax(dim=-1), torch.arange(len(EDITS)))
-    assert guessed[len(EDITS) :].mean() < 0.15 < 0.9 < guessed[: len(EDITS)].diagonal().mean()
+    assert guessed[len(EDITS) :].mean() < 0.15
+    assert guessed[: len(EDITS)].diagonal().mean() > 0.9
 
 
 def test_phrasings_file(tmp_path):

@@ -1,0 +1,100 @@
+"""What the benchmarks share: a clip to edit, one `movie edit` in a process of its own, and how results are shown.
+
+The clip is drifting noise, which an encoder finds neither empty nor impossible.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+WIDTH, HEIGHT, FPS = 512, 384, 24
+MOVIE = (sys.executable, "-c", "import sys; from movie_cli.cli import main; sys.exit(main())")
+"""The program, from the environment that runs the benchmark."""
+
+
+@dataclass(frozen=True)
+class EditRun:
+    """One edit in its own process.
+
+    `wall` is from start to exit in seconds, `seconds` what the program says it took without start-up, `peak` its
+    largest resident memory in bytes, `done` its last event.
+    """
+
+    wall: float
+    seconds: float
+    peak: int
+    done: Mapping[str, Any]
+
+
+def make_clip(path: Path, frames: int, size: tuple[int, int] = (WIDTH, HEIGHT)) -> None:
+    """Write an H.264 clip of `frames` frames at 24 frames a second."""
+    width, height = size
+    random = np.random.default_rng(1)
+    coarse = random.random((height // 16 + 2, width // 8 + 2, 3))
+    field = np.kron(coarse, np.ones((16, 16, 1))) + 0.15 * random.random(np.array(coarse.shape) * (16, 16, 1))
+    pixels = (np.clip(field / 1.15, 0, 1) * 255).astype(np.uint8)
+    with av.open(str(path), "w", format="mp4") as out:
+        stream = out.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "crf": "23"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number in range(frames):
+            left = 2 * number % width
+            view = np.ascontiguousarray(pixels[8 : 8 + height, left : left + width])
+            frame = av.VideoFrame.from_ndarray(view, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, FPS)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+
+
+def run_edit(source: Path, model: str, extra: list[str], threads: int | None = None) -> EditRun:
+    """Edit a clip with the real command, without the latent cache, and measure the process."""
+    output = source.with_name("edited.mp4")
+    command = [*MOVIE, "edit", str(source), "make it winter", "-o", str(output), "-y", "--no-cache", "--json"]
+    environment = dict(os.environ)
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)
+    with tempfile.TemporaryFile("w+") as events:
+        began = time.monotonic()
+        process = subprocess.Popen([*command, "--model", model, *extra], stdout=events, env=environment)
+        # wait4 gives this child's own peak; getrusage would mix it with that of earlier children.
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.monotonic() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        events.seek(0)
+        lines = [json.loads(line) for line in events.read().splitlines() if line.startswith("{")]
+    if process.returncode != 0:
+        sys.exit(f"error: movie edit ended with exit code {process.returncode}")
+    done = next(line for line in reversed(lines) if line.get("type") == "done")
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return EditRun(wall, float(done["seconds"]), peak, done)
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """A parser with the options that all benchmarks have."""
+    result = argparse.ArgumentParser(description=description)
+    result.add_argument("--json", action="store_true", help="print one JSON object")
+    return result
+
+
+def show(values: Mapping[str, Any], as_json: bool) -> None:
+    """Print the results as aligned lines or as one JSON object."""
+    if as_json:
+        print(json.dumps(values))
+        return
+    wide = max(len(name) for name in values)
+    for name, value in values.items():
+        text = f"{value:.2f}" if isinstance(value, float) else str(value)
+        print(f"{name.replace('_', ' '):<{wide}}  {text}")

@@ -1,0 +1,57 @@
+"""Puts a trained denoiser and a trained text encoder together into a checkpoint folder that `movie edit` runs.
+
+`python -m movie_cli.training.assemble --networks RUN/checkpoint --text DIR -o FOLDER`
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from diffusers import LCMScheduler
+from safetensors.torch import load_file
+
+from movie_cli.checkpoints.save import save_checkpoint
+from movie_cli.models.autoencoder import PatchAutoencoder
+from movie_cli.models.denoiser import GuidedUNet2DConditionModel
+from movie_cli.models.text import InstructionEncoder
+from movie_cli.models.tokenizer import InstructionTokenizer
+from movie_cli.training import bank
+
+CODES = "edit_codes.safetensors"
+DESCRIPTION = (
+    "One-step editor of 40 looks (seasons, weather, light, places, drawing, painting, film), small enough for the CPU of "
+    "a laptop. Trained on procedural targets: it restyles what is there and adds, removes or moves nothing."
+)
+
+
+def assemble(networks: Path, text: Path, output: Path) -> None:
+    """Write the checkpoint folder `output` from `networks` (unet, vae, scheduler, codes) and `text`."""
+    encoder = InstructionEncoder.from_pretrained(text / "text_encoder", torch_dtype=torch.float32)
+    if encoder.edits != tuple(bank.BANK):
+        raise ValueError(f"{text} knows other edits than the bank: train it again")
+    encoder.codes.copy_(load_file(networks / CODES)["codes"])
+    save_checkpoint(
+        output,
+        GuidedUNet2DConditionModel.from_pretrained(networks / "unet"),
+        PatchAutoencoder.from_pretrained(networks / "vae"),
+        encoder,
+        InstructionTokenizer.from_pretrained(text / "tokenizer"),
+        LCMScheduler.from_pretrained(networks / "scheduler"),
+        description=DESCRIPTION,
+    )
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description="Make a checkpoint folder from trained parts.")
+    parser.add_argument("--networks", type=Path, required=True, help="the checkpoint folder of a training run")
+    parser.add_argument("--text", type=Path, required=True, help="folder with text_encoder/ and tokenizer/")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the checkpoint folder to write")
+    args = parser.parse_args()
+    assemble(args.networks, args.text, args.output)
+
+
+if __name__ == "__main__":
+    main()

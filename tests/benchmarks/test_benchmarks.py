@@ -1,0 +1,48 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from movie_cli.media import probe
+from tests.tiny import one_step
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+def run(name, *options):
+    command = [sys.executable, BENCHMARKS / name, *options, "--json"]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.fixture
+def model(tmp_path):
+    return str(one_step(tmp_path / "tiny"))
+
+
+def test_start_up_is_measured():
+    values = run("startup.py", "--runs", "1")
+    assert values["help_s"] > values["python_s"] > 0
+
+
+def test_clips_are_as_long_as_asked(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from harness import make_clip
+
+    make_clip(tmp_path / "clip.mp4", 5, (64, 48))
+    video = probe(tmp_path / "clip.mp4").video
+    assert (video.frames, video.display_size) == (5, (64, 48))
+
+
+def test_speed_is_measured(model):
+    values = run("speed.py", "--model", model, "--frames", "4", "--size", "64x64", "--threads", "1")
+    assert values["edit_fps"] >= values["overall_fps"] > 0
+    assert values["denoise_ms"] > 0
+    assert values["start_up_s"] > 0
+
+
+def test_memory_is_compared(model):
+    values = run("memory.py", "--model", model, "--short", "2", "--long", "4", "--size", "64x64", "--threads", "1")
+    assert 0.5 < values["long_over_short"] < 2
+    assert values["short_mb"] > 50
