@@ -82,8 +82,25 @@ def make_plan(request: EditRequest, path: Path) -> Plan:
     choice = choose(request.device, request.dtype, request.backend)
     working = Editor.size_for(descriptor, *info.video.presentation_size)
     size = request.recipe.size or info.video.display_size
+    # Refuse an unknown codec or container now, not after the model is loaded.
+    media.plan_encoding(request.output, encode_options(request), size)
     batch = request.batch_size or BATCH_SIZES[choice.device.split(":")[0]]
     return Plan(request, info, clip.span_of(request, info), descriptor, choice, working, size, batch)
+
+
+def encode_options(request: EditRequest) -> EncodeOptions:
+    """What the request says about the output file, in the words of `movie_cli.media`."""
+    asked = request.encode
+    return EncodeOptions(
+        codec=asked.codec,
+        crf=asked.crf,
+        preset=asked.preset or EncodeOptions.preset,
+        pix_fmt=asked.pix_fmt,
+        extra=dict(asked.options),
+        audio=asked.audio,
+        subtitles=asked.subtitles,
+        metadata=asked.metadata,
+    )
 
 
 def plan(request: EditRequest) -> Mapping[str, object]:
@@ -179,25 +196,15 @@ class _Edit:
         return summary
 
     def _writer(self) -> VideoWriter:
-        asked = self.request.encode
-        options = EncodeOptions(
-            codec=asked.codec,
-            crf=asked.crf,
-            pix_fmt=asked.pix_fmt,
-            extra=dict(asked.options),
-            audio=asked.audio,
-            subtitles=asked.subtitles,
-            metadata=asked.metadata,
-            preset=asked.preset or EncodeOptions.preset,
-        )
+        keep_tags = self.request.encode.metadata
         return VideoWriter(
             self.request.output,
             self.info,
-            options,
+            encode_options(self.request),
             size=self.made.size,
             start=self.made.span.start,
             end=self.made.span.end,
-            metadata={RECIPE_KEY: self.request.recipe.to_json()} if asked.metadata else {},
+            metadata={RECIPE_KEY: self.request.recipe.to_json()} if keep_tags else {},
         )
 
     def _write(self, writer: VideoWriter, piece: clip.Piece, edited: Pixels) -> None:

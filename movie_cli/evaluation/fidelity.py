@@ -5,7 +5,7 @@ Promises numbers for one subject, at the photographs' own size and the default s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -78,8 +78,3 @@ def measure_edit(name: str, seen: Sequence[Sample]) -> EditFidelity:
 
 FAR = 22.0
 """PSNR of source to target, in dB, under which an edit changes a picture much."""
-
-
-def far_edits(rows: Mapping[str, EditFidelity]) -> list[EditFidelity]:
-    """The edits whose target is far from the source."""
-    return [row for row in rows.values() if row.before < FAR]

@@ -8,7 +8,7 @@ Knows nothing of models or editing.
 from __future__ import annotations
 
 from movie_cli.media.colour import ColourTags
-from movie_cli.media.containers import EncodeOptions
+from movie_cli.media.containers import EncodeOptions, plan_encoding
 from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo
 from movie_cli.media.opening import local_source
 from movie_cli.media.orientation import Orientation
@@ -34,6 +34,7 @@ __all__ = [
     "WriterThread",
     "check_not_same",
     "local_source",
+    "plan_encoding",
     "prefetch",
     "probe",
 ]

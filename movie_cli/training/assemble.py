@@ -21,8 +21,8 @@ from movie_cli.training import bank
 
 CODES = "edit_codes.safetensors"
 DESCRIPTION = (
-    "One-step editor of 40 looks (seasons, weather, light, places, drawing, painting, film), small enough for the CPU of "
-    "a laptop. Trained on procedural targets: it restyles what is there and adds, removes or moves nothing."
+    "One-step editor of 40 looks (seasons, weather, light, places, drawing, painting, film), small enough for a "
+    "laptop's CPU. Trained on procedural targets: it restyles what is there and adds, removes or moves nothing."
 )
 
 

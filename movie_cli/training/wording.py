@@ -21,11 +21,38 @@ SPELLINGS = (
     ("sombre", "somber"),
     ("visualise", "visualize"),
     ("harbour", "harbor"),
+    ("stylise", "stylize"),
+    ("neutralise", "neutralize"),
+    ("posterise", "posterize"),
+    ("metre", "meter"),
+    ("theatre", "theater"),
+    ("mum", "mom"),
+    ("favourite", "favorite"),
+    ("moustache", "mustache"),
+)
+SHORTCUTS = (
+    ("it is", "it's"),
+    ("do not", "don't"),
+    ("i would like", "i'd like"),
+    ("want to", "wanna"),
+    ("there is", "there's"),
+    ("please", "plz"),
+    ("please", "pls"),
+    ("could you", "could u"),
+    ("can you", "can u"),
+    ("you", "u"),
+    ("with", "w/"),
+    ("and", "n"),
 )
 KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 HEDGED = 0.25
 POLITE = 0.22
-MISTYPED = 0.125
+CONTEXT = 0.07
+SHORTENED = 0.12
+SLOPPY = 0.12
+MISTYPED = 0.15
+LONGEST_WITH_CONTEXT = 100
+"""Characters; a longer text gets no sentence of context, so that the instruction stays most of what is said."""
 
 
 def read_lists(name: str) -> dict[str, dict[str, tuple[str, ...]]]:
@@ -119,24 +146,39 @@ def polite(text: str, rng: random.Random) -> str:
     return text
 
 
+def situate(text: str, rng: random.Random) -> str:
+    """The text with something before or after it that says nothing of the edit: where and how the video was shot."""
+    if rng.random() < 0.6:
+        return f"{rng.choice(_words()['contexts'])}{rng.choice((', ', '. ', ': ', ' - ', ' '))}{text}"
+    return f"{text}{rng.choice((', ', '. ', ' - '))}{rng.choice(_words()['afterwords'])}"
+
+
 def dress(text: str, rng: random.Random) -> str:
-    """Add politeness to some texts, settle some on British or American spelling, and make all lower case."""
+    """Add politeness and context to some texts, choose spellings and short forms, and make all lower case."""
     if rng.random() < POLITE:
         text = polite(text, rng)
+    if len(text) <= LONGEST_WITH_CONTEXT and rng.random() < CONTEXT:
+        text = situate(text, rng)
     back, forth = (0, 1) if rng.random() < 0.5 else (1, 0)
+    text = text.lower()
     if rng.random() < 0.7:
         for spelling in SPELLINGS:
             text = re.sub(rf"\b{spelling[back]}", spelling[forth], text)
-    return _one_line(text).lower()
+    if rng.random() < SHORTENED:
+        for long, short in rng.sample(SHORTCUTS, 6):
+            text = re.sub(rf"\b{long}\b", short, text)
+    return _one_line(text)
 
 
 def roughen(text: str, rng: random.Random) -> str:
-    """What typing makes of a text: casing, final punctuation, and in one text of eight a typing error or two."""
+    """What typing makes of a text: casing, punctuation, and in about one text of seven a typing error or two."""
     if not text:
         return text
     if rng.random() < MISTYPED:
         for _ in range(rng.choice((1, 1, 2))):
             text = _mistype(text, rng)
+    if rng.random() < SLOPPY:
+        text = re.sub(r"[',]", "", text) or text
     draw = rng.random()
     if draw < 0.3:
         text = text[0].upper() + text[1:]
@@ -144,22 +186,50 @@ def roughen(text: str, rng: random.Random) -> str:
         text = text.upper()
     elif draw < 0.4:
         text = text.title()
+    elif draw < 0.42:
+        text = "".join(c.upper() if rng.random() < 0.3 else c for c in text)
     return text + rng.choices(("", ".", "!", "...", "?", "!!"), (60, 25, 6, 3, 4, 2))[0]
 
 
+@cache
+def _vocabulary() -> frozenset[str]:
+    """Every word of the phrase files."""
+    folder = resources.files(__package__).joinpath("phrases")
+    texts = (read_text(file.name) for file in folder.iterdir() if file.name.endswith(".txt"))
+    return frozenset(word for text in texts for word in re.findall(r"[a-z]+", text.lower()))
+
+
 def _mistype(text: str, rng: random.Random) -> str:
-    """One slip of a finger, inside a word: letters swapped, lost, doubled, or the key beside."""
-    spots = [i for i in range(1, len(text) - 1) if text[i - 1 : i + 2].isalpha()]
-    if not spots:
+    """One slip in one word, or a space missed; never a slip that makes another word of the phrase files.
+
+    So "fog" does not become "dog", "rain" not "train", and "night" not "knight".
+    """
+    words = list(re.finditer(r"[A-Za-z]{3,}", text))
+    spaces = [i for i, letter in enumerate(text) if letter == " "]
+    if spaces and rng.random() < 0.12:
+        i = rng.choice(spaces)
+        return text[:i] + text[i + 1 :]
+    if not words:
         return text
-    i = rng.choice(spots)
+    match = rng.choice(words)
+    slipped = _slip(match.group(), rng)
+    if slipped.lower() in _vocabulary():
+        return text
+    return text[: match.start()] + slipped + text[match.end() :]
+
+
+def _slip(word: str, rng: random.Random) -> str:
+    """A word of three letters or more with letters swapped, lost, doubled, or the key beside; rarely the first."""
+    i = rng.randrange(0 if len(word) > 3 and rng.random() < 0.1 else 1, len(word))
     draw = rng.random()
     if draw < 0.3:
-        return text[:i] + text[i + 1] + text[i] + text[i + 2 :]
-    if draw < 0.6:
-        return text[:i] + text[i + 1 :]
-    if draw < 0.8:
-        return text[:i] + text[i] + text[i:]
-    row = next((row for row in KEYS if text[i].lower() in row), KEYS[0])
-    at = max(0, row.find(text[i].lower()))
-    return text[:i] + row[min(at + 1, len(row) - 1)] + text[i + 1 :]
+        i = min(i, len(word) - 2)
+        return word[:i] + word[i + 1] + word[i] + word[i + 2 :]
+    if draw < 0.55 and len(word) > 3:
+        return word[:i] + word[i + 1 :]
+    if draw < 0.75:
+        return word[:i] + word[i] + word[i:]
+    row = next(row for row in KEYS if word[i].lower() in row)
+    at = row.index(word[i].lower())
+    beside = [row[k] for k in (at - 1, at + 1) if 0 <= k < len(row)]
+    return word[:i] + rng.choice(beside) + word[i + 1 :]

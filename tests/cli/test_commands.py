@@ -11,58 +11,18 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import pytest
 import torch
 
-from movie_cli.cli import main
 from movie_cli.editing.latent_cache import LatentCache
 from movie_cli.recipe import Recipe
+from tests.cli.running import assert_refused
 
 MOVIE = [sys.executable, "-c", "import sys; from movie_cli.cli import main; sys.exit(main())"]
 CLIPS = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "clips"
-
-
-@dataclass(frozen=True)
-class Finished:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def movie(tmp_path, monkeypatch, capfd):
-    """Run `movie` in an empty folder with settings of its own."""
-    for name in os.environ:
-        if name.startswith("MOVIE_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("MOVIE_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-
-    def run(*arguments: str, **environment: str) -> Finished:
-        with monkeypatch.context() as patch:
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            code = main(list(arguments))
-        return Finished(code, *capfd.readouterr())
-
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-
-
-def assert_refused(found: Finished | subprocess.CompletedProcess[str], code: int, *said: str) -> None:
-    lines = found.stderr.splitlines()
-    assert found.returncode == code, found.stderr
-    assert lines[0].startswith("error: ")
-    assert [line for line in lines[1:] if not line.startswith("hint: ")] == []
-    for text in said:
-        assert text in found.stderr
-    assert "Traceback" not in found.stderr
 
 
 @pytest.mark.parametrize(

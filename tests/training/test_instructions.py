@@ -83,6 +83,20 @@ def test_roughened_text_stays_close():
         assert abs(len(rough) - len(text)) <= 5
 
 
+@pytest.mark.parametrize("word", ["fog", "rain", "night", "oil", "warmer", "autumn"])
+def test_a_typing_error_never_makes_another_word(word):
+    rng = random.Random(2)
+    others = wording._vocabulary() - {word}
+    assert not {wording._mistype(word, rng) for _ in range(500)} & others
+
+
+def test_typing_errors_are_moderate():
+    rng = random.Random(3)
+    text = "turn the street into a pencil drawing"
+    plain = sum(wording.roughen(text, rng).lower().rstrip(".!?") == text for _ in range(2000))
+    assert 0.8 < plain / 2000 < 0.92
+
+
 @pytest.fixture
 def small_wordnet(tmp_path) -> Path:
     line = '00001740 03 n 02 hoarfrost 0 white_frost 0 000 | ice crystals in a white deposit; "the grass was white"  \n'

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from movie_cli.cli import main
+from tests.cli.running import Finished
+
+
+@pytest.fixture
+def movie(tmp_path, monkeypatch, capfd):
+    """Run `movie` in an empty folder with settings of its own."""
+    for name in os.environ:
+        if name.startswith("MOVIE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("MOVIE_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+
+    def run(*arguments: str, **environment: str) -> Finished:
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            code = main(list(arguments))
+        return Finished(code, *capfd.readouterr())
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
