@@ -212,7 +212,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Render the sample clip.")
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).with_name("meadow.mp4"))
     parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--crf", type=int, default=23, help="lower is better and bigger (default: 23)")
+    parser.add_argument("--crf", type=int, default=19, help="lower is better and bigger (default: 19)")
     options = parser.parse_args()
     write(options.output, options.seconds, options.crf)
     print(f"{options.output}: {options.output.stat().st_size} bytes")
