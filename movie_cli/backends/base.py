@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -75,10 +74,3 @@ class Backend(Protocol):
     def from_cache(self, latents: Any) -> Any:
         """What `to_cache` gave, back on the device."""
         ...
-
-
-def as_batch(frames: Sequence[Pixels] | Pixels) -> Pixels:
-    """Stack frames `(H, W, 3)` to `(N, H, W, 3)`; a batch passes through."""
-    if isinstance(frames, np.ndarray):
-        return frames if frames.ndim == 4 else frames[None]
-    return np.stack(frames)

@@ -15,15 +15,16 @@ from movie_cli.cli import output
 from movie_cli.cli.output import OutputOptions, human_bytes, make_reporter, print_pairs, print_table
 
 EDIT = """
+from ast import literal_eval
 import sys
 from movie_cli.cli import output
 from movie_cli.cli.output import OutputOptions, make_reporter
 output.LINE_SECONDS = output.EVENT_SECONDS = 0.0
-options = OutputOptions(**eval(sys.argv[1]))
+options = OutputOptions(**literal_eval(sys.argv[1]))
 with make_reporter(options) as reporter:
     reporter.message("info", "nano on cpu")
     reporter.message("warning", "[red]strange[/red]\\nthing")
-    reporter.start(eval(sys.argv[2]), "in[bold].mp4 with a name that goes on and on and on")
+    reporter.start(literal_eval(sys.argv[2]), "in[bold].mp4 with a name that goes on and on and on")
     for _ in range(4):
         reporter.advance(3)
     if "fail" in sys.argv:
