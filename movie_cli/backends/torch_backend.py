@@ -12,26 +12,27 @@ from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.load import load_checkpoint
 from movie_cli.errors import DeviceError
 from movie_cli.models.attention import attach
+from movie_cli.models.codec import place_weights
 from movie_cli.models.sampling import Guidance, sample
 
 
 class TorchBackend:
     """Runs a checkpoint's networks with torch.
 
-    Weights are brought to `choice.dtype` in channels-last order, which convolutions are fastest in; the scheduler's
-    arithmetic stays in float32.
+    The networks run in `choice.dtype`, in channels-last order, which convolutions are fastest in. What lies between
+    them, latents, pictures and the scheduler's arithmetic, stays in float32. Source latents are kept in float16 beside
+    networks of half precision: they take as little room as bfloat16 and are eight times as exact.
     """
 
     def __init__(self, descriptor: Descriptor, choice: Choice) -> None:
         self.descriptor = descriptor
         self.device, self.dtype, self.reason = choice.device, choice.dtype, choice.reason
         self._device, self._dtype = torch.device(choice.device), choice.torch_dtype
+        self._latents_dtype = torch.float32 if self._dtype == torch.float32 else torch.float16
         parts = load_checkpoint(descriptor)
         with _memory_errors(self.device):
-            for module in (parts.unet, parts.codec.module):
-                # diffusers' own `to` warns of half precision at every call; torch's does the same work.
-                torch.nn.Module.to(module, self._device, self._dtype)
-                torch.nn.Module.to(module, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            place_weights(parts.unet, self._device, self._dtype)
+            parts.codec.place(self._device, self._dtype)
         self._unet = parts.unet
         self._codec, self._text, self._scheduler = parts.codec, parts.text, parts.scheduler
         self._anchors = attach(self._unet)
@@ -48,7 +49,8 @@ class TorchBackend:
     def encode_frames(self, frames: Pixels) -> Tensor:
         """Source latents `(N, C, H/8, W/8)`."""
         with _memory_errors(self.device):
-            return self._codec.encode(self._pictures(frames)).contiguous(memory_format=torch.channels_last)
+            latents = self._codec.encode(self._pictures(frames))
+        return latents.to(self._latents_dtype, memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def denoise(self, latents: Tensor, settings: Settings) -> Tensor:
@@ -60,7 +62,7 @@ class TorchBackend:
     def decode_latents(self, latents: Tensor, source: Pixels) -> Pixels:
         """Edited frames `(N, H, W, 3)`."""
         with _memory_errors(self.device):
-            image = self._codec.decode(latents.to(self._dtype), self._pictures(source))
+            image = self._codec.decode(latents, self._pictures(source))
             pixels = ((image + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
             result: Pixels = np.ascontiguousarray(pixels.cpu().numpy())
         return result
@@ -82,7 +84,7 @@ class TorchBackend:
 
     def from_cache(self, latents: Tensor) -> Tensor:
         """Latents on the device, in the memory order that `encode_frames` gives: rounding depends on it."""
-        return latents.to(self._device, self._dtype).contiguous(memory_format=torch.channels_last)
+        return latents.to(self._device, self._latents_dtype).contiguous(memory_format=torch.channels_last)
 
     def _guidance(self, settings: Settings) -> Guidance:
         return Guidance(
@@ -97,7 +99,7 @@ class TorchBackend:
     def _pictures(self, frames: Pixels) -> Tensor:
         # (N, H, W, 3) permuted to (N, 3, H, W) is channels-last in memory already: no copy of the layout.
         pictures = torch.from_numpy(frames).to(self._device, non_blocking=True).permute(0, 3, 1, 2)
-        return pictures.to(self._dtype).div_(127.5).sub_(1.0)
+        return pictures.float().div_(127.5).sub_(1.0)
 
 
 class _memory_errors:  # noqa: N801 - reads as a statement

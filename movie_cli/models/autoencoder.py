@@ -38,8 +38,9 @@ class ResidualConv(nn.Module):
 class DetailDecoder(nn.Module):
     """Adds to the linear reconstruction what a linear code cannot hold, with the source's pixels at hand.
 
-    Works at 1/8, 1/4 and 1/2 of the picture's size and leaves by pixel shuffle. Its last layer gives three channels
-    of correction and three gates for the source's residual (the source less its own linear reconstruction).
+    Takes float32 and works in its weights' own number type. Works at 1/8, 1/4 and 1/2 of the picture's size and leaves
+    by pixel shuffle. Its last layer gives three channels of correction and three gates for the source's residual (the
+    source less its own linear reconstruction).
     It starts with a zero correction and open gates, so that an unedited latent returns the source unchanged.
     """
 
@@ -61,8 +62,9 @@ class DetailDecoder(nn.Module):
 
     def forward(self, latents: Tensor, source_latents: Tensor, linear: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
         """Correction and gate, both `(N, 3, H, W)`, from both latents `(N, C, H/8, W/8)` and both pictures."""
-        hidden = self.low(self.conv_in(torch.cat([latents, source_latents], dim=1)))
-        pictures = torch.cat([linear, source], dim=1)
+        dtype = self.conv_in.weight.dtype
+        hidden = self.low(self.conv_in(torch.cat([latents, source_latents], dim=1).to(dtype)))
+        pictures = torch.cat([linear, source], dim=1).to(dtype)
         hidden = F.pixel_shuffle(self.up_low(hidden), 2)
         hidden = self.middle_in(torch.cat([hidden, F.pixel_unshuffle(pictures, 4)], dim=1))
         hidden = F.pixel_shuffle(self.up_middle(self.middle(hidden)), 2)

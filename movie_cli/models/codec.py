@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import Tensor, nn
 
@@ -18,9 +19,17 @@ SD_SCALING = 0.18215
 
 
 class Codec(Protocol):
-    """Pictures are `(N, 3, H, W)` in [-1, 1], latents `(N, C, H/8, W/8)`."""
+    """Pictures are `(N, 3, H, W)` in [-1, 1], latents `(N, C, H/8, W/8)`.
+
+    Both are float32 whatever the weights are: in bfloat16 a latent would be rounded by half a code value of the
+    picture, and rounding that changes from frame to frame flickers.
+    """
 
     module: Any
+
+    def place(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Bring the weights to a device and a number type, in channels-last order."""
+        ...
 
     def encode(self, image: Tensor) -> Tensor:
         """The source latents `c_I` that the UNet is conditioned on."""
@@ -32,10 +41,18 @@ class Codec(Protocol):
 
 
 class PatchCodec:
-    """The embedded model's linear patch code; its decoder sees the source."""
+    """The embedded model's linear patch code; its decoder sees the source.
+
+    The linear maps stay in float32: they cost next to nothing and carry the picture itself.
+    """
 
     def __init__(self, module: PatchAutoencoder) -> None:
         self.module: Any = module
+
+    def place(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Bring the networks to `dtype`, and all to `device`."""
+        place_weights(self.module, device, torch.float32)
+        place_weights(self.module.detail, device, dtype)
 
     def encode(self, image: Tensor) -> Tensor:
         """Latents of unit variance."""
@@ -53,16 +70,20 @@ class TinyCodec:
         self.module: Any = module
         self.latent_scaling = latent_scaling
 
+    def place(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Bring all weights over."""
+        place_weights(self.module, device, dtype)
+
     def encode(self, image: Tensor) -> Tensor:
         """The unscaled latents that InstructPix2Pix expects."""
-        latents: Tensor = self.module.encode(image).latents
-        return latents / self.latent_scaling
+        latents: Tensor = self.module.encode(image.to(self.module.dtype)).latents
+        return latents.float() / self.latent_scaling
 
     def decode(self, latents: Tensor, source: Tensor) -> Tensor:
         """Decode; `source` is not used."""
         del source
-        image: Tensor = self.module.decode(latents).sample
-        return image
+        image: Tensor = self.module.decode(latents.to(self.module.dtype)).sample
+        return image.float()
 
 
 class KLCodec:
@@ -71,16 +92,28 @@ class KLCodec:
     def __init__(self, module: AutoencoderKL) -> None:
         self.module: Any = module
 
+    def place(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Bring all weights over."""
+        place_weights(self.module, device, dtype)
+
     def encode(self, image: Tensor) -> Tensor:
         """The unscaled mode of the posterior."""
-        latents: Tensor = self.module.encode(image).latent_dist.mode()
-        return latents
+        latents: Tensor = self.module.encode(image.to(self.module.dtype)).latent_dist.mode()
+        return latents.float()
 
     def decode(self, latents: Tensor, source: Tensor) -> Tensor:
         """Undo the scaling and decode; `source` is not used."""
         del source
-        image: Tensor = self.module.decode(latents / self.module.config["scaling_factor"]).sample
-        return image
+        scaled = latents / self.module.config["scaling_factor"]
+        image: Tensor = self.module.decode(scaled.to(self.module.dtype)).sample
+        return image.float()
+
+
+def place_weights(module: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+    """Bring a network's weights to a device and a number type, in the order that convolutions are fastest in."""
+    # diffusers' own `to` warns of half precision at every call; torch's does the same work.
+    nn.Module.to(module, device, dtype)
+    nn.Module.to(module, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def codec_of(module: nn.Module) -> Codec:

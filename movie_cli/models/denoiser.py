@@ -52,7 +52,8 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
     `(N, 2)`, in their own units (7.5 and 1.5 are the usual values), and the network is called like any other.
 
     `source_residual` subtracts the source latents (the last `out_channels` input channels) from the prediction: with
-    v-prediction at zero signal, where `x0 = -v`, the network then learns the change and not the picture.
+    v-prediction at zero signal, where `x0 = -v`, the network then learns the change and not the picture. `sample` may
+    be float32 beside weights of half precision: the subtraction then loses nothing of the source.
     """
 
     def __init__(self, *, scale_embedding_dim: int, source_residual: bool = False, **unet_config: Any) -> None:
@@ -67,7 +68,7 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
 
     def forward(self, sample: Tensor, *args: Any, **kwargs: Any) -> Any:
         """Predict from `concat(x_t, source latents)`; arguments and result are those of `UNet2DConditionModel`."""
-        output = super().forward(sample, *args, **kwargs)
+        output = super().forward(sample.to(self.conv_in.weight.dtype), *args, **kwargs)
         if not self.config["source_residual"]:
             return output
         source = sample[:, -self.config["out_channels"] :]

@@ -15,6 +15,7 @@ from diffusers import SchedulerMixin
 from torch import Tensor, nn
 
 from movie_cli.models.attention import AnchorStore
+from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 
 THREE_PASSES = 3
 
@@ -63,7 +64,7 @@ def sample(
 
     `anchors.mode` decides whether attention writes, reads or ignores the anchors; its `step` is set here.
     """
-    frames, device, dtype = len(source), source.device, source.dtype
+    frames, device, dtype = len(source), source.device, next(unet.parameters()).dtype
     if guidance.passes == THREE_PASSES:
         tokens = torch.cat([guidance.tokens, guidance.null_tokens, guidance.null_tokens])
         condition = torch.cat([source, source, torch.zeros_like(source)])
@@ -81,7 +82,9 @@ def sample(
     for index, timestep in enumerate(scheduler.timesteps):
         anchors.step = index
         scaled = scheduler.scale_model_input(latents.repeat(guidance.passes, 1, 1, 1), timestep)
-        network_input = torch.cat([scaled.to(dtype), condition], dim=1)
+        network_input = torch.cat([scaled, condition.float()], dim=1)
+        if not isinstance(unet, GuidedUNet2DConditionModel):
+            network_input = network_input.to(dtype)
         prediction = unet(network_input, timestep, tokens, return_dict=False, **extra)[0].float()
         if guidance.passes == THREE_PASSES:
             prediction = three_pass(prediction, guidance)

@@ -83,6 +83,19 @@ def moved(image: Tensor, generator: torch.Generator) -> Tensor:
     return (image.roll((dy, dx), dims=(2, 3)) * gain).clamp(-1, 1)
 
 
+def grainy(image: Tensor, deviation: float, generator: torch.Generator) -> Tensor:
+    """Pictures `(N, 3, H, W)` in [0, 1] as a camera or a codec might have left them; half of them stay clean.
+
+    Adds white noise and noise in blotches of 4 pixels, each of a standard deviation up to `deviation`. A student that
+    must answer them with the clean picture's target does not carry a video's noise into its edits.
+    """
+    amount = (torch.rand(2, len(image), 1, 1, 1, generator=generator) - 0.5).clamp_min(0) * (2 * deviation)
+    fine = torch.randn(image.shape, generator=generator)
+    blotches = torch.randn(*image.shape[:2], image.shape[2] // 4, image.shape[3] // 4, generator=generator)
+    blotches = nn.functional.interpolate(blotches, size=image.shape[2:], mode="bilinear")
+    return (image + amount[0] * fine + amount[1] * blotches).clamp(0, 1)
+
+
 def amounts_of(edits: list[tuple[str, ...]], generator: torch.Generator) -> Tensor:
     """Amounts `(N, edits)` as a text encoder would give them: nearly one for what is asked for, nearly zero else."""
     names = {name: index for index, name in enumerate(bank.BANK)}
@@ -152,7 +165,8 @@ class Run:
             group["lr"] = self.config["learning_rate"] * learning_rate(index, self.config["warmup"], progress)
         batch = next(self.batches)
         source, target = batch.source, batch.edited
-        image = (source * 2 - 1).contiguous(memory_format=torch.channels_last)
+        image = grainy(source, self.config["source_noise"], self.generator) * 2 - 1
+        image = image.contiguous(memory_format=torch.channels_last)
         tokens = self.student.tokens(amounts_of(batch.edits, self.generator))
         anchored = torch.rand(1, generator=self.generator).item() < self.config["anchor_share"]
         anchor = moved(image, self.generator) if anchored else None

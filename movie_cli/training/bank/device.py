@@ -87,16 +87,16 @@ def _blueprint(image: Tensor) -> Tensor:
     plan = ops.guided(grey, grey, 2, 0.002)
     fine = ops.edges(plan, 0.65)
     # Divided by its surroundings, a ramp of any steepness becomes a line of one weight.
-    ridge = fine / (0.4 * fine + ops.blur(fine, 2.2) + 0.012)
-    line = ops.smoothstep(0.5, 1.15, ridge) * ops.smoothstep(0.006, 0.03, fine)
+    ridge = fine / (0.4 * fine + ops.blur(fine, 2.2) + 0.03)
+    line = ops.smoothstep(0.3, 1.1, ridge) * ops.smoothstep(0.01, 0.07, fine)
     paper = ops.gradient_map(
         ops.blur(plan, 1.0), ((0.0, (0.02, 0.10, 0.30)), (0.5, (0.04, 0.18, 0.43)), (1.0, (0.09, 0.28, 0.56)))
     )
     rows = torch.arange(image.shape[-2], device=image.device).view(1, 1, -1, 1) % 8 == 0
     columns = torch.arange(image.shape[-1], device=image.device).view(1, 1, 1, -1) % 8 == 0
     grid = (rows | columns).to(image.dtype)
-    sheet = ops.mix(paper, ops.colour((0.55, 0.75, 0.95), image), 0.16 * grid)
-    return ops.mix(sheet, ops.colour((0.93, 0.97, 1.0), image), 0.95 * line).clamp(0, 1)
+    sheet = ops.mix(paper, ops.colour((0.55, 0.75, 0.95), image), 0.04 * grid)
+    return ops.mix(sheet, ops.colour((0.93, 0.97, 1.0), image), 0.85 * line).clamp(0, 1)
 
 
 def _vhs(image: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ def _vhs(image: Tensor) -> Tensor:
     bled = 1.55 * (0.5 * bled + 0.5 * ops.box(bled, 2))
     soft = 0.25 * shift_right(grey, 1) + 0.5 * grey + 0.25 * shift_right(grey, -1)
     detail = soft - smear_right(shift_right(soft, -3), 7)
-    ringing = 0.75 * detail - 0.55 * shift_right(detail, 4) + 0.30 * shift_right(detail, 8)
+    ringing = 0.35 * detail - 0.35 * shift_right(detail, 4) + 0.20 * shift_right(detail, 8)
     line = ops.tone_curve(soft, ((0.0, 0.17), (0.5, 0.46), (1.0, 0.82))) + ringing
     tape = line + bled
     # The guns of a tired tube do not meet.
@@ -114,8 +114,7 @@ def _vhs(image: Tensor) -> Tensor:
     split = split + ops.colour((0.05, -0.05, 0.12), image) * (1 - 0.5 * grey)
     # The two fields of a frame lie a pixel apart.
     rows = torch.arange(image.shape[-2], device=image.device).view(1, 1, -1, 1) % 4
-    woven = torch.where(rows < 2, split, shift_right(split, 1))
-    return (woven * torch.where(rows < 2, 1.08, 0.80).to(image.dtype)).clamp(0, 1)
+    return (split * torch.where(rows < 2, 1.02, 0.97).to(image.dtype)).clamp(0, 1)
 
 
 EDITS: tuple[Edit, ...] = (

@@ -35,11 +35,11 @@ def pencil(image: Tensor) -> Tensor:
     tone = ops.guided(light, light, 4, 0.01)
     # Dividing by the surroundings is how a drawing keeps form and forgets the light (a colour dodge).
     form = ((light + 0.1) / (ops.blur(light, 5.0) + 0.1)).clamp(0.4, 1.0)
-    outline = strokes.lines(light, way, 0.8, 0.03, 0.2)
+    outline = strokes.lines(light, way, 0.9, 0.04, 0.21)
     dark = 1 - tone
-    hatch = strokes.printed(ops.smoothstep(0.35, 1.0, dark) * 0.8, 0.5 + 0.5 * strokes.screen_wave(light, 1, 1), 0.4)
-    bent = (0.5 + 0.5 * strokes.contours(light, 4.0)) * ops.smoothstep(0.2, 0.7, dark)
-    graphite = 1 - (1 - 0.7 * outline) * (1 - 0.16 * hatch) * (1 - 0.22 * bent) * (0.3 + 0.7 * form)
+    hatch = strokes.printed(ops.smoothstep(0.35, 1.0, dark) * 0.8, 0.5 + 0.3 * strokes.screen_wave(light, 1, 1), 0.5)
+    bent = (0.5 + 0.35 * strokes.contours(light, 4.0)) * ops.smoothstep(0.2, 0.7, dark)
+    graphite = 1 - (1 - 0.82 * outline) * (1 - 0.16 * hatch) * (1 - 0.22 * bent) * (0.3 + 0.7 * form)
     graphite = 1 - (1 - graphite) * (1 - 0.42 * ops.smoothstep(0.4, 1.0, dark))
     return ops.mix(ops.colour((0.97, 0.96, 0.935), image), ops.colour((0.13, 0.13, 0.15), image), graphite).clamp(0, 1)
 
@@ -52,12 +52,12 @@ def charcoal(image: Tensor) -> Tensor:
     mass = strokes.along(strokes.patches(eased, 2), way, (1, 2, 4))
     local = mass - ops.blur(mass, 24.0)
     fine = eased - ops.blur(eased, 3.0)
-    tone = ops.smoothstep(0.07, 0.78, 0.34 + 0.8 * (mass - 0.5) + 0.7 * local + 0.7 * fine)
-    outline = strokes.lines(light, way, 1.7, 0.02, 0.14, reach=(1, 2, 4))
+    tone = ops.smoothstep(0.0, 0.85, 0.34 + 0.8 * (mass - 0.5) + 0.6 * local + 0.5 * fine)
+    outline = strokes.lines(light, way, 1.7, 0.035, 0.22, reach=(1, 2, 4))
     rub = strokes.contours(mass, 6.0)
     laid = strokes.screen_wave(light, 0, 2)
     half = 4 * tone * (1 - tone)
-    cover = (1 - tone + half * (0.03 * laid + 0.09 * rub)).clamp(0, 1)
+    cover = (1 - tone + half * (0.02 * laid + 0.05 * rub)).clamp(0, 1)
     cover = 1 - (1 - cover) * (1 - 0.75 * outline)
     return ops.mix(ops.colour((0.83, 0.81, 0.77), image), ops.colour((0.035, 0.033, 0.035), image), cover).clamp(0, 1)
 
@@ -66,14 +66,14 @@ def ink(image: Tensor) -> Tensor:
     """Indian ink: crisp lines and solid blacks on white; an even half tone is hatched, not grey."""
     light = ops.luma(image)
     way = strokes.field(image)
-    smooth = strokes.along(ops.guided(light, light, 3, 0.004), way, (1, 2))
+    smooth = strokes.along(ops.guided(light, light, 3, 0.006), way, (1, 2))
     # Brightness to a power and the form's own relief keep features in dark faces.
     eased = smooth.clamp_min(0.001) ** 0.7
     eased = eased + 0.7 * (eased - ops.blur(eased, 4.0))
     border = eased - (0.15 + 0.45 * ops.blur(eased, 20.0))
     hatch = 0.5 + 0.5 * strokes.screen_wave(light, 1, -1)
-    solid = strokes.printed(ops.smoothstep(0.055, -0.07, border), 0.2 + 0.6 * hatch, 0.3)
-    outline = strokes.lines(smooth, way, 1.1, 0.035, 0.14)
+    solid = strokes.printed(ops.smoothstep(0.12, -0.14, border), 0.4 + 0.2 * hatch, 0.5)
+    outline = strokes.lines(smooth, way, 1.2, 0.035, 0.17)
     black = 1 - (1 - solid) * (1 - outline)
     return ops.mix(ops.colour((1.0, 1.0, 0.99), image), ops.colour((0.02, 0.02, 0.04), image), black).clamp(0, 1)
 
@@ -86,11 +86,11 @@ def comic(image: Tensor) -> Tensor:
     lifted = smooth + (ops.tone_curve(light, [(0, 0.0), (0.12, 0.22), (0.4, 0.66), (0.75, 0.97), (1, 1)]) - light)
     flat = strokes.flat_colours(ops.saturate(lifted, 2.3), 4.0, 5.0, 0.25)
     cover = 0.5 * ops.smoothstep(0.5, 0.32, light) * ops.smoothstep(0.05, 0.15, light)
-    dot = strokes.printed(cover, strokes.dots(light), 0.2)
-    flat = flat * (1 - 0.2 * dot * ops.colour((0.9, 1.0, 0.7), image))
+    dot = strokes.printed(cover, strokes.dots(light), 0.3)
+    flat = flat * (1 - 0.14 * dot * ops.colour((0.9, 1.0, 0.7), image))
     own = ops.luma(image)
-    bold = strokes.outlines(image, way, 1.4, 0.22, 0.44)
-    outline = strokes.lines(own, way, 1.1, 0.045, 0.17)
+    bold = strokes.outlines(image, way, 1.4, 0.22, 0.48)
+    outline = strokes.lines(own, way, 1.1, 0.055, 0.22)
     solid = ops.smoothstep(0.15, 0.06, light)
     black = 1 - (1 - outline) * (1 - solid) * (1 - bold)
     return ops.mix(flat.clamp(0, 1), ops.colour((0.03, 0.02, 0.06), image), black).clamp(0, 1)
@@ -109,13 +109,13 @@ def pop_art(image: Tensor) -> Tensor:
     half = ops.mix(cyan, pink, warm)
     top = ops.mix(ops.mix(cyan, white, 0.6), yellow, warm)
     screen = strokes.dots(light)
-    low = ops.smoothstep(0.22, 0.31, tone)
+    low = ops.smoothstep(0.19, 0.34, tone)
     out = ops.mix(navy.expand_as(image), half, low)
-    cover = ops.smoothstep(0.4, 0.6, tone)
-    out = ops.mix(out, top, strokes.printed(cover, screen, 0.3))
+    cover = ops.smoothstep(0.35, 0.65, tone)
+    out = ops.mix(out, top, strokes.printed(cover, 0.5 + 0.6 * (screen - 0.5), 0.5))
     out = ops.mix(out, white, ops.smoothstep(0.80, 0.92, tone))
     way = strokes.field(image)
-    outline = strokes.lines(ops.luma(image), way, 1.2, 0.06, 0.18)
+    outline = strokes.lines(ops.luma(image), way, 1.2, 0.06, 0.24)
     return ops.mix(out, navy * 0.5, outline).clamp(0, 1)
 
 
@@ -126,10 +126,10 @@ def pixel_art(image: Tensor) -> Tensor:
     small = F.avg_pool2d(padded, 8)
     # A block's mean is dull: what stands out from its neighbours is drawn stronger, as a pixel artist would.
     around = F.avg_pool2d(F.pad(small, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    small = small + 0.25 * (small - around)
+    small = small + 0.1 * (small - around)
     light = ops.luma(small)
-    small = small + (ops.tone_curve(light, [(0, 0.0), (0.25, 0.2), (0.5, 0.58), (0.75, 0.9), (1, 1)]) - light)
-    small = strokes.flat_colours(ops.saturate(small, 1.8), 5.0, 4.0, 0.45).clamp(0, 1)
+    small = small + (ops.tone_curve(light, [(0, 0.04), (0.25, 0.25), (0.5, 0.55), (0.75, 0.82), (1, 0.96)]) - light)
+    small = strokes.flat_colours(ops.saturate(small, 1.5), 6.0, 5.0, 0.5).clamp(0, 1)
     return small.repeat_interleave(8, dim=2).repeat_interleave(8, dim=3)[:, :, :height, :width].contiguous()
 
 
@@ -139,12 +139,12 @@ def _level_lines(plane: Tensor, count: float, half_width: float) -> Tensor:
     away = (phase - torch.floor(phase) - 0.5).abs()
     dx, dy = ops.gradient(phase)
     slope = torch.sqrt(dx * dx + dy * dy + 1e-6)
-    return ops.smoothstep(half_width + 1.0, half_width - 1.0, away / slope) * ops.smoothstep(0.015, 0.05, slope)
+    return ops.smoothstep(half_width + 1.0, half_width - 1.0, away / slope) * ops.smoothstep(0.02, 0.08, slope)
 
 
 def stained_glass(image: Tensor) -> Tensor:
     """Leaded glass: jewel colours in flat pieces that glow, dark leads along the borders of the picture's regions."""
-    smooth = ops.blur(strokes.patches(strokes.patches(image, 4), 4), 2.2)
+    smooth = ops.blur(strokes.patches(strokes.patches(image, 4), 4), 2.6)
     light = ops.luma(smooth)
     warm, green = smooth[:, :1] - smooth[:, 2:3], smooth[:, 1:2] - 0.5 * (smooth[:, :1] + smooth[:, 2:3])
     leads = [_level_lines(light, 4.0, 1.2), _level_lines(warm, 4.0, 1.2), _level_lines(green, 6.0, 1.2)]
@@ -152,8 +152,8 @@ def stained_glass(image: Tensor) -> Tensor:
     bold = smooth - light
     size = torch.sqrt((bold * bold).sum(dim=1, keepdim=True) + 1e-5)
     bold = bold / size * (0.95 * size / (size + 0.10)) * 0.75
-    tone = strokes.steps(light, 4.0, 0.3)
-    glass = 0.12 + 0.78 * tone + strokes.steps(bold, 6.0, 0.3)
+    tone = strokes.steps(light, 4.0, 0.42)
+    glass = 0.12 + 0.78 * tone + strokes.steps(bold, 6.0, 0.42)
     glow = 1 - ops.blur(lead, 3.0)
     glass = glass * (0.55 + 0.6 * glow)
     # Real windows carry faces and folds as dark paint fired onto the glass.

@@ -60,17 +60,17 @@ def bloom(plane: Tensor, low: float, high: float, sigma: float) -> Tensor:
 
 def _black_and_white(image: Tensor) -> Tensor:
     grey = panchromatic(image, (0.34, 0.50, 0.16))
-    grey = clarity(grey, 0.35)
-    return ops.mix(grey, sigmoid_contrast(grey, 5.0, 0.47), 0.8).expand_as(image).clamp(0, 1)
+    grey = clarity(grey, 0.15)
+    return ops.mix(grey, sigmoid_contrast(grey, 4.5, 0.47), 0.45).expand_as(image).clamp(0, 1)
 
 
 def _noir(image: Tensor) -> Tensor:
     # An orange filter, as on the sets: skin and lamps bright, sky and cloth dark.
     grey = panchromatic(image, (0.62, 0.33, 0.05))
-    grey = clarity(grey, 0.9, radius=12, eps=0.02)
+    grey = clarity(grey, 0.25, radius=12, eps=0.02)
     # The pivot follows the surroundings, so that a bright room turns low-key too and a dark one keeps its figure.
     around = ops.blur(grey, 24.0)
-    hard = torch.sigmoid(11.0 * (grey - 0.26 - 0.55 * around))
+    hard = torch.sigmoid(7.0 * (grey - 0.28 - 0.55 * around))
     tone = hard * (0.25 + 0.75 * grey)
     up = ops.height(image)
     falloff = 1 - 0.75 * ops.smoothstep(0.55, 1.0, up) - 0.35 * ops.smoothstep(0.25, 0.0, up)
@@ -132,11 +132,11 @@ def _cyberpunk(image: Tensor) -> Tensor:
 
 def _teal_and_orange(image: Tensor) -> Tensor:
     grey = ops.luma(image)
-    tone = sigmoid_contrast(clarity(grey, 0.5), 6.5, 0.54)
+    tone = sigmoid_contrast(clarity(grey, 0.15), 4.5, 0.52)
     # Positive on skin, wood, lamps and sand; negative on sky, leaves and in neutral shadow.
     red, green, blue = image.chunk(3, dim=1)
     warmth = red - 0.35 * green - 0.65 * blue - 2.0 * F.softplus(30.0 * (green - red)) / 30.0
-    orange = torch.sigmoid(22.0 * (warmth + 0.01 - 0.08 * (0.5 - grey)))
+    orange = torch.sigmoid(14.0 * (warmth + 0.01 - 0.08 * (0.5 - grey)))
     teal = ops.gradient_map(
         tone,
         ((0.0, (0.0, 0.035, 0.06)), (0.3, (0.02, 0.25, 0.31)), (0.7, (0.20, 0.62, 0.68)), (1.0, (0.86, 1.0, 0.97))),

@@ -40,7 +40,7 @@ SHIPWRECK = (
 def _detail(light: Tensor, sigma: float) -> Tensor:
     """The plane's own detail, evened out over the picture: about [-1, 1], near 0 where there is none."""
     fine = light - ops.blur(light, sigma)
-    spread = torch.sqrt(ops.blur(fine * fine, 3 * sigma) + 8e-5)
+    spread = torch.sqrt(ops.blur(fine * fine, 3 * sigma) + 3e-4)
     return torch.tanh(0.8 * fine / spread)
 
 
@@ -54,12 +54,12 @@ def watercolour(image: Tensor) -> Tensor:
     # Wet colour runs past the drawing; the drawing itself stays.
     tint = ops.mix(wash - light, ops.blur(wash - light, 6.0), 0.45)
     pale = light + 1.9 * tint + (ops.tone_curve(light, [(0, 0.27), (0.3, 0.58), (0.6, 0.9), (1, 1.0)]) - light)
-    tone = strokes.steps(ops.luma(pale), 5.0, 0.3)
+    tone = strokes.steps(ops.luma(pale), 5.0, 0.42)
     pale = pale + 0.7 * (tone - ops.luma(pale))
     rim = ops.smoothstep(0.015, 0.12, ops.edges(tone, 0.8))
     pool = ops.blur(tone, 3.5) - tone
     density = 1 + 1.3 * rim + 3.2 * pool.clamp(-0.25, 0.3)
-    density = density + 0.16 * strokes.grain(light) * ops.smoothstep(1.0, 0.8, tone)
+    density = density + 0.08 * strokes.grain(light) * ops.smoothstep(1.0, 0.8, tone)
     out = pale.clamp(0.02, 1) ** density
     line = strokes.lines(own, way, 0.8, 0.08, 0.25)
     out = out * (1 - 0.4 * line * ops.colour((0.85, 0.9, 0.8), image))
@@ -76,8 +76,8 @@ def oil(image: Tensor) -> Tensor:
     rich = ops.mix(ops.saturate(paint, 2.3), ground, 0.5)
     own = ops.luma(image)
     ridge = strokes.along(_detail(own, 2.0), way, (1, 2, 3))
-    bristle = strokes.relief(1.2 * ridge + 0.2 * strokes.contours(light, 6.0) + 0.22 * strokes.brushed(light, way, 4.0))
-    out = rich * (1 + 0.25 * ridge) + 0.22 * bristle
+    bristle = 1.2 * ridge + 0.06 * (strokes.contours(light, 6.0) + strokes.brushed(light, way, 2.0))
+    out = rich * (1 + 0.25 * ridge) + 0.22 * strokes.relief(bristle)
     tone = ops.luma(out)
     return (out + (ops.tone_curve(tone, [(0, 0), (0.25, 0.11), (0.5, 0.42), (0.8, 0.86), (1, 1)]) - tone)).clamp(0, 1)
 
@@ -89,7 +89,7 @@ def van_gogh(image: Tensor) -> Tensor:
     light = ops.luma(paint)
     swirl = strokes.along(_detail(ops.luma(image), 2.5), way, (1, 2, 4))
     fixed = strokes.brushed(ops.blur(light, 2.0), way, 6.0)
-    stroke = 0.9 * swirl + 0.75 * strokes.contours(light, 6.5) + 0.14 * fixed
+    stroke = 1.1 * swirl + 0.35 * strokes.contours(light, 6.5) + 0.06 * fixed
     level = (light + 0.35 * (0.45 - ops.blur(light, 40.0)) + 0.11 * stroke).clamp(0, 1)
     ground = ops.gradient_map(level, STARRY_NIGHT)
     own = ops.saturate(paint, 2.2) - light
@@ -106,7 +106,7 @@ def monet(image: Tensor) -> Tensor:
     light = ops.luma(paint)
     dab = strokes.along(_detail(ops.luma(image), 2.2), way, (1, 1.5))
     fixed = strokes.brushed(ops.blur(light, 2.0), way, 4.0)
-    broken = 1.3 * dab + 0.7 * strokes.contours(light, 7.0) + 0.3 * fixed
+    broken = 1.4 * dab + 0.35 * strokes.contours(light, 7.0) + 0.12 * fixed
     level = (0.2 + 0.85 * light + 0.085 * broken).clamp(0, 1)
     ground = ops.gradient_map(level, WATER_LILIES)
     own = ops.saturate(paint, 1.7) - light
