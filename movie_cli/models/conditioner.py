@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from movie_cli.models.reading import read
 from movie_cli.models.text import InstructionEncoder
 from movie_cli.models.tokenizer import InstructionTokenizer
 
@@ -46,7 +47,7 @@ class InstructionConditioner:
     @torch.inference_mode()
     def encode(self, text: str) -> Encoded:
         """Summary tokens `(1, 4, 192)`."""
-        encoding = self._encoder(*self._tokenizer.encode([text]))
+        encoding = read(self._encoder, self._tokenizer, [text])
         nearest = self._encoder.nearest_edits(encoding, 3)[0]
         return Encoded(encoding.tokens, bool(self._encoder.is_known(encoding)[0]), nearest)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from torch import Tensor
 
 from movie_cli.errors import ModelError
+from movie_cli.models.spelling import Speller
 
 MAX_TOKENS = 48
 MAX_CHARACTERS = 2000
@@ -101,6 +103,14 @@ class InstructionTokenizer:
             ids[i, : len(row)] = torch.tensor(row, dtype=torch.int64)
             mask[i, : len(row)] = 1
         return ids, mask
+
+    def mended(self, text: str) -> str:
+        """The text with slips of the keyboard mended towards the whole words of the vocabulary."""
+        return self._speller.correct(text[:MAX_CHARACTERS])
+
+    @cached_property
+    def _speller(self) -> Speller:
+        return Speller([piece for piece in self.vocabulary if piece.isalpha()])
 
     def pieces(self, text: str) -> list[str]:
         """The word pieces of a text, for showing."""

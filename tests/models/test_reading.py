@@ -1,0 +1,34 @@
+"""Instructions are read as typed or mended, whichever the encoder is surer of."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import movie_cli
+from movie_cli.models.reading import read
+from movie_cli.models.text import InstructionEncoder
+from movie_cli.models.tokenizer import InstructionTokenizer
+
+NANO = Path(movie_cli.__path__[0]) / "checkpoints" / "nano"
+
+
+@pytest.fixture(scope="module")
+def nano() -> tuple[InstructionEncoder, InstructionTokenizer]:
+    encoder = InstructionEncoder.from_pretrained(NANO / "text_encoder", torch_dtype=torch.float32).eval()
+    return encoder, InstructionTokenizer.from_pretrained(NANO / "tokenizer")
+
+
+@pytest.mark.parametrize(
+    ("typed", "edit"), [("brigther", "brighter"), ("sunrsie vibes", "sunrise"), ("a bluprint of the house", "blueprint")]
+)
+def test_a_slip_of_the_keyboard_is_understood(nano, typed, edit):
+    encoder, tokenizer = nano
+    assert encoder.nearest_edits(read(encoder, tokenizer, [typed]), 1)[0] == (edit,)
+
+
+def test_what_is_spelt_right_is_read_as_it_is(nano):
+    encoder, tokenizer = nano
+    texts = ["make it winter", "", "turn the street into a pencil drawing"]
+    encoding, plain = read(encoder, tokenizer, texts), encoder(*tokenizer.encode(texts))
+    assert torch.allclose(encoding.logits, plain.logits, atol=1e-4)
