@@ -60,7 +60,7 @@ def _deletions(word: str) -> set[str]:
 def _one_slip(typed: str, word: str) -> bool:
     if len(typed) == len(word):
         wrong = [i for i, (a, b) in enumerate(zip(typed, word, strict=True)) if a != b]
-        if len(wrong) == 2:  # noqa: PLR2004 - the two letters of a swap
+        if len(wrong) == 2:
             i, j = wrong
             return j == i + 1 and typed[i] == word[j] and typed[j] == word[i] and len(typed) >= SHORTEST_SWAPPED
         return len(wrong) == 1 and len(typed) >= SHORTEST_CHANGED

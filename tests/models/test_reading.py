@@ -20,7 +20,8 @@ def nano() -> tuple[InstructionEncoder, InstructionTokenizer]:
 
 
 @pytest.mark.parametrize(
-    ("typed", "edit"), [("brigther", "brighter"), ("sunrsie vibes", "sunrise"), ("a bluprint of the house", "blueprint")]
+    ("typed", "edit"),
+    [("brigther", "brighter"), ("sunrsie vibes", "sunrise"), ("a bluprint of the house", "blueprint")],
 )
 def test_a_slip_of_the_keyboard_is_understood(nano, typed, edit):
     encoder, tokenizer = nano
