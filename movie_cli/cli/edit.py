@@ -201,7 +201,7 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
         _show_plan(request, shown)
         return
     _check_stdout(output, shown)
-    overwrite = _may_overwrite(output, values["yes"], values["no"], shown)
+    overwrite = may_overwrite(output, values["yes"], values["no"], shown)
     from movie_cli.editing.pipeline import edit_video
 
     with make_reporter(shown) as reporter:
@@ -248,7 +248,7 @@ def _check_stdout(output: str, shown: OutputOptions) -> None:
         raise UsageError("a video would be written to the terminal", "name a file with -o, or pipe to a player")
 
 
-def _may_overwrite(output: str, yes: bool, no: bool, shown: OutputOptions) -> bool:
+def may_overwrite(output: str, yes: bool, no: bool, shown: OutputOptions) -> bool:
     """Whether the output may replace an existing file; asks on a terminal.
 
     Raises:

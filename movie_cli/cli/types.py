@@ -108,6 +108,22 @@ class TimeType(click.ParamType[TimeValue]):
             raise UsageError(f"{param.opts[0] if param else 'time'}: {error}", error.hint) from error
 
 
+class ListType(click.ParamType["tuple[Any, ...]"]):
+    """Values of one kind with commas between, at least one."""
+
+    name = "list"
+
+    def __init__(self, kind: click.ParamType[Any]) -> None:
+        self.kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        """Read each; a value that stands there twice counts once."""
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in str(value).split(",")]
+        return tuple(dict.fromkeys(self.kind.convert(part, param, ctx) for part in parts))
+
+
 class KeyValueType(click.ParamType["tuple[str, str]"]):
     """An encoder's option, `KEY=VALUE`."""
 

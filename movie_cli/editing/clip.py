@@ -53,6 +53,9 @@ def span_of(request: EditRequest, info: SourceInfo) -> Span:
     end = _seconds(request.end, info)
     if request.duration is not None:
         end = (start or 0.0) + (_seconds(request.duration, info) or 0.0)
+        if request.start and request.start.frames and request.duration.frames and info.video.average_rate:
+            # Both ends are half a frame early already: their distance is whole.
+            end += 0.5 / float(info.video.average_rate)
     rate, whole = info.video.average_rate, info.video.duration or info.duration
     if start is None and end is None and info.video.frames:
         frames: int | None = info.video.frames

@@ -7,6 +7,8 @@ what is inside the source or the checkpoint.
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import math
 import os
 import re
@@ -164,6 +166,37 @@ class Reporter(Protocol):
 
     def done(self, summary: Mapping[str, object]) -> None:
         """All is in its place. `summary` holds at least `output`, `frames` and `seconds`, JSON values throughout."""
+
+
+@dataclass(frozen=True)
+class PreviewRequest:
+    """A preview: which frames of a source, in which versions.
+
+    `recipe` holds what all versions share. Every combination of `instructions`, `seeds`, `image_scales` and
+    `text_scales` is a version; none of them is empty. `at` are the places of the frames, empty for a choice of ours.
+    """
+
+    source: str
+    recipe: Recipe
+    instructions: tuple[str, ...]
+    text_scales: tuple[float, ...]
+    image_scales: tuple[float, ...]
+    seeds: tuple[int, ...] = (0,)
+    at: tuple[TimeValue, ...] = ()
+    backend: str = "auto"
+    device: str = "auto"
+    dtype: str = "auto"
+    offline: bool = False
+
+    def recipes(self) -> list[Recipe]:
+        """All versions, the text scale changing fastest, the instruction slowest."""
+        axes = (self.instructions, self.seeds, self.image_scales, self.text_scales)
+        return [
+            dataclasses.replace(
+                self.recipe, instruction=instruction, seed=seed, image_scale=image_scale, text_scale=text_scale
+            )
+            for instruction, seed, image_scale, text_scale in itertools.product(*axes)
+        ]
 
 
 class SilentReporter:

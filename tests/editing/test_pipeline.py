@@ -136,6 +136,17 @@ def test_batches_do_not_change_pixels(tmp_path, model):
         assert np.abs(a.astype(int) - b).max() <= 1
 
 
+@pytest.mark.parametrize(
+    ("start", "duration"), [("0f", "3f"), ("2f", "1f"), ("2f", "3f"), ("0.2s", "3f"), ("2f", "0.3s")]
+)
+def test_a_duration_in_frames_counts_frames_from_any_start(tmp_path, model, start, duration):
+    source = make_clip(tmp_path / "in.mp4")
+    asked = request(
+        source, tmp_path / "out.mp4", model, start=TimeValue.parse(start), duration=TimeValue.parse(duration)
+    )
+    assert pipeline.edit_video(asked, Recorder()).frames == (1 if duration == "1f" else 3)
+
+
 def test_start_and_duration(tmp_path, model):
     source = make_clip(tmp_path / "in.mp4", count=20)
     summary, _ = edit(

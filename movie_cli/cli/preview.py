@@ -1,0 +1,232 @@
+"""`movie preview`: a contact sheet of scales, seeds, instructions and frames, in seconds."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from movie_cli.cli import types
+from movie_cli.cli.edit import may_overwrite
+from movie_cli.cli.help import Command, Decorator, themed
+from movie_cli.cli.output import OutputOptions, emit, make_reporter, output_options, quieten_libraries
+from movie_cli.editing.request import STREAM, PreviewRequest, Reporter, TimeValue, check_output, check_source
+from movie_cli.errors import OutputError, UsageError
+from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from movie_cli.editing.contact_sheet import ContactSheet
+    from movie_cli.editing.preview import Previewer
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+TEXT_SCALES, IMAGE_SCALES = (4.0, 8.0, 12.0), (1.25, 1.75)
+"""What one instruction is shown at unless told otherwise (MoViE's Figure 4)."""
+SHEET_WIDTH, LEAST_TILE, MOST_TILE = 1800, 160, 480
+MOST_TILES = 400
+
+EXAMPLES = (
+    'movie preview in.mp4 "make it winter" -o sheet.png',
+    'movie preview in.mp4 "make it night" --text-scale 6,8,10 --image-scale 1.2,1.5 --at 3s -o sheet.png',
+    'movie preview in.mp4 "winter" "sepia" "as a comic" --at 1s,4s -o looks.jpg',
+    'movie preview in.mp4 "watercolour" --clip 2s -o grid.mp4',
+)
+
+_what, _machine, _file, _safety = map(themed, ("What to show", "Machine", "Output file", "Safety"))
+
+
+def _preview_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """All options of the command, in the order of its help."""
+    scales, whole = types.ListType(types.SCALE), types.ListType(types.WholeType(0, 2**63 - 1))
+    options: tuple[Decorator, ...] = (
+        _what("--at", type=types.ListType(types.TIME), setting=False, metavar="TIME,...", help="Which frames."),
+        _what("--text-scale", type=scales, setting=False, metavar="N,...", help="Text scales, from left to right."),
+        _what("--image-scale", type=scales, setting=False, metavar="N,...", help="Image scales, downwards."),
+        _what("--seed", type=whole, setting=False, metavar="N,...", default="0", help="Seeds, downwards."),
+        _what("--clip", type=types.TIME, setting=False, metavar="TIME", help="A grid video this long, not a picture."),
+        _what("--steps", type=types.WholeType(1, 1000), metavar="N", help="Denoising steps; default: the model's own."),
+        _what("--model", default="nano", show_default=True, metavar="MODEL", help="What edits."),
+        _what(
+            "--anchors",
+            type=types.ANCHOR,
+            metavar="middle|first|none",
+            default="middle",
+            show_default=True,
+            help="Frames that the others follow.",
+        ),
+        _file(
+            "-o", "--output", setting=False, metavar="OUT", help="A picture, or a video with --clip; else it is shown."
+        ),
+        _file("--tile-width", type=types.WholeType(64, 4096), metavar="PIXELS", help="Default: what fits."),
+        _machine("--backend", default="auto", show_default=True, metavar="auto|torch", help="What runs the model."),
+        _machine("--device", default="auto", show_default=True, metavar="DEVICE", help="See `movie devices`."),
+        _machine(
+            "--dtype",
+            type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+            metavar="TYPE",
+            default="auto",
+            show_default=True,
+            help="float32, bfloat16, float16, or the fastest safe one.",
+        ),
+        _machine("--offline", is_flag=True, help="Fetch nothing from the network."),
+        _safety("-y", "--yes", is_flag=True, setting=False, help="Replace OUT if it exists."),
+        _safety("-n", "--no", is_flag=True, setting=False, help="Never replace OUT, and do not ask."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@click.command(cls=Command, examples=EXAMPLES, options_metavar="[-o OUT] [OPTIONS]")
+@click.argument("source", metavar="SOURCE")
+@click.argument("instructions", metavar='"INSTRUCTION"...', nargs=-1, required=True)
+@_preview_options
+@output_options
+def preview(source: str, instructions: tuple[str, ...], **values: Any) -> None:
+    """Show a few frames of a video in many versions.
+
+    One instruction is shown over text and image scales, several side by side at the usual ones. Each tile's label is
+    what to type for it. Without -o the sheet is drawn in the terminal.
+    """
+    shown = OutputOptions(
+        progress=values["progress"], json=values["as_json"], quiet=values["quiet"], verbose=values["verbose"]
+    )
+    quieten_libraries(shown.verbose)
+    request = _request(source, instructions, values)
+    output, length = values["output"], values["clip"]
+    if source == STREAM:
+        raise UsageError("a preview reads its frames from anywhere, which stdin does not allow", "name a file")
+    check_source(source)
+    _check_place(output, length, shown)
+    if output is not None:
+        check_output(source, output)
+        may_overwrite(output, values["yes"], values["no"], shown)
+    from movie_cli.editing.contact_sheet import ContactSheet
+    from movie_cli.editing.preview import Previewer
+
+    with make_reporter(shown) as reporter:
+        previewer = Previewer(request, reporter)
+        sheet = ContactSheet(request, previewer.places[:1] if length else previewer.places, previewer.size,
+                             values["tile_width"] or _tile_width(request, len(previewer.places)))  # fmt: skip
+        if length is not None:
+            _write_clip(previewer, sheet, output, length, reporter)
+            return
+        picture = _draw(previewer, sheet, reporter)
+        if output is not None:
+            _save(picture, Path(output))
+    if output is None:
+        _show(picture)
+    elif shown.json:
+        emit("done", output=output, width=picture.width, height=picture.height, tiles=len(request.recipes()))
+
+
+def _request(source: str, instructions: tuple[str, ...], values: dict[str, Any]) -> PreviewRequest:
+    alone = len(instructions) == 1
+    usual_text = TEXT_SCALES if alone else (DEFAULT_TEXT_SCALE,)
+    usual_image = IMAGE_SCALES if alone else (DEFAULT_IMAGE_SCALE,)
+    if alone and (values["text_scale"] or values["image_scale"]):
+        # Who names one of the two scales looks at that one.
+        usual_text, usual_image = (DEFAULT_TEXT_SCALE,), (DEFAULT_IMAGE_SCALE,)
+    request = PreviewRequest(
+        source=source,
+        recipe=Recipe(instructions[0], model=values["model"], steps=values["steps"], anchors=values["anchors"]),
+        instructions=instructions,
+        text_scales=values["text_scale"] or usual_text,
+        image_scales=values["image_scale"] or usual_image,
+        seeds=values["seed"],
+        at=values["at"] or (),
+        backend=values["backend"],
+        device=values["device"],
+        dtype=values["dtype"],
+        offline=values["offline"],
+    )
+    tiles = len(request.recipes()) * max(1, len(request.at))
+    if tiles > MOST_TILES:
+        raise UsageError(f"that makes {tiles} tiles, more than {MOST_TILES}", "name fewer scales, seeds or frames")
+    return request
+
+
+def _check_place(output: str | None, length: TimeValue | None, shown: OutputOptions) -> None:
+    if output is None:
+        if length is not None:
+            raise UsageError("a grid video needs a file", "name one with -o grid.mp4")
+        if shown.json or not sys.stdout.isatty():
+            raise UsageError("there is no terminal to draw the sheet in", "name a file with -o sheet.png")
+    elif output == STREAM:
+        raise UsageError("a preview is not written to stdout", "name a file with -o")
+    elif length is None and Path(output).suffix.lower() not in PICTURES:
+        raise UsageError(f"{output} is no picture's name", f"end it in {', '.join(PICTURES)}; or ask for a --clip")
+
+
+def _tile_width(request: PreviewRequest, places: int) -> int:
+    columns = len(request.text_scales) * places
+    return min(MOST_TILE, max(LEAST_TILE, SHEET_WIDTH // columns)) // 2 * 2
+
+
+def _draw(previewer: Previewer, sheet: ContactSheet, reporter: Reporter) -> Image.Image:
+    recipes, places = len(previewer.request.recipes()), len(previewer.places)
+    reporter.start(recipes * places, Path(previewer.request.source).name)
+    made = previewer.tiles()
+    picture = sheet.blank()
+    for cell, (_, pixels) in zip(sheet.sources, made.sources, strict=True):
+        sheet.paste(picture, cell, pixels)
+    for index, tile in enumerate(made.tiles):
+        sheet.paste(picture, sheet.tiles[divmod(index, places)], tile.pixels)
+    return picture
+
+
+def _write_clip(previewer: Previewer, sheet: ContactSheet, output: str, length: TimeValue, reporter: Reporter) -> None:
+    import time
+
+    import numpy as np
+
+    from movie_cli.media import VideoWriter
+
+    span = previewer.clip_span(length)
+    picture = sheet.blank()
+    cells = (sheet.sources[0], *(sheet.tiles[number, 0] for number in range(len(previewer.request.recipes()))))
+    began = time.monotonic()
+    reporter.start(span.frames, Path(previewer.request.source).name)
+    with VideoWriter(output, previewer.info, size=sheet.size, start=span.start, end=span.end) as writer:
+        for frame, versions in previewer.clips(length):
+            for cell, pixels in zip(cells, versions, strict=True):
+                sheet.paste(picture, cell, pixels)
+            writer.write(np.asarray(picture), frame.pts, frame.duration)
+        report = writer.commit()
+    seconds = max(time.monotonic() - began, 1e-9)
+    reporter.done({"output": output, "frames": report.frames, "seconds": round(seconds, 3),
+                   "fps": round(report.frames / seconds, 2), "size": sheet.size})  # fmt: skip
+
+
+def _save(picture: Image.Image, path: Path) -> None:
+    """Write the picture beside its place and rename it, so that a file under its name is whole."""
+    from movie_cli.media.outfile import output_error
+
+    kind = {".png": "PNG", ".webp": "WEBP"}.get(path.suffix.lower(), "JPEG")
+    stream = io.BytesIO()
+    picture.save(stream, kind, **({} if kind == "PNG" else {"quality": 92}))
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(stream.getvalue())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise output_error(path, error) from error
+
+
+def _show(picture: Image.Image) -> None:
+    """Draw the sheet in the terminal: as an image where it can (kitty, sixel), else in half blocks."""
+    try:
+        from textual_image.renderable import Image as TerminalImage
+    except ImportError as error:
+        raise OutputError(
+            "drawing in the terminal needs textual-image, which is not installed", "name a file with -o sheet.png"
+        ) from error
+    from rich.console import Console
+
+    Console().print(TerminalImage(picture, width="100%", height="auto"))

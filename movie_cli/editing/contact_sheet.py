@@ -1,0 +1,112 @@
+"""A contact sheet of a preview: text scales and frames from left to right, everything else from top to bottom.
+
+Promises labels that say what to type for each tile and a picture that needs no font of the system. Knows nothing of
+models and files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from movie_cli.backends.base import Pixels
+from movie_cli.editing.request import PreviewRequest, TimeValue
+from movie_cli.recipe import Recipe
+
+_GAP, _LABEL, _FONT_SIZE, _SMALLEST_FONT = 6, 24, 15, 9
+_PAPER, _INK = (250, 250, 248), (20, 20, 20)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A tile's place on the sheet: the left top corner and size of its picture, and the label above it."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    label: str
+
+
+class ContactSheet:
+    """Lays out the source and all versions of a preview; `picture` size (width, height) is even on both sides.
+
+    Args:
+        request: What is shown.
+        places: The frames' places, at least one.
+        frame: Width and height of a frame.
+        tile_width: Width of a tile in pixels.
+    """
+
+    def __init__(
+        self, request: PreviewRequest, places: tuple[TimeValue, ...], frame: tuple[int, int], tile_width: int
+    ) -> None:
+        self._tile = (tile_width, max(1, round(tile_width * frame[1] / frame[0])))
+        across = len(request.text_scales)
+        columns = across * len(places)
+        recipes = request.recipes()
+        self.sources = [
+            self._cell(place * across, 0, f"source at {where}" if len(places) > 1 else "source")
+            for place, where in enumerate(places)
+        ]
+        self.tiles = {
+            (number, place): self._cell(
+                place * across + number % across, 1 + number // across, label_of(recipe, request, where, len(places))
+            )
+            for number, recipe in enumerate(recipes)
+            for place, where in enumerate(places)
+        }
+        rows = 1 + len(recipes) // across
+        width, height = columns * (self._tile[0] + _GAP) + _GAP, rows * (self._tile[1] + _LABEL + _GAP) + _GAP
+        self.size = (width + width % 2, height + height % 2)
+
+    def blank(self) -> Image.Image:
+        """The sheet with its labels and no pictures."""
+        sheet = Image.new("RGB", self.size, _PAPER)
+        draw = ImageDraw.Draw(sheet)
+        for cell in (*self.sources, *self.tiles.values()):
+            draw.text(
+                (cell.left, cell.top - _LABEL // 2),
+                cell.label,
+                fill=_INK,
+                font=_fitting(draw, cell.label, cell.width),
+                anchor="lm",
+            )
+        return sheet
+
+    def paste(self, sheet: Image.Image, cell: Cell, pixels: Pixels) -> None:
+        """Put a frame `(H, W, 3)` into its cell."""
+        picture = Image.fromarray(np.ascontiguousarray(pixels))
+        sheet.paste(picture.resize((cell.width, cell.height), Image.Resampling.LANCZOS), (cell.left, cell.top))
+
+    def _cell(self, column: int, row: int, label: str) -> Cell:
+        width, height = self._tile
+        return Cell(
+            _GAP + column * (width + _GAP), _GAP + _LABEL + row * (height + _LABEL + _GAP), width, height, label
+        )
+
+
+def label_of(recipe: Recipe, request: PreviewRequest, where: TimeValue, places: int) -> str:
+    """What to type for a tile: those of its options that differ between tiles, or the instruction if none does."""
+    parts = []
+    if len(request.instructions) > 1:
+        parts.append(f'"{recipe.instruction}"')
+    if len(request.text_scales) > 1:
+        parts.append(f"--text-scale {recipe.text_scale:g}")
+    if len(request.image_scales) > 1:
+        parts.append(f"--image-scale {recipe.image_scale:g}")
+    if len(request.seeds) > 1:
+        parts.append(f"--seed {recipe.seed}")
+    if places > 1 and not parts:
+        parts.append(f"at {where}")
+    return " ".join(parts) or f'"{recipe.instruction}"'
+
+
+def _fitting(draw: ImageDraw.ImageDraw, label: str, width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The built-in font, smaller for a label that would run into the next tile."""
+    size = _FONT_SIZE
+    while size > _SMALLEST_FONT and draw.textlength(label, font=ImageFont.load_default(size=size)) > width:
+        size -= 1
+    return ImageFont.load_default(size=size)
