@@ -72,8 +72,8 @@ def ink(image: Tensor) -> Tensor:
     eased = eased + 0.7 * (eased - ops.blur(eased, 4.0))
     border = eased - (0.15 + 0.45 * ops.blur(eased, 20.0))
     hatch = 0.5 + 0.5 * strokes.screen_wave(light, 1, -1)
-    solid = strokes.printed(ops.smoothstep(0.12, -0.14, border), 0.4 + 0.2 * hatch, 0.5)
-    outline = strokes.lines(smooth, way, 1.2, 0.035, 0.17)
+    solid = strokes.printed(ops.smoothstep(0.15, -0.16, border), 0.4 + 0.2 * hatch, 0.5)
+    outline = strokes.lines(smooth, way, 1.3, 0.04, 0.22)
     black = 1 - (1 - solid) * (1 - outline)
     return ops.mix(ops.colour((1.0, 1.0, 0.99), image), ops.colour((0.02, 0.02, 0.04), image), black).clamp(0, 1)
 

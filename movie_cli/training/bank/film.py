@@ -67,10 +67,10 @@ def _black_and_white(image: Tensor) -> Tensor:
 def _noir(image: Tensor) -> Tensor:
     # An orange filter, as on the sets: skin and lamps bright, sky and cloth dark.
     grey = panchromatic(image, (0.62, 0.33, 0.05))
-    grey = clarity(grey, 0.25, radius=12, eps=0.02)
+    grey = clarity(grey, 0.15, radius=12, eps=0.02)
     # The pivot follows the surroundings, so that a bright room turns low-key too and a dark one keeps its figure.
     around = ops.blur(grey, 24.0)
-    hard = torch.sigmoid(7.0 * (grey - 0.28 - 0.55 * around))
+    hard = torch.sigmoid(5.6 * (grey - 0.30 - 0.52 * around))
     tone = hard * (0.25 + 0.75 * grey)
     up = ops.height(image)
     falloff = 1 - 0.75 * ops.smoothstep(0.55, 1.0, up) - 0.35 * ops.smoothstep(0.25, 0.0, up)
