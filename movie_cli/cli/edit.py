@@ -142,6 +142,13 @@ def _edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
         _machine("--cache/--no-cache", default=True, help="Keep the source's latents for the next edit."),
         _safety("-y", "--yes", is_flag=True, setting=False, help="Replace OUT if it exists."),
         _safety("-n", "--no", is_flag=True, setting=False, help="Never replace OUT, and do not ask."),
+        _safety("--resume", is_flag=True, setting=False, help="Continue an edit that was interrupted."),
+        _safety(
+            "--segment-frames",
+            type=types.WholeType(1, 1_000_000),
+            metavar="N",
+            help="Frames that are kept at a time for --resume; default: what suits the model.",
+        ),
         _safety("--strict", is_flag=True, help="Fail if the source breaks midway."),
         _safety("--dry-run", is_flag=True, setting=False, help="Show the plan, edit nothing."),
     )
@@ -194,6 +201,8 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
         strict=values["strict"],
         use_cache=values["cache"],
         offline=values["offline"],
+        resume=values["resume"],
+        segment_frames=values["segment_frames"],
     )
     check_source(source)
     check_output(source, output)
@@ -201,8 +210,11 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
         _show_plan(request, shown)
         return
     _check_stdout(output, shown)
-    overwrite = _may_overwrite(output, values["yes"], values["no"], shown)
     from movie_cli.editing.pipeline import edit_video
+    from movie_cli.editing.work_folder import was_published
+
+    whole = request.resume and output != STREAM and was_published(Path(output))
+    overwrite = whole or _may_overwrite(output, values["yes"], values["no"], shown)
 
     with make_reporter(shown) as reporter:
         edit_video(dataclasses.replace(request, overwrite=overwrite), reporter)
