@@ -134,6 +134,15 @@ def _exclusively(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def lock_file(handle: int) -> None:
+    """Have an open file to oneself until it is closed, where there are locks.
+
+    Raises:
+        BlockingIOError: another process has it.
+    """
+    _lock(handle, shared=False)
+
+
 def _lock(handle: int, shared: bool) -> bool:
     """Lock an open file without waiting; returns False where the system or the file system has no locks.
 

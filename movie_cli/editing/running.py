@@ -115,14 +115,27 @@ def join(made: Plan, folder: WorkFolder, count: int, watch: SourceWatch, until: 
 
 
 class Edit:
-    """The state of one running edit. Without a `folder` the output goes to a pipe."""
+    """The state of one running edit. Without a `folder` the output goes to a pipe, or one segment to a sink.
 
-    def __init__(self, made: Plan, path: Path, editors: Editors, reporter: Reporter, folder: WorkFolder | None) -> None:
+    `anchors` are the anchors' source latents as safetensors, where another machine has made them.
+    """
+
+    def __init__(
+        self,
+        made: Plan,
+        path: Path,
+        editors: Editors,
+        reporter: Reporter,
+        folder: WorkFolder | None,
+        *,
+        anchors: bytes | None = None,
+    ) -> None:
         self.made, self.path, self.reporter, self.folder = made, path, reporter, folder
         self.request, self.info = made.request, made.info
         self.damage: media.Damage | None = None
         self._watch = SourceWatch(made.request.source, path)
         self._editors = editors
+        self._anchors = anchors
         self._cache = ClipCache(lambda text: reporter.message("warning", text))
         self._done = folder.leading if folder is not None and made.joined else 0
 
@@ -322,7 +335,7 @@ class Edit:
     def _prepare_anchors(self, cached: CachedClip | None) -> None:
         """Set the anchor: that of the run before if there was one, so that all frames follow the same."""
         backend = self.editor.backend
-        kept = self.folder.stored(ANCHORS) if self.folder is not None else None
+        kept = self._anchors if self.folder is None else self.folder.stored(ANCHORS)
         if kept is not None:
             self.editor.set_anchors(backend.from_cache(load(kept)["latents"]))
             return

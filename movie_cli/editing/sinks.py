@@ -13,9 +13,9 @@ from typing import Protocol, Self
 
 from movie_cli.backends.base import Pixels
 from movie_cli.editing.continuing import picture_of
-from movie_cli.editing.work_folder import WorkFolder
 from movie_cli.media import VideoWriter
 from movie_cli.media.segment_encoder import SegmentEncoder
+from movie_cli.media.segments import Segment
 
 
 class Sink(Protocol):
@@ -42,6 +42,16 @@ class PipeSink:
         """The writer is finished by whoever opened it."""
 
 
+class SegmentStore(Protocol):
+    """Where segments go: a work folder, or whatever is like one."""
+
+    def part(self, number: int) -> Path:
+        """Where a segment's packets are to be written."""
+
+    def add(self, number: int, segment: Segment) -> None:
+        """Take over a segment whose packets are written."""
+
+
 class SegmentSink:
     """Encodes frames into segments of `length` frames, the last one shorter, beginning with number `first`.
 
@@ -51,7 +61,7 @@ class SegmentSink:
 
     def __init__(
         self,
-        folder: WorkFolder,
+        folder: SegmentStore,
         encoder: Callable[[Path], SegmentEncoder],
         length: int,
         first: int,
