@@ -42,7 +42,7 @@ class LocalEngine:
                 idle = [worker for worker in workers if worker.job is None]
                 while waiting and (idle or len(workers) < self._count):
                     if not idle:
-                        workers.append(_Worker(_threads(min(self._count, len(jobs)))))
+                        workers.append(_Worker(threads_for(self._count)))
                         idle.append(workers[-1])
                     idle.pop().begin(waiting.popleft())
                 busy = {worker.pipe: worker for worker in workers if worker.job}
@@ -69,8 +69,14 @@ class LocalEngine:
                 worker.listen(listener, STOP_SECONDS)
 
 
-def _threads(workers: int) -> int:
-    """Threads for each of some workers."""
+def threads_for(workers: int) -> int:
+    """CPU threads for each of some workers: what OMP_NUM_THREADS says, else an equal share of the cores.
+
+    Sums over large pictures are split among the threads, so that another number rounds otherwise.
+    """
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isascii() and wanted.isdigit() and int(wanted):
+        return int(wanted)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores // workers)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from movie_cli.batch.jobs import Job, Result
 from movie_cli.batch.ray_engine import RayEngine, failure
 from movie_cli.editing.request import EditRequest, Reporter
@@ -40,7 +42,9 @@ def edit_on_cluster(request: EditRequest, reporter: Reporter, address: str | Non
     """
     told = _AsReporter(reporter)
     try:
-        RayEngine(address, workers).run([Job(1, request.source, request)], told, fail_fast=True)
+        RayEngine(address, workers, torch.get_num_threads()).run(
+            [Job(1, request.source, request)], told, fail_fast=True
+        )
     except KeyboardInterrupt as error:
         raise InterruptedEdit("interrupted", "the same command with --resume continues what is done") from error
     assert told.result is not None

@@ -10,20 +10,25 @@ import contextlib
 import importlib
 import os
 import signal
+import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
 from movie_cli.backends.select import Choice
 from movie_cli.batch.jobs import Job, Listener, Result
+from movie_cli.batch.local import threads_for
 from movie_cli.batch.ray_job import ClusterJob, Indivisible, Task
 from movie_cli.batch.ray_worker import Part, Worker
 from movie_cli.errors import DeviceError, InterruptedEdit, MovieError, known_error
 
 TRIES = 4
 """How often a task is begun before its job fails: it may be what brings workers down."""
+CONNECT_SECONDS = 10.0
 LOST_SECONDS = 300.0
 """How long all workers may be away."""
 
@@ -51,18 +56,20 @@ class _Flight:
 class RayEngine:
     """Runs jobs on the cluster at `address` (None: one on this machine, with `workers` processes).
 
-    `workers` None is one worker for each accelerator, or for each core pair where there is none.
+    `workers` None is one worker for each accelerator, or for each pair of cores where there is none. `threads` is the
+    number of CPU threads of each, on which rounding depends; None is what the local engine would give as many workers.
     """
 
-    def __init__(self, address: str | None, workers: int | None) -> None:
+    def __init__(self, address: str | None, workers: int | None, threads: int | None = None) -> None:
         self._address = address
         self._workers = workers
+        self._threads = threads
 
     def run(self, jobs: Sequence[Job], listener: Listener, *, fail_fast: bool) -> None:
         """See `Engine.run`."""
         if not jobs:
             return
-        with _connected(self._address, self._workers) as (ray, actors):
+        with _connected(self._address, self._workers, self._threads) as (ray, actors):
             _Run(ray, actors, listener, fail_fast).run(jobs)
 
 
@@ -277,7 +284,7 @@ def failure(result: Result) -> MovieError:
 
 
 @contextlib.contextmanager
-def _connected(address: str | None, count: int | None) -> Iterator[tuple[Any, list[Any]]]:
+def _connected(address: str | None, count: int | None, threads: int | None) -> Iterator[tuple[Any, list[Any]]]:
     """Ray and some workers, which are gone afterwards; so is a cluster that was made here.
 
     Raises:
@@ -287,6 +294,7 @@ def _connected(address: str | None, count: int | None) -> Iterator[tuple[Any, li
         ray: Any = importlib.import_module("ray")
     except ImportError as error:
         raise DeviceError("Ray is not installed", 'pip install "movie-cli[ray]"') from error
+    _check_reachable(address)
     handlers = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
     cores = os.cpu_count() or 1
     local = {} if address else {"num_cpus": count or cores, "include_dashboard": False}
@@ -306,13 +314,31 @@ def _connected(address: str | None, count: int | None) -> Iterator[tuple[Any, li
         resources = ray.cluster_resources()
         gpus, cpus = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
         number = count or gpus or max(1, cpus // 2)
-        share = max(1, (cpus if address else cores) // number)
-        needs = {"num_gpus": 1, "num_cpus": 1} if gpus else {"num_cpus": share if address else 1}
+        each = threads or threads_for(number)
+        torch.set_num_threads(each)  # it is part of what makes two jobs the same
+        needs = {"num_gpus": 1, "num_cpus": 1} if gpus else {"num_cpus": max(1, cpus // number)}
         remote = ray.remote(max_restarts=-1, max_task_retries=0, **needs)(Worker)
-        actors = [remote.remote(share) for _ in range(number)]
+        actors = [remote.remote(each) for _ in range(number)]
         yield ray, actors
     finally:
         for actor in actors:
             with contextlib.suppress(Exception):
                 ray.kill(actor)
         ray.shutdown()
+
+
+def _check_reachable(address: str | None) -> None:
+    """Try the cluster's port: Ray itself would try for minutes.
+
+    Raises:
+        DeviceError: nobody listens there.
+    """
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise DeviceError(
+            f"the Ray cluster at {address} does not answer: {error}", "`ray start --head` shows a cluster's address"
+        ) from error

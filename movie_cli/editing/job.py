@@ -63,6 +63,7 @@ def job_of(request: EditRequest, path: Path, descriptor: Descriptor, choice: Cho
         "batch size": batch,
         "device": choice.device.partition(":")[0],
         "number type": choice.dtype,
+        "CPU threads": torch.get_num_threads() if choice.device == "cpu" else None,
         "version of movie": movie_cli.__version__,
         "version of PyAV": av.__version__,
         "version of torch": torch.__version__,

@@ -145,7 +145,7 @@ BAD = {
     "not json": (["{"], "line 1"),
     "no object": (["3"], "line 1"),
     "no source": ([json.dumps({"instruction": "sepia"})], "source"),
-    "no instruction": ([json.dumps({"source": "a.mp4"})], "INSTRUCTION"),
+    "no instruction": ([json.dumps({"source": "a.mp4"})], "line 1"),
     "a misspelt option": ([json.dumps(GOOD | {"text_scal": 3})], "text_scale"),
     "a wrong value": ([json.dumps(GOOD | {"text_scale": "lots"})], "line 1"),
     "an option of the whole": ([json.dumps(GOOD | {"progress": "none"})], "progress"),

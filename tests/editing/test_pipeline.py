@@ -233,3 +233,11 @@ def test_real_clips_keep_sound_and_times(tmp_path, model, name):
     ours, theirs = audio_packets(tmp_path / name), audio_packets(source)
     assert ours
     assert ours == theirs[: len(ours)]
+
+
+def test_without_anchors_none_is_used(tmp_path, model, monkeypatch):
+    source = make_clip(tmp_path / "in.mp4", count=2)
+    seen = []
+    monkeypatch.setattr(TorchBackend, "set_anchors", lambda self, latents, settings: seen.append(latents))
+    edit(source, tmp_path / "out.mkv", model, recipe={"anchors": "none"})
+    assert seen == [None]
