@@ -12,13 +12,12 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from movie_cli.batch.jobs import Engine, Job
-from movie_cli.batch.ledger import Ledger
 from movie_cli.batch.manifest import STREAM, Manifest, OptionValue, WrittenJob, place, read_manifest
 from movie_cli.cli import types
 from movie_cli.cli.batch_report import BatchReport
@@ -27,6 +26,9 @@ from movie_cli.cli.help import Command, Decorator, themed
 from movie_cli.cli.output import OutputOptions, output_options, quieten_libraries
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import BatchError, InterruptedEdit, MovieError, UsageError
+
+if TYPE_CHECKING:
+    from movie_cli.batch.ledger import Ledger
 
 EXAMPLES = (
     "movie batch jobs.jsonl --out-dir edited",
@@ -83,6 +85,8 @@ def batch(ctx: click.Context, /, manifest: str, instruction: str | None, **value
         progress=values["progress"], json=values["as_json"], quiet=values["quiet"], verbose=values["verbose"]
     )
     quieten_libraries(shown.verbose)
+    from movie_cli.batch.ledger import Ledger
+
     given = Path(values["out_dir"]) if values["out_dir"] else None
     read = read_manifest(manifest, instruction, given)
     if not read.jobs:

@@ -6,11 +6,13 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from movie_cli.batch.jobs import Job, Result
-from movie_cli.batch.ledger import Ledger
 from movie_cli.cli.output import EVENT_SECONDS, LineReporter, OutputOptions, emit, make_reporter, print_table
+
+if TYPE_CHECKING:
+    from movie_cli.batch.ledger import Ledger
 
 
 class BatchReport:
