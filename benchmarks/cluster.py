@@ -1,4 +1,4 @@
-"""One video edited by one process and by Ray clusters on this machine: that the bytes are the same, and how much faster.
+"""One video edited by one process and by Ray clusters on this machine: whether the bytes are the same, and how fast.
 
     python benchmarks/cluster.py --frames 3000 --workers 1 2 --threads 1
 
