@@ -6,6 +6,8 @@ do next. Knows nothing of exit codes as such: `exit_code` is data that `movie_cl
 
 from __future__ import annotations
 
+import errno
+
 
 class MovieError(Exception):
     """Base of all errors raised on purpose. `str(error)` is the sentence, `hint` is what to do next."""
@@ -41,6 +43,12 @@ class DeviceError(MovieError):
     exit_code = 5
 
 
+class BatchError(MovieError):
+    """Some jobs of a batch failed; what became of each is in the ledger."""
+
+    exit_code = 6
+
+
 class OutputError(MovieError):
     """The output cannot be written: no permission, disk full, unknown codec or container."""
 
@@ -51,3 +59,18 @@ class InterruptedEdit(MovieError):  # noqa: N818 - nothing failed
     """The user stopped the edit. Nothing is left under the asked name."""
 
     exit_code = 130
+
+
+def known_error(error: BaseException) -> MovieError:
+    """An error as a person should hear of it: as it is if it was raised on purpose, else its nearest kind."""
+    if isinstance(error, MovieError):
+        return error
+    if any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__) or isinstance(error, MemoryError):
+        return DeviceError("there is too little memory", "try --batch-size 1, or a smaller --size, or --device cpu")
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        where = f" at {error.filename}" if error.filename else ""
+        return OutputError(f"the disk is full{where}", "free some space, or write to another disk with -o")
+    return MovieError(
+        f"unexpected {type(error).__name__}: {error}" if str(error) else f"unexpected {type(error).__name__}",
+        "this is a fault of movie; MOVIE_DEBUG=1 shows where, please report it",
+    )

@@ -39,7 +39,19 @@ EXAMPLES = (
 _what, _part, _machine, _file, _safety = map(themed, ("What to do", "Which part", "Machine", "Output file", "Safety"))
 
 
-def _edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
+SINGLE = frozenset({"output", "resume", "dry_run", "workers"})
+"""Options that make no sense for many edits at once."""
+
+
+def shared_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of `edit` that `batch` takes for all its jobs."""
+    function = edit_options(function)
+    params: list[click.Parameter] = function.__click_params__  # type: ignore[attr-defined]  # where click keeps them
+    params[:] = [param for param in params if param.name not in SINGLE]
+    return function
+
+
+def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """All options of the command, in the order of its help."""
     options: tuple[Decorator, ...] = (
         _what(
@@ -138,10 +150,27 @@ def _edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
             metavar="N",
             help="Frames at once; default: what suits the device.",
         ),
+        _machine(
+            "--engine",
+            type=click.Choice(["local", "ray"]),
+            default="local",
+            show_default=True,
+            metavar="local|ray",
+            help="This process, or a Ray cluster, segment by segment.",
+        ),
+        _machine("--address", metavar="ADDRESS", help="The Ray cluster; default: one made on this machine."),
+        _machine("--workers", type=types.WholeType(1, 4096), metavar="N", help="Workers on the cluster."),
         _machine("--offline", is_flag=True, help="Fetch nothing from the network."),
         _machine("--cache/--no-cache", default=True, help="Keep the source's latents for the next edit."),
         _safety("-y", "--yes", is_flag=True, setting=False, help="Replace OUT if it exists."),
         _safety("-n", "--no", is_flag=True, setting=False, help="Never replace OUT, and do not ask."),
+        _safety("--resume", is_flag=True, setting=False, help="Continue an edit that was interrupted."),
+        _safety(
+            "--segment-frames",
+            type=types.WholeType(1, 1_000_000),
+            metavar="N",
+            help="Frames that are kept at a time for --resume; default: what suits the model.",
+        ),
         _safety("--strict", is_flag=True, help="Fail if the source breaks midway."),
         _safety("--dry-run", is_flag=True, setting=False, help="Show the plan, edit nothing."),
     )
@@ -153,7 +182,7 @@ def _edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.command(cls=Command, examples=EXAMPLES, options_metavar="-o OUT [OPTIONS]")
 @click.argument("source", metavar="SOURCE")
 @click.argument("instruction", metavar='"INSTRUCTION"', required=False)
-@_edit_options
+@edit_options
 @output_options
 @click.pass_context
 def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: Any) -> None:
@@ -167,12 +196,54 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
     )
     quieten_libraries(shown.verbose)
     output: str = values["output"]
+    check_engine(values["engine"], values["address"])
+    if values["engine"] == "ray" and STREAM in {source, output}:
+        raise UsageError("a cluster cannot reach standard input or output", "name files, or leave out --engine ray")
     if values["yes"] and values["no"]:
         raise UsageError("-y and -n are both given", "keep one of the two")
+    request = request_of(ctx, source, instruction, values)
+    check_source(source)
+    check_output(source, output)
+    if values["dry_run"]:
+        _show_plan(request, shown)
+        return
+    _check_stdout(output, shown)
+    from movie_cli.editing.pipeline import edit_video
+    from movie_cli.editing.work_folder import was_published
+
+    whole = request.resume and output != STREAM and was_published(Path(output))
+    overwrite = whole or may_overwrite(output, values["yes"], values["no"], shown)
+
+    request = dataclasses.replace(request, overwrite=overwrite)
+    with make_reporter(shown) as reporter:
+        if values["engine"] == "ray":
+            from movie_cli.batch.one import edit_on_cluster
+
+            edit_on_cluster(request, reporter, values["address"], values["workers"])
+        else:
+            edit_video(request, reporter)
+
+
+def check_engine(engine: str, address: str | None) -> None:
+    """Refuse an address without the engine that it is for.
+
+    Raises:
+        UsageError: it is given without.
+    """
+    if address and engine != "ray":
+        raise UsageError("--address is for --engine ray", "add --engine ray")
+
+
+def request_of(ctx: click.Context, source: str, instruction: str | None, values: Mapping[str, Any]) -> EditRequest:
+    """The request that the command's values make.
+
+    Raises:
+        UsageError: they contradict each other.
+    """
     recipe = _recipe(ctx, instruction, values)
-    request = EditRequest(
+    return EditRequest(
         source=source,
-        output=output,
+        output=values["output"],
         recipe=recipe,
         start=values["start"],
         end=values["end"],
@@ -194,18 +265,9 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
         strict=values["strict"],
         use_cache=values["cache"],
         offline=values["offline"],
+        resume=values["resume"],
+        segment_frames=values["segment_frames"],
     )
-    check_source(source)
-    check_output(source, output)
-    if values["dry_run"]:
-        _show_plan(request, shown)
-        return
-    _check_stdout(output, shown)
-    overwrite = may_overwrite(output, values["yes"], values["no"], shown)
-    from movie_cli.editing.pipeline import edit_video
-
-    with make_reporter(shown) as reporter:
-        edit_video(dataclasses.replace(request, overwrite=overwrite), reporter)
 
 
 def _recipe(ctx: click.Context, instruction: str | None, values: Mapping[str, Any]) -> Recipe:

@@ -1,15 +1,14 @@
 """From exceptions to what a person reads and a script gets: one line, a hint, an exit code.
 
 Promises no traceback without `MOVIE_DEBUG=1`, and exit codes as documented: 0 done, 1 failure of ours, 2 usage,
-3 source, 4 model, 5 device, 7 output, 130 interrupted. A reader that closes our pipe ends the program quietly with
-141, what the shell shows for other programs that end so.
+3 source, 4 model, 5 device, 6 some jobs of a batch, 7 output, 130 interrupted. A reader that closes our pipe ends the
+program quietly with 141, what the shell shows for other programs that end so.
 """
 
 from __future__ import annotations
 
 import contextlib
 import difflib
-import errno
 import io
 import json
 import os
@@ -25,7 +24,7 @@ from typing import Any
 import click
 
 from movie_cli.cli.help import UnknownCommand
-from movie_cli.errors import DeviceError, InterruptedEdit, MovieError, OutputError, UsageError
+from movie_cli.errors import InterruptedEdit, MovieError, UsageError, known_error
 
 BROKEN_PIPE = 141
 COMPLETION = "_MOVIE_COMPLETE"
@@ -65,21 +64,11 @@ def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:
 
 def translate(error: BaseException) -> MovieError:
     """The error as a person should hear of it."""
-    if isinstance(error, MovieError):
-        return error
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return InterruptedEdit("interrupted", "the same command starts again from the beginning")
     if isinstance(error, click.ClickException):
         return _usage(error)
-    if any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__) or isinstance(error, MemoryError):
-        return DeviceError("there is too little memory", "try --batch-size 1, or a smaller --size, or --device cpu")
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        where = f" at {error.filename}" if error.filename else ""
-        return OutputError(f"the disk is full{where}", "free some space, or write to another disk with -o")
-    return MovieError(
-        f"unexpected {type(error).__name__}: {error}" if str(error) else f"unexpected {type(error).__name__}",
-        "this is a fault of movie; MOVIE_DEBUG=1 shows where, please report it",
-    )
+    return known_error(error)
 
 
 def _usage(error: click.ClickException) -> UsageError:

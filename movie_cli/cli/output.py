@@ -111,6 +111,7 @@ def quieten_libraries(verbose: bool) -> None:
     for variable in ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
         os.environ.setdefault(variable, "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("SVT_LOG", "1")  # errors only: it greets on stderr for every encoder that is opened
     if os.environ.get("MOVIE_DEBUG") != "1":
         warnings.simplefilter("ignore")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from movie_cli.cli.batch import batch
 from movie_cli.cli.cache import cache
 from movie_cli.cli.devices import devices
 from movie_cli.cli.edit import edit
@@ -16,7 +17,7 @@ EXAMPLES = (
     'movie edit in.mp4 "make it winter" -o out.mp4',
     'movie edit in.mp4 "as a pencil drawing" -o out.mp4 --text-scale 10 --start 2s --duration 5s',
 )
-SECTIONS = {"Video": ("edit", "preview", "info"), "Machine": ("models", "devices", "cache")}
+SECTIONS = {"Video": ("edit", "preview", "batch", "info"), "Machine": ("models", "devices", "cache")}
 
 
 @click.group(
@@ -33,5 +34,5 @@ def movie() -> None:
     """
 
 
-for command in (edit, preview, info, models, devices, cache):
+for command in (edit, preview, batch, info, models, devices, cache):
     movie.add_command(command)

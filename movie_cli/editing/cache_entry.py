@@ -172,16 +172,19 @@ class CachedClip:
         """The number of frames."""
         return len(self.times)
 
-    def batches(self, size: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor, list[Time]]]:
+    def batches(self, size: int, start: int = 0, cut: int | None = None) -> Iterator[tuple[Tensor, Tensor, list[Time]]]:
         """Frames from number `start` on: latents (n, C, h, w), frames (n, H, W, 3) uint8 and n times.
 
-        n is `size`, in the last batch what remains.
+        n is `size`, or what remains in the last batch and before each multiple of `cut`.
 
         Raises:
             OSError: the files vanished.
         """
-        for first in range(start, self.count, size):
-            last = min(first + size, self.count)
+        last = start
+        while last < self.count:
+            first, last = last, min(last + size, self.count)
+            if cut is not None:
+                last = min(last, (first // cut + 1) * cut)
             parts = list(self._pieces(first, last))
             latents, frames = (
                 torch.cat(column) if len(column) > 1 else column[0] for column in zip(*parts, strict=True)

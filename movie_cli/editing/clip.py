@@ -80,12 +80,12 @@ def _seconds(value: TimeValue | None, info: SourceInfo) -> float | None:
     return max(0.0, float((value.frames - 0.5) / info.video.average_rate))
 
 
-def batches(frames: Iterator[Frame], size: int, keep_full: bool) -> Iterator[Piece]:
-    """Gather frames into pieces of `size`; the last one may be shorter."""
+def batches(frames: Iterator[Frame], size: int, keep_full: bool, cut: int | None = None) -> Iterator[Piece]:
+    """Gather frames into pieces of `size`; the last one, and one that ends at a multiple of `cut`, may be shorter."""
     pending: list[Frame] = []
-    for frame in frames:
+    for count, frame in enumerate(frames, 1):
         pending.append(frame)
-        if len(pending) == size:
+        if len(pending) == size or (cut is not None and count % cut == 0):
             yield _piece(pending, keep_full)
             pending = []
     if pending:

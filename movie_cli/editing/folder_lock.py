@@ -1,4 +1,4 @@
-"""Holding a folder so that no other process deletes it.
+"""Holding a folder so that no other process deletes it (`FolderHold`) or works in it (`FolderLock`).
 
 Promises that a folder which is held by a living process is not removed by `remove_unless_held`, and that a process
 which dies holds nothing any more. On POSIX the hold is a shared `flock` on a file in the folder; on Windows the
@@ -54,6 +54,48 @@ class FolderHold:
             self._handle = -1
 
 
+class FolderLock:
+    """A folder that is made if need be and held by this process alone, until `release`.
+
+    Where the system or the file system has no locks, nobody is kept out.
+
+    Raises:
+        BlockingIOError: another process has it.
+        OSError: it cannot be made.
+    """
+
+    name = LOCK_NAME
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / LOCK_NAME
+        while True:
+            folder.mkdir(exist_ok=True)
+            try:
+                self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            except FileNotFoundError:  # the process before has just removed it
+                continue
+            try:
+                _lock(self._handle, shared=False)
+                if os.fstat(self._handle).st_ino == self._path.stat().st_ino:
+                    return
+            except FileNotFoundError:
+                pass
+            except BaseException:
+                os.close(self._handle)
+                raise
+            os.close(self._handle)
+
+    def remove(self) -> None:
+        """Remove the lock file from the folder, which is about to go. It stays held until `release`."""
+        self._path.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Let go; more than once is the same as once."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+
 def remove_unless_held(folder: Path) -> bool:
     """Remove `folder` with all in it, unless some process holds it. Returns whether it is gone.
 
@@ -90,6 +132,15 @@ def _exclusively(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def lock_file(handle: int) -> None:
+    """Have an open file to oneself until it is closed, where there are locks.
+
+    Raises:
+        BlockingIOError: another process has it.
+    """
+    _lock(handle, shared=False)
 
 
 def _lock(handle: int, shared: bool) -> bool:

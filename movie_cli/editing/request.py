@@ -108,7 +108,8 @@ class EditRequest:
     """One edit: what comes in, what goes out, what is done in between, and on what machine.
 
     `end` and `duration` are two ways to say the same and are never both set. `overwrite` False means that the
-    output must not exist, also not at the moment it is renamed into its place.
+    output must not exist, also not at the moment it is renamed into its place. `resume` continues what an interrupted
+    edit has left; `segment_frames` is how many frames are encoded and kept at a time, None for what suits the model.
 
     Raises:
         UsageError: the values contradict each other or are out of range.
@@ -129,6 +130,8 @@ class EditRequest:
     use_cache: bool = True
     offline: bool = False
     overwrite: bool = False
+    resume: bool = False
+    segment_frames: int | None = None
 
     def __post_init__(self) -> None:
         if self.end is not None and self.duration is not None:
@@ -142,6 +145,10 @@ class EditRequest:
             )
         if self.batch_size is not None and self.batch_size < 1:
             raise UsageError(f"--batch-size is {self.batch_size}, which is below 1", "leave it out to have it chosen")
+        if self.segment_frames is not None and self.segment_frames < 1:
+            raise UsageError(
+                f"--segment-frames is {self.segment_frames}, which is below 1", "leave it out to have it chosen"
+            )
 
 
 def _not_before(start: TimeValue, end: TimeValue) -> bool:

@@ -45,8 +45,8 @@ def check_not_same(source: str | Path, out: str | Path) -> None:
             raise UsageError(f"the output {out} is the source itself", "give another name with -o")
 
 
-def prepare_output(out: Path, token: str) -> tuple[Path, Path]:
-    """The place a link points to, and an empty hidden file beside it with the same ending.
+def prepare_output(out: Path, token: str, folder: Path | None = None) -> tuple[Path, Path]:
+    """The place a link points to, and an empty hidden file with the same ending beside it or in `folder`.
 
     Raises:
         OutputError: the folder is missing or not writable, or the name is a folder or a device.
@@ -60,7 +60,7 @@ def prepare_output(out: Path, token: str) -> tuple[Path, Path]:
         if not real.parent.is_dir():
             raise OutputError(f"the folder {real.parent} does not exist", "make the folder first")
         stem = real.stem.encode()[:180].decode(errors="ignore")
-        temporary = real.parent / f".{stem}.{token}.part{real.suffix}"
+        temporary = (folder or real.parent) / f".{stem}.{token}.part{real.suffix}"
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except (OSError, ValueError) as error:
         raise output_error(out, error) from error

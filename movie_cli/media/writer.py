@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import av
 import av.error
@@ -36,11 +36,15 @@ from movie_cli.media.opening import file_url
 from movie_cli.media.orientation import UPRIGHT
 from movie_cli.media.outfile import PipeFile, check_not_same, output_error, prepare_output
 from movie_cli.media.passthrough import StreamCopier, kept_tags
+from movie_cli.media.segments import Segment, joined_decoding_times
 from movie_cli.media.timing import shifted_chapters
 from movie_cli.media.verify import check_written
 
 LEAD = 0.5
 """Seconds by which sound is written ahead of the picture, so that players need not wait."""
+
+MOST_WAITING = 32
+"""More frames than any encoder lets wait for one that is shown before them."""
 
 _FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
 
@@ -67,6 +71,7 @@ class VideoWriter:
         start: As given to the reader: the output then begins at 0 with the first frame written.
         end: As given to the reader: sound and subtitles end there.
         metadata: Additional tags for the file, such as the recipe.
+        hidden_in: Folder for the file until `commit`, on the output's file system; None for the output's own folder.
 
     Raises:
         OutputError: the folder is missing or may not be written, the disk is full, codec or container is unknown.
@@ -84,6 +89,7 @@ class VideoWriter:
         start: float | None = None,
         end: float | None = None,
         metadata: Mapping[str, str] | None = None,
+        hidden_in: Path | None = None,
     ) -> None:
         options = options or EncodeOptions()
         video = source.video
@@ -94,13 +100,16 @@ class VideoWriter:
         self._options = options
         self._size = size or video.display_size
         self._end = end
+        self._hidden_in = hidden_in
         self._trimmed = start is not None
         self._pipe = str(out_path) == STDOUT
         self._out = Path(out_path)
         self._done = False
         self._first_pts = self._last_pts = self._last_duration = 0
         self._last_sent: int | None = None
+        self._shown: list[int] = []
         self._rounded = 0
+        self._joined = False
         self._unit = Fraction(1)
 
         container = plan_encoding(out_path, dataclasses.replace(options, pix_fmt=None, extra={}), (2, 2)).container
@@ -147,11 +156,8 @@ class VideoWriter:
         """
         if pixels.shape != (self._size[1], self._size[0], 3) or pixels.dtype != np.uint8:
             raise ValueError(f"expected a uint8 array of {(self._size[1], self._size[0], 3)}, got {pixels.shape}")
-        video = self._source.video
         if self.frames_written == 0:
-            self._first_pts = pts if self._trimmed else video.origin
-            if self._copier is not None:
-                self._copier.begin(not self._trimmed, float((pts - video.origin) * video.time_base))
+            self._begin(pts)
         frame = self._from_rgb(self._orientation.undo(pixels))
         frame.time_base = self._time_base
         frame.pts = self._out_pts(pts)
@@ -160,11 +166,33 @@ class VideoWriter:
         self._guard(lambda: self._encode(frame))
         self.frames_written += 1
 
-    def commit(self, until: float | None = None) -> WriteReport:
+    def write_segment(self, segment: Segment, path: Path) -> None:
+        """Copy the packets of a finished segment from its file. All frames come like this, or none.
+
+        Raises:
+            OutputError: it cannot be written or read, or was made by another encoder.
+        """
+        if segment.extradata != bytes(self._stream.codec_context.extradata or b""):
+            raise OutputError(
+                f"{path} was encoded by another version of {self._plan.codec}", "-y starts the edit from the beginning"
+            )
+        if not self._joined:
+            self._begin(segment.times[0][0])
+            self._joined = True
+        try:
+            with path.open("rb") as file:
+                self._guard(lambda: self._copy_packets(segment, file))
+        except OSError as error:
+            raise output_error(self._out, error) from error
+        self._last_pts, self._last_duration = segment.times[-1][0], segment.times[-1][1] or 0
+        self.frames_written += segment.frames
+
+    def commit(self, until: float | None = None, ready: Callable[[Path], None] | None = None) -> WriteReport:
         """Finish, read the result back and put it in its place.
 
         Args:
             until: Where the source breaks, in seconds on its timeline: sound and subtitles end there too.
+            ready: Called with the hidden file when it is whole and checked, just before it gets its name.
 
         Raises:
             OutputError: it cannot be finished, or what was written is not what was meant.
@@ -176,7 +204,7 @@ class VideoWriter:
             raise OutputError(f"there is nothing to write to {self._out}", "choose a range with frames in it")
         try:
             self._guard(lambda: self._finish(until))
-            return self._publish()
+            return self._publish(ready)
         except BaseException:
             self.abort()
             raise
@@ -206,7 +234,7 @@ class VideoWriter:
         if self._pipe:
             target = self._sink = PipeFile(sys.stdout.buffer)
         else:
-            self._out, self._temporary = prepare_output(self._out, secrets.token_hex(4))
+            self._out, self._temporary = prepare_output(self._out, secrets.token_hex(4), self._hidden_in)
             target = file_url(self._temporary)
         source, muxer = self._source, self._plan.container.muxer
         free = free_tags(source, self._plan, self._options, bool(extra_tags))
@@ -274,6 +302,13 @@ class VideoWriter:
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
+    def _begin(self, pts: int) -> None:
+        """The first frame is known: from here on it is clear what becomes 0."""
+        video = self._source.video
+        self._first_pts = pts if self._trimmed else video.origin
+        if self._copier is not None:
+            self._copier.begin(not self._trimmed, float((pts - video.origin) * video.time_base))
+
     def _out_pts(self, pts: int) -> int:
         video = self._source.video
         moved = pts - self._first_pts
@@ -292,13 +327,40 @@ class VideoWriter:
             video = self._source.video
             self._copier.advance(float((self._last_pts - video.origin) * video.time_base) + LEAD, self._output)
         for packet in packets:
-            if packet.pts is not None:
-                self._rounded += (packet.pts * self._time_base) % self._unit != 0
-            self._output.mux_one(packet)
+            self._mux(packet)
+
+    def _mux(self, packet: av.Packet[Any]) -> None:
+        assert self._output is not None
+        if packet.pts is not None:
+            self._rounded += (packet.pts * self._time_base) % self._unit != 0
+        self._output.mux_one(packet)
+
+    def _copy_packets(self, segment: Segment, file: BinaryIO) -> None:
+        assert self._output is not None
+        video = self._source.video
+        shown = sorted(packet.pts for packet in segment.packets)
+        # Segments count from the origin. Where frames are counted, not timed, one may begin where its neighbour ends.
+        zero = round((self._first_pts - video.origin) * video.time_base / self._time_base)
+        moved = max(0, self._shown[-1] + 1 - (shown[0] - zero)) - zero if self._shown else -zero
+        times = joined_decoding_times(segment.packets, [pts - moved for pts in self._shown])
+        for entry, dts in zip(segment.packets, times, strict=True):
+            data = file.read(entry.size)
+            if len(data) != entry.size:
+                raise OutputError(f"{file.name} is cut off", "-y starts the edit from the beginning")
+            packet: av.Packet[Any] = av.Packet(data)
+            packet.pts, packet.dts, packet.duration = entry.pts + moved, dts + moved, entry.duration
+            packet.is_keyframe = entry.keyframe
+            packet.time_base = self._time_base
+            packet.stream = self._stream
+            if self._copier is not None:
+                self._copier.advance(float(entry.pts * self._time_base) + LEAD, self._output)
+            self._mux(packet)
+        self._shown = (self._shown + [pts + moved for pts in shown])[-MOST_WAITING:]
 
     def _finish(self, until: float | None) -> None:
         assert self._output is not None
-        self._encode(None)
+        if not self._joined:
+            self._encode(None)
         if self._copier is not None:
             self._copier.advance(math.inf if until is None else until, self._output)
             self.messages.extend(self._copier.messages)
@@ -309,7 +371,7 @@ class VideoWriter:
                 f"{float(self._unit * 1000):.3g} ms"
             )
 
-    def _publish(self) -> WriteReport:
+    def _publish(self, ready: Callable[[Path], None] | None) -> WriteReport:
         video = self._source.video
         length = float((self._last_pts + self._last_duration - self._first_pts) * video.time_base)
         if self._copier is not None:
@@ -323,6 +385,8 @@ class VideoWriter:
             with self._temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             size = self._temporary.stat().st_size
+            if ready is not None:
+                ready(self._temporary)
             if self._out.exists():
                 self._temporary.chmod(stat.S_IMODE(self._out.stat().st_mode))
             self._temporary.replace(self._out)

@@ -46,3 +46,12 @@ def test_memory_is_compared(model):
     values = run("memory.py", "--model", model, "--short", "2", "--long", "4", "--size", "64x64", "--threads", "1")
     assert 0.5 < values["long_over_short"] < 2
     assert values["short_mb"] > 50
+
+
+@pytest.mark.slow
+def test_a_cluster_is_measured(model):
+    pytest.importorskip("ray", reason="Ray is not installed (the extra `ray`)")
+    size = ["--size", "64x64", "--frames", "9", "--segment-frames", "4"]
+    values = run("cluster.py", "--model", model, *size, "--workers", "2")
+    assert values["local_s"] > 0
+    assert values["ray_2_s"] > 0

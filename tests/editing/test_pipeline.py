@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from movie_cli import media
-from movie_cli.editing import pipeline
+from movie_cli.backends.torch_backend import TorchBackend
+from movie_cli.editing import pipeline, running
 from movie_cli.editing.request import EditRequest, EncodeOptions, TimeValue
 from movie_cli.errors import SourceError, UsageError
 from movie_cli.recipe import RECIPE_KEY, Recipe
@@ -114,12 +115,10 @@ def test_a_second_edit_comes_from_the_cache_and_is_the_same(tmp_path, model, mon
     source = make_clip(tmp_path / "in.mp4", count=5, size=size)
     first, _ = edit(source, tmp_path / "a.mkv", model)
     calls = []
-    encode = pipeline.TorchBackend.encode_frames
-    monkeypatch.setattr(
-        pipeline.TorchBackend, "encode_frames", lambda self, frames: calls.append(1) or encode(self, frames)
-    )
+    encode = TorchBackend.encode_frames
+    monkeypatch.setattr(TorchBackend, "encode_frames", lambda self, frames: calls.append(1) or encode(self, frames))
     if size == first.working_size:
-        monkeypatch.setattr(pipeline, "FrameReader", None)
+        monkeypatch.setattr(running, "FrameReader", None)
     second, _ = edit(source, tmp_path / "b.mkv", model)
     assert (first.cached, second.cached, calls) == (False, True, [])
     for (_, a), (_, b) in zip(frames_of(tmp_path / "a.mkv"), frames_of(tmp_path / "b.mkv"), strict=True):
@@ -197,7 +196,7 @@ def test_strict_writes_nothing_of_a_broken_file(tmp_path, model):
 
 def test_an_interrupted_edit_leaves_nothing(tmp_path, model, monkeypatch):
     source = make_clip(tmp_path / "in.mp4")
-    decode = pipeline.TorchBackend.decode_latents
+    decode = TorchBackend.decode_latents
     seen = []
 
     def interrupted(self, latents, frames):
@@ -206,7 +205,7 @@ def test_an_interrupted_edit_leaves_nothing(tmp_path, model, monkeypatch):
             raise KeyboardInterrupt
         return decode(self, latents, frames)
 
-    monkeypatch.setattr(pipeline.TorchBackend, "decode_latents", interrupted)
+    monkeypatch.setattr(TorchBackend, "decode_latents", interrupted)
     (tmp_path / "out.mp4").write_bytes(b"an older edit")
     with pytest.raises(KeyboardInterrupt):
         edit(source, tmp_path / "out.mp4", model, overwrite=True)
@@ -245,3 +244,11 @@ def test_real_clips_keep_sound_and_times(tmp_path, model, name):
     ours, theirs = audio_packets(tmp_path / name), audio_packets(source)
     assert ours
     assert ours == theirs[: len(ours)]
+
+
+def test_without_anchors_none_is_used(tmp_path, model, monkeypatch):
+    source = make_clip(tmp_path / "in.mp4", count=2)
+    seen = []
+    monkeypatch.setattr(TorchBackend, "set_anchors", lambda self, latents, settings: seen.append(latents))
+    edit(source, tmp_path / "out.mkv", model, recipe={"anchors": "none"})
+    assert seen == [None]

@@ -1,0 +1,178 @@
+"""Jobs as people write them down: JSON lines, CSV, or a folder of videos with one instruction for all.
+
+Promises plain jobs with the place each was written at, so that a complaint can name it, and outputs that stay inside
+one folder unless that is allowed: a manifest may come from a stranger. Knows nothing of what options mean.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from movie_cli.errors import SourceError, UsageError
+
+STREAM = "-"
+WRITABLE_ENDINGS = frozenset(
+    (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".ts", ".mts", ".3gp", ".nut", ".gif")
+)
+"""Endings that an output may share with its source."""
+VIDEO_ENDINGS = WRITABLE_ENDINGS | frozenset(
+    (".m2ts", ".3g2", ".mpg", ".mpeg", ".vob", ".wmv", ".asf", ".ogv", ".mxf", ".y4m", ".qt")
+)
+"""Endings by which videos are found in a folder."""
+LONGEST_LINE = 1 << 20
+
+OptionValue = str | int | float | bool | list[str]
+
+
+@dataclass(frozen=True)
+class WrittenJob:
+    """One job as written: `where` names the place, `options` has keys with underscores."""
+
+    where: str
+    source: str
+    instruction: str | None
+    output: str | None
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All jobs, and the folder from which their relative sources count."""
+
+    jobs: tuple[WrittenJob, ...]
+    folder: Path
+
+
+def read_manifest(name: str, instruction: str | None, out_dir: Path | None) -> Manifest:
+    """Read jobs from a `.jsonl` or `.csv` file, a folder, or `-` for JSON lines on standard input.
+
+    `instruction` is for jobs without one. What lies in `out_dir` is no source.
+
+    Raises:
+        UsageError: a line cannot be understood; the message names it.
+        SourceError: the file is missing or cannot be read.
+    """
+    path = Path(name)
+    if name == STREAM:
+        return Manifest(tuple(_with(instruction, _from_lines(sys.stdin, "standard input"))), Path.cwd())
+    try:
+        if path.is_dir():
+            if instruction is None:
+                raise UsageError(
+                    f"{name} is a folder, and there is no instruction for what is in it",
+                    f'movie batch {name} "make it winter" --out-dir edited',
+                )
+            return Manifest(tuple(_from_folder(path, instruction, out_dir)), Path.cwd())
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            jobs = _from_csv(file, name) if path.suffix.lower() == ".csv" else _from_lines(file, name)
+            return Manifest(tuple(_with(instruction, jobs)), path.parent)
+    except FileNotFoundError as error:
+        raise SourceError(f"{name} does not exist", "give a .jsonl or .csv file, a folder, or -") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{name} is not text in UTF-8", "give a .jsonl or .csv file, a folder, or -") from error
+    except OSError as error:
+        raise SourceError(f"{name} cannot be read: {error.strerror}", "check its permissions") from error
+
+
+def _with(instruction: str | None, jobs: Iterable[WrittenJob]) -> Iterator[WrittenJob]:
+    for job in jobs:
+        yield job if job.instruction else WrittenJob(job.where, job.source, instruction, job.output, job.options)
+
+
+def _from_lines(lines: Iterable[str], name: str) -> Iterator[WrittenJob]:
+    for number, line in enumerate(lines, 1):
+        where = f"{name}, line {number}"
+        if len(line) > LONGEST_LINE:
+            raise UsageError(f"{where} is longer than {LONGEST_LINE} characters", "one line is one job")
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"{where} is not JSON: {error}", "one line is one job, an object in braces") from error
+        if not isinstance(values, dict):
+            raise UsageError(f"{where} is not an object", '{"source": "a.mp4", "instruction": "make it winter"}')
+        yield _job(values, where)
+
+
+def _from_csv(file: io.TextIOBase | Iterable[str], name: str) -> Iterator[WrittenJob]:
+    rows = csv.DictReader(file, strict=True)
+    try:
+        for row in rows:
+            where = f"{name}, line {rows.line_num}"
+            if None in row:
+                raise UsageError(f"{where} has more cells than the first line has names", "quote cells with commas")
+            yield _job({key: value for key, value in row.items() if value not in {None, ""}}, where)
+    except csv.Error as error:
+        raise UsageError(f"{name}, line {rows.line_num} is not CSV: {error}", "quote cells with commas") from error
+
+
+def _job(values: Mapping[str, object], where: str) -> WrittenJob:
+    options: dict[str, OptionValue] = {}
+    for key, value in values.items():
+        option = str(key).strip().lstrip("-").replace("-", "_").lower()
+        if value is None:
+            continue
+        if isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
+            options[option] = [str(item) for item in value]
+        elif isinstance(value, str | int | float):
+            options[option] = value
+        else:
+            raise UsageError(f"{where}: {key} is neither text, number, true or false, nor a list of texts")
+    source, instruction, output = (options.pop(name, None) for name in ("source", "instruction", "output"))
+    if not isinstance(source, str) or not source:
+        raise UsageError(f"{where} has no source", 'each job says "source", "instruction" and, if you like, "output"')
+    for name, text in (("instruction", instruction), ("output", output)):
+        if text is not None and not isinstance(text, str):
+            raise UsageError(f"{where}: {name} is not text")
+    return WrittenJob(
+        where, source, str(instruction) if instruction else None, str(output) if output else None, options
+    )
+
+
+def _from_folder(folder: Path, instruction: str, out_dir: Path | None) -> Iterator[WrittenJob]:
+    """All videos below, in the order of their names; hidden files and folders are left out."""
+    apart = out_dir.resolve() if out_dir is not None else None
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and (Path(root) / name).resolve() != apart
+        )
+        for name in sorted(files):
+            path = Path(root) / name
+            if not name.startswith(".") and path.suffix.lower() in VIDEO_ENDINGS:
+                output = path.relative_to(folder)
+                yield WrittenJob(str(path), str(path), instruction, str(output.with_name(output_name(name))))
+
+
+def output_name(source: str) -> str:
+    """What the edit of a source is called where nothing is said: its own name, in a container that can be written."""
+    path = Path(source)
+    return path.name if path.suffix.lower() in WRITABLE_ENDINGS else f"{path.name}.mp4"
+
+
+def place(job: WrittenJob, sources: Path, out_dir: Path, *, outside: bool) -> tuple[str, str]:
+    """The job's source and output as paths. Links are followed before the output's place is judged.
+
+    Raises:
+        UsageError: the output is outside `out_dir` and may not be; or one of both is a pipe.
+    """
+    if STREAM in {job.source, job.output}:
+        raise UsageError(f"{job.where}: - is for one edit, not for many", "name a file")
+    source = str(sources / job.source)
+    output = str(out_dir / (job.output or output_name(job.source)))
+    try:
+        inside = Path(os.path.realpath(output)).is_relative_to(os.path.realpath(out_dir))
+    except ValueError as error:
+        raise UsageError(f"{job.where}: {job.output!r} is no file name", "take another name") from error
+    if not inside and not outside:
+        raise UsageError(
+            f"{job.where}: the output {output} is outside {out_dir}", "--allow-outside allows it, --out-dir moves it"
+        )
+    return source, output

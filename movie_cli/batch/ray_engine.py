@@ -1,0 +1,344 @@
+"""The Ray engine: jobs, and the segments of long videos, on the workers of a cluster.
+
+Promises the bytes of the local engine, work that is repeated when a worker is lost, and nothing left running. Sources
+and outputs are files that every machine sees under the same name; segments travel through Ray's object store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import socket
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from movie_cli.backends.select import Choice
+from movie_cli.batch.jobs import Job, Listener, Result
+from movie_cli.batch.local import threads_for
+from movie_cli.batch.ray_job import ClusterJob, Indivisible, Task
+from movie_cli.batch.ray_worker import Part, Worker
+from movie_cli.errors import DeviceError, InterruptedEdit, MovieError, known_error
+
+TRIES = 4
+"""How often a task is begun before its job fails: it may be what brings workers down."""
+CONNECT_SECONDS = 10.0
+LOST_SECONDS = 300.0
+"""How long all workers may be away."""
+
+
+@dataclass
+class _Open:
+    """A job that has begun, what is left to hand out of it, and how many of its tasks are away."""
+
+    cluster: ClusterJob
+    waiting: deque[Task] = field(default_factory=deque)
+    away: int = 0
+    over: bool = False
+    wants_anchors: bool = False
+
+
+@dataclass
+class _Flight:
+    """A task on its way: `task` None asks for the anchors, `open` None whether a lost worker is back."""
+
+    worker: Any
+    open: _Open | None
+    task: Task | None
+
+
+class RayEngine:
+    """Runs jobs on the cluster at `address` (None: one on this machine, with `workers` processes).
+
+    `workers` None is one worker for each accelerator, or for each pair of cores where there is none. `threads` is the
+    number of CPU threads of each, on which rounding depends; None is what the local engine would give as many workers.
+    """
+
+    def __init__(self, address: str | None, workers: int | None, threads: int | None = None) -> None:
+        self._address = address
+        self._workers = workers
+        self._threads = threads
+
+    def run(self, jobs: Sequence[Job], listener: Listener, *, fail_fast: bool) -> None:
+        """See `Engine.run`."""
+        if not jobs:
+            return
+        with _connected(self._address, self._workers, self._threads) as (ray, actors):
+            _Run(ray, actors, listener, fail_fast).run(jobs)
+
+
+class _Run:
+    """One call of `RayEngine.run`."""
+
+    def __init__(self, ray: Any, actors: list[Any], listener: Listener, fail_fast: bool) -> None:
+        self._ray, self._idle, self._listener, self._fail_fast = ray, list(actors), listener, fail_fast
+        self._actors = actors
+        self._jobs: deque[Job] = deque()
+        self._open: list[_Open] = []
+        self._flights: dict[Any, _Flight] = {}
+        self._tries: dict[tuple[int, int | None], int] = {}
+        self._lost = 0
+        self._answered = time.monotonic()
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Run all jobs."""
+        self._jobs.extend(jobs)
+        try:
+            while self._jobs or self._open:
+                self._hand_out()
+                if self._flights:
+                    ready, _ = self._ray.wait(list(self._flights), num_returns=1, timeout=5.0)
+                    for reference in ready:
+                        self._receive(reference, self._flights.pop(reference))
+                self._check_answers()
+        except BaseException as error:
+            for opened in list(self._open):
+                self._end(opened, error)
+            raise
+
+    def _check_answers(self) -> None:
+        if self._lost == len(self._actors) and time.monotonic() - self._answered > LOST_SECONDS:
+            raise DeviceError("no worker of the cluster answers", "`ray status` shows its nodes")
+
+    def _hand_out(self) -> None:
+        while self._idle:
+            opened = next((one for one in self._open if one.waiting or one.wants_anchors), None)
+            if opened is None:
+                # No job waits for a worker: begin the next, or, with none left, wait for those that are away.
+                if not self._jobs or not self._begin(self._jobs.popleft()):
+                    if self._jobs:
+                        continue
+                    return
+                continue
+            worker, cluster = self._idle.pop(), opened.cluster
+            opened.away += 1
+            if opened.wants_anchors:
+                opened.wants_anchors = False
+                reference = worker.anchors.remote(cluster.request, cluster.choice)
+                self._flights[reference] = _Flight(worker, opened, None)
+                continue
+            task = opened.waiting.popleft()
+            if task.number is None:
+                reference = worker.whole.remote(cluster.request)
+            else:
+                reference = worker.segment.remote(
+                    cluster.request, cluster.choice, task.mark, task.limit, self._shipped(cluster)
+                )
+            self._flights[reference] = _Flight(worker, opened, task)
+
+    def _shipped(self, cluster: ClusterJob) -> Any:
+        """The anchors in the object store, put there once."""
+        if cluster.shipped is None and cluster.anchors is not None:
+            cluster.shipped = self._ray.put(cluster.anchors)
+        return cluster.shipped
+
+    def _begin(self, job: Job) -> bool:
+        """Open a job; whether that went well."""
+        cluster: ClusterJob | None = None
+        try:
+            choice = self._choice(job)
+            cluster = ClusterJob(job, choice, self._listener)
+            opened = _Open(cluster)
+            self._open.append(opened)
+            if cluster.divided and cluster.complete:
+                self._finish(opened)
+            elif cluster.divided and cluster.anchors is None:
+                opened.wants_anchors = True
+            else:
+                opened.waiting.extend(cluster.tasks())
+        except MovieError as error:
+            self._report(job, Result.of_error(error))
+            return False
+        return True
+
+    def _choice(self, job: Job) -> Choice:
+        """What the cluster's first worker would run the job on; all are told to do the same."""
+        for _ in range(TRIES):
+            with contextlib.suppress(self._ray.exceptions.RayError):
+                answer = self._ray.get(self._actors[0].choice.remote(job.request))
+                if isinstance(answer, Result):
+                    raise DeviceError(str(answer.facts["error"]), str(answer.facts["hint"]))
+                assert isinstance(answer, Choice)
+                return answer
+        raise DeviceError("the cluster's first worker does not answer", "`ray status` shows its nodes")
+
+    def _receive(self, reference: Any, flight: _Flight) -> None:
+        opened = flight.open
+        try:
+            value = self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            self._lose(flight, error)
+            return
+        self._answered = time.monotonic()
+        self._idle.append(flight.worker)
+        if opened is None:
+            self._lost -= 1
+            return
+        opened.away -= 1
+        if opened.over:
+            return
+        try:
+            self._use(opened, flight.task, value)
+        except MovieError as error:
+            self._end(opened, error)
+
+    def _use(self, opened: _Open, task: Task | None, value: Any) -> None:
+        cluster, job = opened.cluster, opened.cluster.job
+        if isinstance(value, Result):
+            raise failure(value)
+        if task is None:
+            anchors, said = value
+            for level, text in said:
+                self._listener.message(job, level, text)
+            cluster.keep_anchors(anchors)
+            opened.waiting.extend(cluster.tasks())
+        elif isinstance(value, Part):
+            try:
+                again = cluster.take(task, value)
+            except Indivisible:
+                opened.waiting.clear()
+                self._open.remove(opened)
+                opened.over = True
+                whole = _Open(cluster)
+                whole.waiting.append(cluster.give_up_dividing())
+                self._open.append(whole)
+                return
+            if again is not None:
+                opened.waiting.append(again)
+            if not opened.waiting and not opened.away and cluster.complete:
+                self._finish(opened)
+        else:
+            result, said = value
+            for level, text in said:
+                self._listener.message(job, level, text)
+            self._close(opened)
+            self._report(job, result)
+
+    def _finish(self, opened: _Open) -> None:
+        try:
+            result = opened.cluster.finish()
+        except MovieError as error:
+            self._end(opened, error)
+            return
+        self._close(opened)
+        self._report(opened.cluster.job, result)
+
+    def _lose(self, flight: _Flight, error: Exception) -> None:
+        """A worker is gone, or its answer: do its task again, and use it again when it is back."""
+        self._flights[flight.worker.process.remote()] = _Flight(flight.worker, None, None)
+        opened = flight.open
+        if opened is None:
+            time.sleep(1)
+            return
+        self._lost += 1
+        opened.away -= 1
+        if opened.over:
+            return
+        job = opened.cluster.job
+        key = (job.number, flight.task.number if flight.task is not None else -1)
+        self._tries[key] = self._tries.get(key, 1) + 1
+        if self._tries[key] > TRIES:
+            reason = str(error).splitlines()[0]
+            self._end(opened, DeviceError(f"its worker was lost {TRIES} times: {reason}", "see the logs of Ray"))
+            return
+        self._listener.message(job, "warning", "a worker was lost; what it did is done again")
+        if flight.task is None:
+            opened.wants_anchors = True
+        else:
+            opened.waiting.appendleft(flight.task)
+
+    def _end(self, opened: _Open, error: BaseException) -> None:
+        """A job cannot go on."""
+        self._close(opened, error)
+        stopped = isinstance(error, KeyboardInterrupt | InterruptedEdit)
+        result = Result("interrupted", {}) if stopped else Result.of_error(known_error(error))
+        self._report(opened.cluster.job, result)
+
+    def _close(self, opened: _Open, error: BaseException | None = None) -> None:
+        opened.over = True
+        opened.waiting.clear()
+        if opened in self._open:
+            self._open.remove(opened)
+        opened.cluster.close(error)
+
+    def _report(self, job: Job, result: Result) -> None:
+        self._listener.ended(job, result)
+        if result.outcome == "failed" and self._fail_fast:
+            self._jobs.clear()
+            for other in list(self._open):
+                self._end(other, KeyboardInterrupt())
+
+
+def failure(result: Result) -> MovieError:
+    """A worker's failure as the error it was."""
+    kinds = {kind.exit_code: kind for kind in MovieError.__subclasses__()}
+    code = result.facts.get("exit_code")
+    kind = kinds.get(code, MovieError) if isinstance(code, int) else MovieError
+    return kind(str(result.facts.get("error")), str(result.facts.get("hint") or ""))
+
+
+@contextlib.contextmanager
+def _connected(address: str | None, count: int | None, threads: int | None) -> Iterator[tuple[Any, list[Any]]]:
+    """Ray and some workers, which are gone afterwards; so is a cluster that was made here.
+
+    Raises:
+        DeviceError: Ray is not installed, or the cluster does not answer.
+    """
+    try:
+        ray: Any = importlib.import_module("ray")
+    except ImportError as error:
+        raise DeviceError("Ray is not installed", 'pip install "movie-cli[ray]"') from error
+    _check_reachable(address)
+    handlers = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
+    cores = os.cpu_count() or 1
+    local = {} if address else {"num_cpus": count or cores, "include_dashboard": False}
+    try:
+        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **local)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DeviceError(
+            f"the Ray cluster {address or 'here'} does not answer: {reason}", "ray start --head"
+        ) from error
+    finally:
+        # Ray takes SIGTERM for itself, which would end the program without a word.
+        for kind, handler in handlers:
+            signal.signal(kind, handler)
+    actors: list[Any] = []
+    try:
+        resources = ray.cluster_resources()
+        gpus, cpus = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
+        number = count or gpus or max(1, cpus // 2)
+        each = threads or threads_for(number)
+        torch.set_num_threads(each)  # it is part of what makes two jobs the same
+        needs = {"num_gpus": 1, "num_cpus": 1} if gpus else {"num_cpus": max(1, cpus // number)}
+        remote = ray.remote(max_restarts=-1, max_task_retries=0, **needs)(Worker)
+        actors = [remote.remote(each) for _ in range(number)]
+        yield ray, actors
+    finally:
+        for actor in actors:
+            with contextlib.suppress(Exception):
+                ray.kill(actor)
+        ray.shutdown()
+
+
+def _check_reachable(address: str | None) -> None:
+    """Try the cluster's port: Ray itself would try for minutes.
+
+    Raises:
+        DeviceError: nobody listens there.
+    """
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise DeviceError(
+            f"the Ray cluster at {address} does not answer: {error}", "`ray start --head` shows a cluster's address"
+        ) from error

@@ -1,0 +1,210 @@
+"""One job on a cluster: its segments as tasks, checked as they come back, joined when all are there.
+
+Promises that the work folder is the one a local edit would make, so that either can continue what the other began, and
+that segments which do not fit together (a source that seeks badly) are made again by reading from the beginning.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from movie_cli.backends.select import Choice
+from movie_cli.batch.jobs import Job, Listener, Result
+from movie_cli.batch.local import check_free
+from movie_cli.batch.ray_worker import Part
+from movie_cli.editing.continuing import OVERLAP, Mark
+from movie_cli.editing.editors import Editors
+from movie_cli.editing.pipeline import make_plan, work_folder
+from movie_cli.editing.request import EditRequest, SilentReporter, check_output, check_source
+from movie_cli.editing.running import Edit
+from movie_cli.editing.work_folder import ANCHORS
+from movie_cli.errors import MovieError, SourceError
+from movie_cli.media.outfile import output_error
+from movie_cli.media.scan import frame_times
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker is asked: `number` of the segment (None: the whole video), from `mark` on, `limit` frames."""
+
+    number: int | None
+    mark: Mark | None = None
+    limit: int | None = None
+
+
+def absolute(request: EditRequest) -> EditRequest:
+    """The request with names that mean the same on every worker, and without this machine's cache."""
+    model = request.recipe.model
+    recipe = dataclasses.replace(request.recipe, model=str(Path(model).absolute()) if Path(model).is_dir() else model)
+    return dataclasses.replace(
+        request,
+        source=str(Path(request.source).absolute()),
+        output=str(Path(request.output).absolute()),
+        recipe=recipe,
+        use_cache=False,
+    )
+
+
+class ClusterJob:
+    """A job that has begun. Call `close` at the end, whatever happens."""
+
+    def __init__(self, job: Job, choice: Choice, listener: Listener) -> None:
+        self.job = job
+        self.choice = choice
+        self.request = absolute(job.request)
+        self.anchors: bytes | None = None
+        self.shipped: Any = None
+        self._listener = listener
+        self._stack = ExitStack()
+        check_source(self.request.source)
+        check_output(self.request.source, self.request.output)
+        check_free(job.request)
+        self.path = Path(self.request.source)
+        self.made = dataclasses.replace(make_plan(self.request, self.path), choice=choice)
+        self._times: list[int] | None = None
+        if self.made.joined:
+            span = self.made.span
+            self._times = frame_times(self.path, self.made.info, span.start, span.end)
+        self._began = time.monotonic()
+        self._resumed = 0
+        listener.started(job, len(self._times) if self._times else self.made.span.frames)
+        if self._times is not None:
+            self.folder = self._stack.enter_context(work_folder(self.made, self.path))
+            self._pictures: dict[int, int | None] = {}
+            self._damage: dict[str, str] = {}
+            self.anchors = self.folder.stored(ANCHORS)
+            self._resumed = self.folder.finished_frames
+            listener.advanced(job, self._resumed)
+
+    @property
+    def count(self) -> int:
+        """The number of segments."""
+        return -(-len(self._times or ()) // self.made.segment)
+
+    @property
+    def divided(self) -> bool:
+        """Whether the job is done in segments; else a worker does it whole."""
+        return self._times is not None
+
+    def tasks(self) -> Iterator[Task]:
+        """What is left to do."""
+        if not self.divided:
+            yield Task(None)
+            return
+        for number in range(self.count):
+            if number not in self.folder.finished:
+                yield self._task(number)
+
+    def keep_anchors(self, anchors: bytes | None) -> None:
+        """Keep the anchors that a worker has made."""
+        self.anchors = anchors
+        if anchors is not None and self.divided:
+            self.folder.store(ANCHORS, anchors)
+
+    def _task(self, number: int, picture: int | None = None) -> Task:
+        assert self._times is not None
+        first = number * self.made.segment
+        if not first:
+            mark = None
+        else:
+            if picture is None and number - 1 in self.folder.finished:
+                picture = self.folder.load(number - 1).last_picture
+            mark = Mark(first, tuple(self._times[max(0, first - OVERLAP) : first]), picture)
+        # The last one reads on to the end: there must not be more frames than the packets told.
+        return Task(number, mark, self.made.segment if number + 1 < self.count else None)
+
+    def take(self, task: Task, part: Part) -> Task | None:
+        """Keep a segment that has come back; what is to be done again, if anything.
+
+        Raises:
+            SourceError: the source has other frames than its packets tell.
+        """
+        assert self._times is not None
+        assert task.number is not None
+        first = task.number * self.made.segment
+        expected = self._times[first : first + self.made.segment]
+        if [pts for pts, _ in part.segment.times] != expected:
+            raise Indivisible(f"{self.path} has other frames than its packets tell", "")
+        try:
+            self.folder.part(task.number).write_bytes(part.packets)
+            with self.folder.part(task.number).open("rb+") as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise output_error(Path(self.request.output), error) from error
+        self.folder.add(task.number, part.segment)
+        self._pictures[task.number] = part.picture_before
+        self._damage |= part.damage
+        self._listener.advanced(self.job, part.segment.frames)
+        return next(self._misfits(task.number), None)
+
+    def _misfits(self, number: int) -> Iterator[Task]:
+        """Segments at either side of one that has come whose reader did not arrive where the one before had ended."""
+        for later in (number, number + 1):
+            if later and {later - 1, later} <= self.folder.finished and later in self._pictures:
+                picture = self.folder.load(later - 1).last_picture
+                if self._pictures[later] != picture:
+                    # With the picture known, the reader does not believe a wrong place, and reads from the beginning.
+                    yield self._task(later, picture)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all segments are there and fit."""
+        return len(self.folder.finished) == self.count
+
+    def finish(self) -> Result:
+        """Put the output together.
+
+        Raises:
+            MovieError: that failed.
+        """
+        self.folder.note(segments=self.count, damage=self._damage)
+        notes = _Forward(self.job, self._listener)
+        summary = Edit(self.made, self.path, Editors(), notes, self.folder).run()
+        seconds = time.monotonic() - self._began
+        facts = dataclasses.asdict(summary) | {
+            "output": self.job.request.output,
+            "seconds": round(seconds, 3),
+            "fps": round((summary.frames - self._resumed) / max(seconds, 1e-9), 2),
+            "resumed": self._resumed,
+        }
+        return Result("done", facts)
+
+    def give_up_dividing(self) -> Task:
+        """Leave the job to one worker."""
+        if self.divided:
+            self.folder.discard()
+            self._times = None
+        self._stack.close()
+        return Task(None)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Let go of the work folder; an error gets a hint where finished segments are kept."""
+        if error is None:
+            self._stack.close()
+            return
+        with contextlib.suppress(MovieError, KeyboardInterrupt):
+            self._stack.__exit__(type(error), error, error.__traceback__)
+
+
+class Indivisible(SourceError):  # noqa: N818 - nothing failed
+    """The frames are not where the packets say."""
+
+
+class _Forward(SilentReporter):
+    """Passes sentences on, and nothing else: frames were counted when their segments came."""
+
+    def __init__(self, job: Job, listener: Listener) -> None:
+        self._job, self._listener = job, listener
+
+    def message(self, level: Literal["info", "warning"], text: str) -> None:
+        """Pass a sentence on."""
+        if not text.startswith("continuing after"):
+            self._listener.message(self._job, level, text)

@@ -1,0 +1,146 @@
+"""What runs on each worker of a Ray cluster: a model that is loaded once, and the tasks that use it.
+
+Promises the same segments as an edit on one machine: each is encoded from the same frames, with the same anchors, by
+an encoder of its own. Failures come back as values, so that an exception means a lost worker.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from safetensors.torch import save
+
+from movie_cli.backends.select import Choice, choose
+from movie_cli.batch.jobs import Result
+from movie_cli.batch.local import edit_one
+from movie_cli.editing import clip
+from movie_cli.editing.continuing import Mark
+from movie_cli.editing.editors import Editors
+from movie_cli.editing.plan import Plan, make_plan
+from movie_cli.editing.request import EditRequest, SilentReporter
+from movie_cli.editing.running import Edit, open_encoder
+from movie_cli.editing.sinks import SegmentSink
+from movie_cli.errors import known_error
+from movie_cli.media.segments import Segment
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A segment as it travels: what it is, its packets' bytes, the picture before it (a CRC-32), damage after it."""
+
+    segment: Segment
+    packets: bytes
+    picture_before: int | None
+    damage: dict[str, str]
+
+
+class Notes(SilentReporter):
+    """Keeps what was said, for the driver to tell."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, str]] = []
+
+    def message(self, level: Any, text: str) -> None:
+        """Keep a sentence."""
+        self.said.append((level, text))
+
+
+class _Parcel:
+    """Takes one segment instead of a work folder."""
+
+    def __init__(self, folder: str) -> None:
+        self._path = Path(folder) / "part"
+        self.segment: Segment | None = None
+
+    def part(self, number: int) -> Path:
+        return self._path
+
+    def add(self, number: int, segment: Segment) -> None:
+        self.segment = segment
+
+    def packets(self) -> bytes:
+        return self._path.read_bytes()
+
+
+class Worker:
+    """One worker. Methods return a value, or a `Result` that tells of a failure."""
+
+    def __init__(self, threads: int) -> None:
+        import torch
+
+        if os.environ.get("MOVIE_DEBUG") != "1":
+            warnings.simplefilter("ignore")
+        torch.set_num_threads(threads)
+        self._editors = Editors()
+        self._plan: tuple[EditRequest, Choice, Plan] | None = None
+
+    def choice(self, request: EditRequest) -> Choice | Result:
+        """What this worker runs a request on."""
+        return _told(lambda: choose(request.device, request.dtype, request.backend))
+
+    def anchors(self, request: EditRequest, choice: Choice) -> tuple[bytes | None, list[tuple[str, str]]] | Result:
+        """The anchors' source latents as safetensors, None where there are none; and what is to be told of the edit."""
+        return _told(lambda: self._anchors(request, choice))
+
+    def segment(
+        self, request: EditRequest, choice: Choice, mark: Mark | None, limit: int | None, anchors: bytes | None
+    ) -> Part | Result:
+        """Edit one segment: at most `limit` frames after `mark`."""
+        return _told(lambda: self._segment(request, choice, mark, limit, anchors))
+
+    def whole(self, request: EditRequest) -> tuple[Result, list[tuple[str, str]]]:
+        """Edit a whole video, which cannot be divided."""
+        notes = Notes()
+        return edit_one(request, notes, self._editors), notes.said
+
+    def process(self) -> int:
+        """The process's number on its machine."""
+        return os.getpid()
+
+    def _made(self, request: EditRequest, choice: Choice) -> Plan:
+        if self._plan is None or self._plan[:2] != (request, choice):
+            made = dataclasses.replace(make_plan(request, Path(request.source)), choice=choice)
+            self._plan = (request, choice, made)
+        return self._plan[2]
+
+    def _anchors(self, request: EditRequest, choice: Choice) -> tuple[bytes | None, list[tuple[str, str]]]:
+        notes = Notes()
+        edit = Edit(self._made(request, choice), Path(request.source), self._editors, notes, None)
+        editor = edit.load()
+        latents = edit.anchors()
+        if latents is None:
+            return None, notes.said
+        return save({"latents": editor.backend.to_cache(latents).contiguous()}), notes.said
+
+    def _segment(
+        self, request: EditRequest, choice: Choice, mark: Mark | None, limit: int | None, anchors: bytes | None
+    ) -> Part:
+        made = self._made(request, choice)
+        edit = Edit(made, Path(request.source), self._editors, SilentReporter(), None, anchors=anchors)
+        edit.load()
+        with tempfile.TemporaryDirectory(prefix="movie-segment-") as folder:
+            parcel = _Parcel(folder)
+            encoder = partial(open_encoder, made)
+            with SegmentSink(parcel, encoder, made.segment, 0, lambda: None) as sink:
+                edit.edit(sink, mark, limit)
+            if parcel.segment is None:
+                raise ValueError("there are no frames after the mark")
+            damage = clip.damage_to_text(edit.damage)
+            return Part(parcel.segment, parcel.packets(), edit.source.picture, damage)
+
+
+def _told(action: Callable[[], Value]) -> Value | Result:
+    try:
+        return action()
+    except Exception as error:
+        return Result.of_error(known_error(error))

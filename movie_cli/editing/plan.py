@@ -1,0 +1,115 @@
+"""All that is decided about an edit before its first frame is read.
+
+Promises that whatever makes an edit impossible is found here, before work is done, as far as looking at source,
+checkpoint, machine and output can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from movie_cli import media
+from movie_cli.backends.select import Choice, choose
+from movie_cli.checkpoints.descriptor import Descriptor
+from movie_cli.checkpoints.registry import open_model
+from movie_cli.editing import clip
+from movie_cli.editing.editor import Editor
+from movie_cli.editing.job import segment_frames
+from movie_cli.editing.request import STREAM, EditRequest
+from movie_cli.media import EncodeOptions, SourceInfo
+from movie_cli.media.segments import can_be_joined
+
+ENCODER_THREADS = 4
+"""Fixed, because what most encoders make of a picture depends on it, and must not depend on the machine."""
+BATCH_SIZES = {"cpu": 2, "mps": 4, "cuda": 8}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is decided before the first frame is read."""
+
+    request: EditRequest
+    info: SourceInfo
+    span: clip.Span
+    descriptor: Descriptor
+    choice: Choice
+    working: tuple[int, int]
+    size: tuple[int, int]
+    batch: int
+    segment: int
+    joined: bool
+
+    @property
+    def needs_full(self) -> bool:
+        """Whether the source's own pixels are needed beside those at the working size."""
+        return self.size != self.working
+
+    @property
+    def resumable(self) -> bool:
+        """Whether an interrupted edit can be continued: what came from a pipe is gone by then."""
+        return self.joined and self.request.source != STREAM
+
+
+def make_plan(request: EditRequest, path: Path) -> Plan:
+    """Look at source, checkpoint and machine, and decide.
+
+    Raises:
+        MovieError: anything that makes the edit impossible, before work is done.
+    """
+    info = media.probe(path)
+    descriptor = open_model(request.recipe.model, request.offline)
+    choice = choose(request.device, request.dtype, request.backend)
+    working = Editor.size_for(descriptor, *info.video.presentation_size)
+    size = request.recipe.size or info.video.display_size
+    # Refuse an unknown codec or container now, not after the model is loaded.
+    encoding = media.plan_encoding(request.output, encode_options(request), size)
+    batch = request.batch_size or BATCH_SIZES[choice.device.split(":")[0]]
+    return Plan(
+        request,
+        info,
+        clip.span_of(request, info),
+        descriptor,
+        choice,
+        working,
+        size,
+        batch,
+        segment_frames(request, descriptor),
+        request.output != STREAM and can_be_joined(encoding.codec, encoding.pix_fmt),
+    )
+
+
+def encode_options(request: EditRequest) -> EncodeOptions:
+    """What the request says about the output file, in the words of `movie_cli.media`."""
+    asked = request.encode
+    return EncodeOptions(
+        codec=asked.codec,
+        crf=asked.crf,
+        preset=asked.preset or EncodeOptions.preset,
+        pix_fmt=asked.pix_fmt,
+        extra=dict(asked.options),
+        audio=asked.audio,
+        subtitles=asked.subtitles,
+        metadata=asked.metadata,
+        threads=ENCODER_THREADS,
+    )
+
+
+def plan(request: EditRequest) -> Mapping[str, object]:
+    """What `edit_video` would do, for `--dry-run`; nothing is written."""
+    with media.local_source(request.source) as path:
+        made = make_plan(request, path)
+    return {
+        "source": request.source,
+        "output": request.output,
+        "frames": made.span.frames,
+        "size": "{}x{}".format(*made.size),
+        "working size": "{}x{}".format(*made.working),
+        "model": f"{made.descriptor.name} ({made.descriptor.stage}, {request.recipe.steps or made.descriptor.steps} "
+        f"steps of {made.descriptor.passes} UNet passes)",
+        "device": f"{made.choice.device}, {made.choice.reason}",
+        "batch size": made.batch,
+        "segments": f"of {made.segment} frames" if made.joined else "none: it cannot be resumed",
+        "recipe": asdict(request.recipe),
+    }

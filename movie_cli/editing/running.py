@@ -1,0 +1,362 @@
+"""One running edit: decode thread, network, encode thread, with bounded queues between them, then the joining.
+
+A frame's way: reader -> encode -> denoise -> decode -> detail -> segment -> output. Promises constant memory and the
+same segments whether they are made in one run, in several, or on several machines.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load, save
+
+from movie_cli import media
+from movie_cli.backends.base import Pixels
+from movie_cli.editing import clip
+from movie_cli.editing.cache_entry import CachedClip
+from movie_cli.editing.clip_cache import ClipCache
+from movie_cli.editing.continuing import FrameSource, Mark
+from movie_cli.editing.detail import transfer
+from movie_cli.editing.editor import Editor
+from movie_cli.editing.editors import Editors
+from movie_cli.editing.job import SourceWatch
+from movie_cli.editing.plan import Plan, encode_options
+from movie_cli.editing.request import STREAM, Reporter
+from movie_cli.editing.sinks import PipeSink, SegmentSink, Sink
+from movie_cli.editing.work_folder import ANCHORS, WorkFolder
+from movie_cli.media import FrameReader, VideoWriter, WriterThread, prefetch
+from movie_cli.media.segment_encoder import SegmentEncoder
+from movie_cli.media.timing import seconds_to_pts
+from movie_cli.recipe import RECIPE_KEY
+
+QUEUE = 4
+"""Pieces that may wait before and behind the network."""
+
+
+@dataclass(frozen=True)
+class EditSummary:
+    """What an edit did. `seconds` is the time from the first frame to the finished file, without start-up.
+
+    `resumed` of the `frames` were there already from a run that was interrupted.
+    """
+
+    output: str
+    frames: int
+    seconds: float
+    fps: float
+    size: tuple[int, int]
+    working_size: tuple[int, int]
+    model: str
+    device: str
+    dtype: str
+    cached: bool
+    resumed: int = 0
+
+
+def summarize(made: Plan, frames: int, seconds: float, *, cached: bool, resumed: int) -> EditSummary:
+    """The summary of a finished edit of `frames` frames."""
+    return EditSummary(
+        output=made.request.output,
+        frames=frames,
+        seconds=round(seconds, 3),
+        fps=round((frames - resumed) / max(seconds, 1e-9), 2),
+        size=made.size,
+        working_size=made.working,
+        model=made.descriptor.name,
+        device=made.choice.device,
+        dtype=made.choice.dtype,
+        cached=cached,
+        resumed=resumed,
+    )
+
+
+def open_writer(made: Plan, hidden_in: Path | None) -> VideoWriter:
+    """A writer of the output, whose hidden file is in the folder given."""
+    keep_tags = made.request.encode.metadata
+    return VideoWriter(
+        made.request.output,
+        made.info,
+        encode_options(made.request),
+        size=made.size,
+        start=made.span.start,
+        end=made.span.end,
+        metadata={RECIPE_KEY: made.request.recipe.to_json()} if keep_tags else {},
+        hidden_in=hidden_in,
+    )
+
+
+def open_encoder(made: Plan, part: Path) -> SegmentEncoder:
+    """An encoder of one segment's file."""
+    return SegmentEncoder(part, made.request.output, made.info, encode_options(made.request), made.size)
+
+
+def join(made: Plan, folder: WorkFolder, count: int, watch: SourceWatch, until: float | None) -> media.WriteReport:
+    """Put the output together from the first `count` segments, check it and give it its name.
+
+    Raises:
+        MovieError: it cannot be written, or the source has changed.
+    """
+
+    def ready(whole: Path) -> None:
+        watch.check()
+        folder.note_published(whole)
+
+    with open_writer(made, folder.path) as writer:
+        for number in range(count):
+            writer.write_segment(folder.load(number), folder.packets(number))
+        return writer.commit(until=until, ready=ready)
+
+
+class Edit:
+    """The state of one running edit. Without a `folder` the output goes to a pipe, or one segment to a sink.
+
+    `anchors` are the anchors' source latents as safetensors, where another machine has made them.
+    """
+
+    def __init__(
+        self,
+        made: Plan,
+        path: Path,
+        editors: Editors,
+        reporter: Reporter,
+        folder: WorkFolder | None,
+        *,
+        anchors: bytes | None = None,
+    ) -> None:
+        self.made, self.path, self.reporter, self.folder = made, path, reporter, folder
+        self.request, self.info = made.request, made.info
+        self.damage: media.Damage | None = None
+        self._watch = SourceWatch(made.request.source, path)
+        self._editors = editors
+        self._anchors = anchors
+        self._cache = ClipCache(lambda text: reporter.message("warning", text))
+        self._done = folder.leading if folder is not None and made.joined else 0
+
+    def run(self) -> EditSummary:
+        """Edit what is left to edit, and finish the output.
+
+        Raises:
+            MovieError: whatever went wrong.
+        """
+        with self._cache:
+            summary = self._run()
+        if self.folder is not None:
+            self.folder.discard()
+        self.reporter.done(asdict(summary))
+        return summary
+
+    def _run(self) -> EditSummary:
+        made, folder = self.made, self.folder
+        cached = False
+        resumed = sum(folder.frames_of(number) for number in range(self._done)) if folder is not None else 0
+        if folder is None or not made.joined:
+            self.load()
+            began = self._start(0)
+            with open_writer(made, folder.path if folder is not None else None) as writer:
+                cached = self.edit(PipeSink(writer), None, None)
+                self._warn_damage()
+                report = writer.commit(until=self._until, ready=lambda whole: self._watch.check())
+        else:
+            count = folder.facts.get("segments")
+            if isinstance(count, int) and count <= self._done:
+                began = self._start(resumed)
+                self.damage = clip.damage_from_text(folder.facts.get("damage", {}))
+            else:
+                # What the container refuses is to be known now, not after hours.
+                open_writer(made, folder.path).abort()
+                self.load()
+                began = self._start(resumed)
+                count, cached = self._edit_segments(folder)
+            self._warn_damage()
+            report = join(made, folder, count, self._watch, self._until)
+        self._cache.commit(self.damage)
+        for text in report.messages:
+            self.reporter.message("info", text)
+        return summarize(made, report.frames, time.monotonic() - began, cached=cached, resumed=resumed)
+
+    def edit(self, sink: Sink, mark: Mark | None, limit: int | None) -> bool:
+        """Edit the frames after `mark`, at most `limit`; whether their latents came from the cache.
+
+        Raises:
+            MovieError: whatever went wrong.
+        """
+        with ExitStack() as stack:
+            cached = self._open_cache(fill=mark is None and limit is None)
+            self._prepare_anchors(cached)
+            frames = self._frames(stack, mark, limit)
+            source = self._decoded_pieces(frames) if cached is None else self._cached_pieces(cached, frames, mark)
+            thread: WriterThread[tuple[clip.Piece, Pixels]] = stack.enter_context(
+                WriterThread(lambda done: self._write(sink, *done), QUEUE)
+            )
+            for piece in source:
+                latents = self.editor.encode(piece.small) if piece.latents is None else piece.latents
+                thread.put((piece, self.editor.edit(piece.small, latents)))
+                if self._cache.fills:
+                    self._cache.store(self.editor.backend.to_cache(latents), piece.small, piece.times)
+            thread.finish()
+            sink.finish()
+        return cached is not None
+
+    def load(self) -> Editor:
+        """Have the model ready, with the recipe set; tells of it."""
+        made, reporter = self.made, self.reporter
+        self.editor = self._editors.get(made.descriptor, made.choice)
+        reporter.message(
+            "info", f"{made.descriptor.name} on {made.choice.reason}, working at {made.working[0]}x{made.working[1]}"
+        )
+        for note in made.info.notes:
+            reporter.message("info", note)
+        text = self.editor.set_recipe(self.request.recipe)
+        if not text.known:
+            names = ", ".join(name.replace("_", " ").replace("+", " and ") for name in text.nearest)
+            reporter.message(
+                "warning",
+                f'{made.descriptor.name} was not trained on "{self.request.recipe.instruction}"; nearest edits it '
+                f"knows: {names} (another checkpoint: --model)",
+            )
+        return self.editor
+
+    def _edit_segments(self, folder: WorkFolder) -> tuple[int, bool]:
+        """Edit what no finished segment holds; the number of segments, and whether latents came from the cache."""
+        mark = None
+        if self._done:
+            index = sum(folder.frames_of(number) for number in range(self._done))
+            last = folder.load(self._done - 1)
+            mark = Mark.after(index, last.times, last.last_picture)
+        encoder = partial(open_encoder, self.made)
+        with SegmentSink(folder, encoder, self.made.segment, self._done, self._watch.check) as sink:
+            cached = self.edit(sink, mark, None)
+        folder.note(segments=sink.count, damage=clip.damage_to_text(self.damage))
+        return sink.count, cached
+
+    def _start(self, resumed: int) -> float:
+        """Begin to count frames; the time."""
+        self.reporter.start(self.made.span.frames, Path(self.request.source).name)
+        if resumed:
+            self.reporter.message("info", f"continuing after {resumed} frames that are done")
+            self.reporter.advance(resumed)
+        return time.monotonic()
+
+    def _write(self, sink: Sink, piece: clip.Piece, edited: Pixels) -> None:
+        frames: Any = edited
+        if piece.full is not None:
+            frames = (
+                transfer(full, small, result, self.made.size, self.request.recipe.detail)
+                for full, small, result in zip(piece.full, piece.small, edited, strict=True)
+            )
+        for pixels, small, (pts, duration) in zip(frames, piece.small, piece.times, strict=True):
+            sink.write(pixels, pts, duration, small)
+            self.reporter.advance(1)
+
+    @property
+    def _until(self) -> float | None:
+        return self.damage.time if self.damage is not None and self.damage.fatal else None
+
+    # Sources of pieces
+
+    def _reader(self, start: float | None) -> FrameReader:
+        """A reader of the edited range that begins at `start`, or at the range's begin."""
+        span = self.made.span
+        return FrameReader(
+            self.path,
+            start=span.start if start is None else start,
+            end=span.end,
+            strict=self.request.strict,
+            info=self.info,
+            also_size=self.made.working if self.made.working != self.info.video.display_size else None,
+        )
+
+    def _frames(self, stack: ExitStack, mark: Mark | None, limit: int | None) -> Callable[[], Iterator[media.Frame]]:
+        """What begins to decode when it is called: a cached clip may need no frames."""
+
+        def begin() -> Iterator[media.Frame]:
+            self.source = stack.enter_context(FrameSource(self._reader, self.info.video, mark))
+            frames: Iterator[media.Frame] = islice(iter(self.source), limit)
+            return stack.enter_context(prefetch(frames, QUEUE * self.made.batch))
+
+        return begin
+
+    def _decoded_pieces(self, frames: Callable[[], Iterator[media.Frame]]) -> Iterator[clip.Piece]:
+        yield from clip.batches(frames(), self.made.batch, self.made.needs_full, self.made.segment)
+        self._finish_reader()
+
+    def _cached_pieces(
+        self, cached: CachedClip, frames: Callable[[], Iterator[media.Frame]], mark: Mark | None
+    ) -> Iterator[clip.Piece]:
+        """Pieces with latents from the cache; frames too, unless the output needs the source's own size."""
+        made, backend = self.made, self.editor.backend
+        stored = cached.batches(made.batch, mark.index if mark is not None else 0, made.segment)
+        if not made.needs_full:
+            for latents, small, times in stored:
+                yield clip.Piece(small.numpy(), None, times, backend.from_cache(latents))
+            self.damage = clip.damage_from_text(cached.meta)
+            return
+        pieces = clip.batches(frames(), made.batch, keep_full=True, cut=made.segment)
+        for piece, (latents, _, _) in zip(pieces, stored, strict=True):
+            yield clip.Piece(piece.small, piece.full, piece.times, backend.from_cache(latents))
+        self._finish_reader()
+
+    def _finish_reader(self) -> None:
+        if self.source.reader is None:
+            return
+        self.damage = self.source.reader.damage
+        for note in self.source.reader.notes:
+            self.reporter.message("info", note)
+
+    def _warn_damage(self) -> None:
+        if self.damage is not None:
+            self.reporter.message("warning", f"{self.request.source}: {self.damage.message}; edited what could be read")
+
+    # Anchors and cache
+
+    def anchors(self, cached: CachedClip | None = None) -> Any | None:
+        """Source latents of the anchor: the clip's middle frame, or its first, which all frames attend to."""
+        span, video = self.made.span, self.info.video
+        if self.request.recipe.anchors == "none":
+            return None
+        middle = span.middle if self.request.recipe.anchors == "middle" else span.start
+        if cached is not None:
+            wanted = video.origin + seconds_to_pts(middle or 0.0, video.time_base)
+            late = (index for index, (pts, _) in enumerate(cached.times) if middle is None or pts >= wanted)
+            latents, _, _ = cached.at(next(late, 0))
+            return self.editor.backend.from_cache(latents)
+        frame = clip.frame_at(self.path, self.info, span, middle, self.made.working)
+        if frame is None:
+            frame = clip.frame_at(self.path, self.info, span, span.start, self.made.working)
+        return None if frame is None else self.editor.encode(frame)
+
+    def _prepare_anchors(self, cached: CachedClip | None) -> None:
+        """Set the anchor: that of the run before if there was one, so that all frames follow the same."""
+        backend = self.editor.backend
+        kept = self._anchors if self.folder is None else self.folder.stored(ANCHORS)
+        if kept is not None:
+            self.editor.set_anchors(backend.from_cache(load(kept)["latents"]))
+            return
+        latents = self.anchors(cached)
+        if latents is None:
+            return
+        if self.folder is not None:
+            self.folder.store(ANCHORS, save({"latents": backend.to_cache(latents).contiguous()}))
+        self.editor.set_anchors(latents)
+
+    def _open_cache(self, fill: bool) -> CachedClip | None:
+        """The clip's latents. What a run began without them is continued without: rounding may differ."""
+        made, request = self.made, self.request
+        if not request.use_cache or request.source == STREAM or not self._uses_cache:
+            return None
+        autoencoder = clip.autoencoder_id(made.descriptor)
+        cached = self._cache.open(request, self.path, made.working, autoencoder, made.choice.dtype, fill)
+        if self.folder is not None and not self._done:
+            self.folder.note(cached=cached is not None)
+        return cached
+
+    @property
+    def _uses_cache(self) -> bool:
+        return not self._done or self.folder is None or bool(self.folder.facts.get("cached"))

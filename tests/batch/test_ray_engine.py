@@ -1,0 +1,116 @@
+"""A real Ray cluster of several processes on this machine: the same bytes as one process, also when a worker dies."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import tiny
+from tests.media.clips import make_clip
+
+pytest.importorskip("ray", reason="Ray is not installed (the extra `ray`)")
+psutil = pytest.importorskip("psutil", reason="psutil, which finds the worker to kill, is not installed")
+pytest_plugins = ("tests.cli.conftest",)
+pytestmark = pytest.mark.slow
+
+
+def edit_options(model):
+    return ["--model", str(model), "--segment-frames", "8", "--no-cache", "--dtype", "float32", "--device", "cpu"]
+
+
+def last_states(path):
+    last = {}
+    for line in Path(path).read_text().splitlines():
+        entry = json.loads(line)
+        last[entry["job"]] = entry
+    return {Path(entry["output"]).name: entry for entry in last.values()}
+
+
+def kill_a_worker(folder, killed):
+    """Kill the process of one actor as soon as a segment of the long job is there."""
+    until = time.monotonic() + 120
+    while not list(folder.glob("*.json")) and time.monotonic() < until:
+        time.sleep(0.01)
+    while time.monotonic() < until and not killed:
+        for process in psutil.Process().children(recursive=True):
+            if process.name().startswith("ray::Worker") or "ray::Worker.segment" in " ".join(process.cmdline()):
+                process.kill()
+                killed.append(process.pid)
+                return
+        time.sleep(0.01)
+
+
+def test_a_batch_with_a_worker_killed_is_what_one_process_makes(movie, tmp_path):
+    model = tiny.one_step(tmp_path / "model")
+    make_clip(tmp_path / "long.mp4", frames=90, size=(96, 64), audio=True)
+    make_clip(tmp_path / "short.mp4", frames=5)
+    jobs = [
+        {"source": "long.mp4", "instruction": "make it winter", "output": "out/long.mp4"},
+        {"source": "short.mp4", "instruction": "sepia", "output": "out/short.gif"},
+        {"source": "missing.mp4", "instruction": "sepia", "output": "out/missing.mp4"},
+    ]
+    (tmp_path / "jobs.jsonl").write_text("".join(json.dumps(job) + "\n" for job in jobs))
+    for source, output in (("long.mp4", "alone.mp4"), ("short.mp4", "alone.gif")):
+        text = "make it winter" if source == "long.mp4" else "sepia"
+        alone = movie("edit", source, text, "-o", output, *edit_options(model))
+        assert alone.returncode == 0, alone.stderr
+    killed: list[int] = []
+    killer = threading.Thread(target=kill_a_worker, args=(tmp_path / "out" / ".long.mp4.movie", killed))
+    killer.start()
+    done = movie("batch", "jobs.jsonl", *edit_options(model), "--engine", "ray", "--jobs", "2")
+    killer.join()
+    assert killed
+    assert done.returncode == 6, done.stderr
+    assert "1 of 3 jobs failed" in done.stderr
+    states = last_states("movie-batch.jsonl")
+    assert {name: entry["state"] for name, entry in states.items()} == {
+        "long.mp4": "done",
+        "short.gif": "done",
+        "missing.mp4": "failed",
+    }
+    assert states["long.mp4"]["frames"] == 90
+    assert states["missing.mp4"]["exit_code"] == 3
+    assert (tmp_path / "out" / "long.mp4").read_bytes() == (tmp_path / "alone.mp4").read_bytes()
+    assert (tmp_path / "out" / "short.gif").read_bytes() == (tmp_path / "alone.gif").read_bytes()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["long.mp4", "short.gif"]
+
+
+def test_one_video_is_split(movie, tmp_path):
+    model = tiny.one_step(tmp_path / "model")
+    make_clip(tmp_path / "in.mkv", frames=40, pts=[index * 2 + index % 3 for index in range(40)], options={"bf": "3"})
+    part = ["--start", "0.3s"]
+    assert movie("edit", "in.mkv", "make it night", "-o", "a.mkv", *part, *edit_options(model)).returncode == 0
+    done = movie(
+        "edit",
+        "in.mkv",
+        "make it night",
+        "-o",
+        "b.mkv",
+        *part,
+        *edit_options(model),
+        "--engine",
+        "ray",
+        "--workers",
+        "2",
+    )
+    assert done.returncode == 0, done.stderr
+    # Matroska gives every file an identity of its own.
+    import av
+
+    def packets(name):
+        with av.open(name) as container:
+            return [(packet.pts, packet.dts, bytes(packet)) for packet in container.demux(video=0)]
+
+    assert packets("a.mkv") == packets("b.mkv")
+
+
+def test_no_cluster_is_told(movie, tmp_path):
+    make_clip(tmp_path / "in.mp4", frames=2)
+    refused = movie("edit", "in.mp4", "sepia", "-o", "a.mp4", "--engine", "ray", "--address", "127.0.0.1:1")
+    assert refused.returncode == 5
+    assert "does not answer" in refused.stderr
+    assert movie("edit", "in.mp4", "sepia", "-o", "a.mp4", "--address", "auto").returncode == 2

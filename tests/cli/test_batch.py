@@ -1,0 +1,234 @@
+"""`movie batch` through its entry point: manifests, the ledger, failures that stay with their job, and refusals."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from movie_cli.recipe import Recipe
+from tests.cli.running import assert_refused
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "samples" / "meadow.mp4"
+MOVIE = [sys.executable, "-c", "import sys; from movie_cli.cli import main; sys.exit(main())"]
+SHORT = ["--duration", "2f", "--no-cache"]
+
+
+def pictures(path):
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def states(path="movie-batch.jsonl"):
+    last = {}
+    for line in Path(path).read_text().splitlines():
+        entry = json.loads(line)
+        last[entry["job"]] = entry
+    return [entry["state"] for entry in last.values()]
+
+
+def write_jobs(path, *jobs):
+    Path(path).write_text("".join(json.dumps(job) + "\n" for job in jobs))
+
+
+def test_jobs_with_options_of_their_own(movie, tmp_path):
+    shutil.copy(SAMPLE, tmp_path / "a b.mp4")
+    write_jobs(
+        "jobs.jsonl",
+        {"source": "a b.mp4", "instruction": "make it winter", "output": "w.mp4", "text-scale": 9, "no_audio": True},
+        {"source": "a b.mp4", "instruction": "sepia", "output": "s.mkv", "--codec": "ffv1", "e": ["slices=4"]},
+    )
+    done = movie("batch", "jobs.jsonl", *SHORT)
+    assert done.returncode == 0, done.stderr
+    assert states() == ["done", "done"]
+    with av.open("w.mp4") as container:
+        assert not container.streams.audio
+        tags = {key.lower(): text for key, text in container.metadata.items()}
+    assert Recipe.from_json(tags["movie_recipe"]).text_scale == 9
+    alone = movie("edit", str(SAMPLE), "sepia", "-o", "alone.mkv", *SHORT, "--codec", "ffv1", "-e", "slices=4")
+    assert alone.returncode == 0
+    assert all(np.array_equal(a, b) for a, b in zip(pictures("s.mkv"), pictures("alone.mkv"), strict=True))
+
+
+def test_a_second_call_does_what_is_left(movie, tmp_path):
+    shutil.copy(SAMPLE, tmp_path / "a.mp4")
+    (tmp_path / "text.mp4").write_text("not a video\n" * 99)
+    with Path("jobs.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["source", "instruction", "output", "seed"])
+        rows.writerow(["a.mp4", "make it night, with stars", "out/n.mp4", "3"])
+        rows.writerow(["text.mp4", "sepia", "out/t.mp4", ""])
+        rows.writerow(["missing.mp4", "sepia", "out/m.mp4", ""])
+    (tmp_path / "out").mkdir()
+    first = movie("batch", "jobs.csv", *SHORT)
+    assert first.returncode == 6, first.stderr
+    assert "2 of 3 jobs failed" in first.stderr
+    assert "Traceback" not in first.stderr
+    assert [line.split()[2] for line in first.stdout.splitlines()[1:]] == ["done", "failed", "failed"]
+    made = (tmp_path / "out" / "n.mp4").stat().st_mtime_ns
+    shutil.copy(SAMPLE, tmp_path / "missing.mp4")
+    # A line torn by a crash spoils nothing.
+    with Path("movie-batch.jsonl").open("a") as file:
+        file.write('{"job": "torn')
+    second = movie("batch", "jobs.csv", *SHORT, "--json")
+    assert second.returncode == 6
+    events = [json.loads(line) for line in second.stdout.splitlines()]
+    summary = next(event for event in events if event["type"] == "summary")
+    assert {key: summary[key] for key in ("done", "failed", "done_before")} == {
+        "done": 1,
+        "failed": 1,
+        "done_before": 1,
+    }
+    assert (tmp_path / "out" / "n.mp4").stat().st_mtime_ns == made
+    kept = [json.loads(line) for line in Path("movie-batch.jsonl").read_text().splitlines() if "torn" not in line]
+    assert [entry["exit_code"] for entry in kept if entry["state"] == "failed"] == [3, 3, 3]
+
+
+def test_a_folder_with_one_instruction(movie, tmp_path):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    shutil.copy(SAMPLE, tmp_path / "in" / "-ünter 'wegs'\n.mp4")
+    shutil.copy(SAMPLE, tmp_path / "in" / "deep" / "b.mpg")
+    (tmp_path / "in" / "notes.txt").write_text("no video")
+    done = movie("batch", "in", "make it winter", "--out-dir", "out", *SHORT, "--jobs", "2")
+    assert done.returncode == 0, done.stderr
+    names = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.mp4"))
+    assert names == ["-ünter 'wegs'\n.mp4", "deep/b.mpg.mp4"]
+    assert states("out/movie-batch.jsonl") == ["done", "done"]
+    again = movie("batch", "in", "make it winter", "--out-dir", "out", *SHORT)
+    assert again.returncode == 0
+    assert again.stdout.count("done before") == 2
+
+
+def test_jobs_from_stdin(movie, tmp_path, monkeypatch):
+    job = {"source": str(SAMPLE), "instruction": "sepia", "output": "s.mp4"}
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(job) + "\n\n"))
+    assert movie("batch", "-", *SHORT).returncode == 0
+    assert (tmp_path / "s.mp4").exists()
+
+
+def test_fail_fast_stops(movie, tmp_path):
+    write_jobs(
+        "jobs.jsonl",
+        {"source": "missing.mp4", "instruction": "sepia", "output": "a.mp4"},
+        {"source": str(SAMPLE), "instruction": "sepia", "output": "b.mp4"},
+    )
+    stopped = movie("batch", "jobs.jsonl", *SHORT, "--fail-fast")
+    assert stopped.returncode == 6
+    assert states() == ["failed"]
+    assert not (tmp_path / "b.mp4").exists()
+
+
+def test_an_existing_output_is_kept(movie, tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"precious")
+    write_jobs("jobs.jsonl", {"source": str(SAMPLE), "instruction": "sepia", "output": "a.mp4"})
+    refused = movie("batch", "jobs.jsonl", *SHORT)
+    assert refused.returncode == 6
+    assert "exists" in refused.stdout
+    assert (tmp_path / "a.mp4").read_bytes() == b"precious"
+    assert movie("batch", "jobs.jsonl", *SHORT, "-y").returncode == 0
+
+
+GOOD = {"source": str(SAMPLE), "instruction": "sepia", "output": "a.mp4"}
+BAD = {
+    "not json": (["{"], "line 1"),
+    "no object": (["3"], "line 1"),
+    "no source": ([json.dumps({"instruction": "sepia"})], "source"),
+    "no instruction": ([json.dumps({"source": "a.mp4"})], "line 1"),
+    "a misspelt option": ([json.dumps(GOOD | {"text_scal": 3})], "text_scale"),
+    "a wrong value": ([json.dumps(GOOD | {"text_scale": "lots"})], "line 1"),
+    "an option of the whole": ([json.dumps(GOOD | {"progress": "none"})], "progress"),
+    "a nested value": ([json.dumps(GOOD | {"seed": {"a": 1}})], "seed"),
+    "one output twice": ([json.dumps(GOOD), json.dumps(GOOD | {"instruction": "make it night"})], "both write"),
+    "outside": ([json.dumps(GOOD | {"output": "../a.mp4"})], "outside"),
+    "outside, absolute": ([json.dumps(GOOD | {"output": "/elsewhere/a.mp4"})], "outside"),
+    "outside, by a link": ([json.dumps(GOOD | {"output": "link/a.mp4"})], "outside"),
+    "outside, by the encoder": ([json.dumps(GOOD | {"e": ["x264-params=stats=/elsewhere/s:pass=1"]})], "write files"),
+    "a pipe": ([json.dumps(GOOD | {"output": "-"})], "one edit"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_manifest_that_cannot_be_meant_is_refused_whole(movie, tmp_path, kind):
+    lines, said = BAD[kind]
+    folder = tmp_path / "jobs"
+    folder.mkdir()
+    (folder / "link").symlink_to(tmp_path)
+    (folder / "jobs.jsonl").write_text("\n".join(lines))
+    assert_refused(movie("batch", "jobs/jobs.jsonl", *SHORT), 2, said)
+    assert sorted(path.name for path in folder.iterdir()) == ["jobs.jsonl", "link"]
+
+
+def test_outside_when_that_is_allowed(movie, tmp_path):
+    (tmp_path / "jobs").mkdir()
+    write_jobs("jobs/jobs.jsonl", GOOD | {"output": "../a.mp4"})
+    assert movie("batch", "jobs/jobs.jsonl", *SHORT, "--allow-outside").returncode == 0
+    assert (tmp_path / "a.mp4").exists()
+
+
+def start(folder, *arguments):
+    return subprocess.Popen(
+        [*MOVIE, "batch", *arguments],
+        cwd=folder,
+        env=os.environ | {"MOVIE_HOME": str(folder / "home")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(path, process):
+    until = time.monotonic() + 120
+    while not path.exists() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.01)
+
+
+def test_an_interrupted_batch_goes_on_where_it_stopped(movie, tmp_path):
+    write_jobs("jobs.jsonl", GOOD)
+    with start(tmp_path, "jobs.jsonl", "--duration", "20f", "--segment-frames", "6") as process:
+        wait_for(tmp_path / ".a.mp4.movie" / "000000.json", process)
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate()[1]
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert states() == ["interrupted"]
+    done = movie("batch", "jobs.jsonl", "--duration", "20f", "--segment-frames", "6", "--json")
+    assert done.returncode == 0, done.stderr
+    ended = next(event for event in map(json.loads, done.stdout.splitlines()) if event["type"] == "done")
+    assert ended["resumed"] >= 6
+    assert ended["frames"] == 20
+
+
+def test_a_worker_that_dies_fails_its_job_alone(tmp_path):
+    psutil = pytest.importorskip("psutil")
+    write_jobs(tmp_path / "jobs.jsonl", GOOD, GOOD | {"output": "b.mp4"})
+    with start(tmp_path, "jobs.jsonl", "--duration", "12f", "--segment-frames", "4", "--no-cache") as process:
+        wait_for(tmp_path / ".a.mp4.movie" / "000000.json", process)
+        workers = [child for child in psutil.Process(process.pid).children() if "spawn_main" in str(child.cmdline())]
+        workers[0].kill()
+        said = process.communicate()[1]
+    assert process.returncode == 6, said
+    assert states(tmp_path / "movie-batch.jsonl") == ["failed", "done"]
+    assert "SIGKILL" in said
+
+
+def test_two_batches_on_one_ledger(tmp_path, movie):
+    write_jobs("jobs.jsonl", GOOD)
+    with start(tmp_path, "jobs.jsonl", *SHORT) as process:
+        wait_for(tmp_path / "movie-batch.jsonl", process)
+        time.sleep(0.2)
+        second = movie("batch", "jobs.jsonl", *SHORT)
+        said = process.communicate()[1]
+    assert process.returncode == 0, said
+    assert_refused(second, 7, "another batch")

@@ -1,0 +1,229 @@
+"""Interrupted edits through the entry point: what is kept, what continues, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.cli.running import assert_refused
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "samples" / "meadow.mp4"
+MOVIE = [sys.executable, "-c", "import sys; from movie_cli.cli import main; sys.exit(main())"]
+EDIT = ["--segment-frames", "8", "--duration", "30f", "--no-cache", "--progress", "plain"]
+KEPT = ".out.mp4.movie"
+
+
+def pictures(path):
+    with av.open(str(path)) as container:
+        return [(frame.pts, frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
+
+
+def assert_same_frames(one, other):
+    ours, theirs = pictures(one), pictures(other)
+    assert [pts for pts, _ in ours] == [pts for pts, _ in theirs]
+    assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(ours, theirs, strict=True))
+
+
+def left_behind(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != "home")
+
+
+def begin(folder, *more, source=SAMPLE, text="make it winter"):
+    """Start an edit of out.mp4 in a process of its own."""
+    return subprocess.Popen(
+        [*MOVIE, "edit", str(source), text, "-o", "out.mp4", *EDIT, *more],
+        cwd=folder,
+        env=os.environ | {"MOVIE_HOME": str(folder / "home")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def stop_after_a_segment(folder, number, *more, wanted="000000.json", source=SAMPLE):
+    """Start an edit, and send `number` as soon as a segment is kept."""
+    with begin(folder, *more, source=source) as process:
+        until = time.monotonic() + 120
+        while not (folder / KEPT / wanted).exists() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        process.send_signal(number)
+        said = process.communicate()[1]
+    assert "Traceback" not in said
+    return process.returncode, said
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The output of an edit that nothing interrupts."""
+    folder = tmp_path_factory.mktemp("whole")
+    with begin(folder) as process:
+        said = process.communicate()[1]
+    assert process.returncode == 0, said
+    assert left_behind(folder) == ["out.mp4"]
+    return folder / "out.mp4"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_done_is_kept_and_continued(movie, tmp_path, whole, number):
+    code, said = stop_after_a_segment(tmp_path, number)
+    assert code == 130, said
+    assert "--resume" in said
+    assert left_behind(tmp_path) == [KEPT]
+    assert_refused(movie("edit", str(SAMPLE), "make it winter", "-o", "out.mp4", *EDIT), 2, KEPT, "--resume")
+    done = movie("edit", str(SAMPLE), "make it winter", "-o", "out.mp4", *EDIT, "--resume", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["resumed"] >= 8
+    assert left_behind(tmp_path) == ["out.mp4"]
+    assert_same_frames("out.mp4", whole)
+
+
+def test_killed_at_random_moments(movie, tmp_path, whole):
+    chance = random.Random(7)
+    for _ in range(3):
+        with begin(tmp_path, "--resume") as process:
+            time.sleep(chance.uniform(3, 8))
+            process.kill()
+            process.communicate()
+        assert not (tmp_path / "out.mp4").exists() or len(pictures(tmp_path / "out.mp4")) == 30
+        if process.returncode == 0:
+            break
+    if not (tmp_path / "out.mp4").exists() or (tmp_path / KEPT).exists():
+        done = movie("edit", str(SAMPLE), "make it winter", "-o", "out.mp4", *EDIT, "--resume")
+        assert done.returncode == 0, done.stderr
+    assert left_behind(tmp_path) == ["out.mp4"]
+    assert_same_frames("out.mp4", whole)
+
+
+def test_a_changed_request_or_source_is_refused(movie, tmp_path):
+    shutil.copy(SAMPLE, tmp_path / "in.mp4")
+    stop_after_a_segment(tmp_path, signal.SIGKILL, source="in.mp4")
+    kept = left_behind(tmp_path)
+    again = ["edit", "in.mp4", "make it winter", "-o", "out.mp4", *EDIT, "--resume"]
+    assert_refused(movie(*again, "--text-scale", "9"), 2, "text scale was 7.5 and is 9.0")
+    assert_refused(movie(*again, "--crf", "30"), 2, "crf")
+    with (tmp_path / "in.mp4").open("ab") as file:
+        file.write(b"\0" * 8)
+    assert_refused(movie(*again), 2, "the source has changed")
+    assert left_behind(tmp_path) == kept
+    shutil.copy(SAMPLE, tmp_path / "in.mp4")
+    anew = movie("edit", "in.mp4", "make it night", "-o", "out.mp4", *EDIT, "-y", "--json")
+    assert anew.returncode == 0, anew.stderr
+    assert json.loads(anew.stdout.splitlines()[-1])["resumed"] == 0
+    assert left_behind(tmp_path) == ["in.mp4", "out.mp4"]
+
+
+def test_damaged_segments_are_made_again(movie, tmp_path, whole):
+    stop_after_a_segment(tmp_path, signal.SIGKILL, wanted="000001.json")
+    packets = tmp_path / KEPT / "000001.packets"
+    packets.write_bytes(packets.read_bytes()[:-3])
+    done = movie("edit", str(SAMPLE), "make it winter", "-o", "out.mp4", *EDIT, "--resume", "--json")
+    assert json.loads(done.stdout.splitlines()[-1])["resumed"] == 8
+    assert_same_frames("out.mp4", whole)
+
+
+def test_resume_with_nothing_to_resume_begins(movie, tmp_path, whole):
+    done = movie("edit", str(SAMPLE), "make it winter", "-o", "out.mp4", *EDIT, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert_same_frames("out.mp4", whole)
+    assert_refused(movie("edit", str(SAMPLE), "make it winter", "-o", "out.mp4", *EDIT, "--resume"), 2, "exists")
+
+
+def test_a_second_process_is_told(movie, tmp_path, whole):
+    with begin(tmp_path) as process:
+        until = time.monotonic() + 120
+        while not (tmp_path / KEPT / "manifest.json").exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        second = movie("edit", str(SAMPLE), "make it night", "-o", "out.mp4", *EDIT, "-y")
+        third = movie("edit", str(SAMPLE), "make it winter", "-o", "out.mp4", *EDIT, "--resume")
+        said = process.communicate()[1]
+    assert process.returncode == 0, said
+    assert_refused(second, 7, "another movie process")
+    assert_refused(third, 7, "another movie process")
+    assert_same_frames("out.mp4", whole)
+    assert left_behind(tmp_path) == ["out.mp4"]
+
+
+@pytest.mark.parametrize(("change", "said"), [("remove", "gone"), ("grow", "changed")])
+def test_a_source_that_does_not_stay(tmp_path, change, said):
+    source = tmp_path / "in.mp4"
+    shutil.copy(SAMPLE, source)
+    with begin(tmp_path, source="in.mp4") as process:
+        until = time.monotonic() + 120
+        while not (tmp_path / KEPT / "000000.json").exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        if change == "remove":
+            source.unlink()
+        else:
+            with source.open("ab") as file:
+                file.write(b"\0" * 100)
+        told = process.communicate()[1]
+    assert process.returncode == 3, told
+    assert f"in.mp4 has {said}" in told
+    assert "Traceback" not in told
+    assert [name for name in left_behind(tmp_path) if name != "in.mp4"] == [KEPT]
+
+
+def test_a_removed_source_that_comes_back_is_continued(movie, tmp_path, whole):
+    shutil.copy(SAMPLE, tmp_path / "in.mp4")
+    stop_after_a_segment(tmp_path, signal.SIGKILL, source="in.mp4")
+    (tmp_path / "in.mp4").rename(tmp_path / "away.mp4")
+    again = ["edit", "in.mp4", "make it winter", "-o", "out.mp4", *EDIT, "--resume"]
+    assert_refused(movie(*again), 3, "in.mp4")
+    (tmp_path / "away.mp4").rename(tmp_path / "in.mp4")
+    assert movie(*again).returncode == 0
+    assert_same_frames("out.mp4", whole)
+
+
+def test_a_disk_that_fills_up_keeps_what_was_done(movie, tmp_path, whole):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
+        pytest.skip("no small file system can be mounted here")
+    try:
+        edit = ["edit", str(SAMPLE), "make it winter", "-o", "disk/out.mp4", *EDIT]
+        full = movie(*edit)
+        assert full.returncode == 7, full.stderr
+        assert "disk is full" in full.stderr
+        assert "--resume" in full.stderr
+        assert left_behind(disk) == [KEPT]
+        remount = [shutil.which("mount") or "mount", "-o", "remount,size=20m", str(disk)]
+        subprocess.run(remount, check=True)
+        done = movie(*edit, "--resume", "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout.splitlines()[-1])["resumed"] >= 8
+        assert left_behind(disk) == ["out.mp4"]
+        assert_same_frames("disk/out.mp4", whole)
+    finally:
+        subprocess.run([shutil.which("umount"), disk], check=True)
+
+
+def test_an_output_whose_name_is_as_long_as_names_may_be(movie, tmp_path):
+    name = "ü" * 125 + ".mp4"
+    done = movie("edit", str(SAMPLE), "sepia", "-o", name, "--segment-frames", "2", "--duration", "3f", "--no-cache")
+    assert done.returncode == 0, done.stderr
+    assert left_behind(tmp_path) == [name]
+
+
+def test_an_edit_stopped_after_its_output_got_its_name(movie, tmp_path, whole):
+    from movie_cli.editing.work_folder import WorkFolder
+
+    shutil.copy(whole, "out.mp4")
+    folder = WorkFolder(Path("out.mp4"), {})
+    folder.note_published(Path("out.mp4"))
+    folder._lock.release()
+    done = movie("edit", str(SAMPLE), "make it winter", "-o", "out.mp4", *EDIT, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert left_behind(tmp_path) == ["out.mp4"]
