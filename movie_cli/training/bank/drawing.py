@@ -148,7 +148,7 @@ def stained_glass(image: Tensor) -> Tensor:
     light = ops.luma(smooth)
     warm, green = smooth[:, :1] - smooth[:, 2:3], smooth[:, 1:2] - 0.5 * (smooth[:, :1] + smooth[:, 2:3])
     leads = [_level_lines(light, 4.0, 1.2), _level_lines(warm, 4.0, 1.2), _level_lines(green, 6.0, 1.2)]
-    lead = 1 - (1 - leads[0]) * (1 - leads[1]) * (1 - leads[2])
+    lead = ops.blur(1 - (1 - leads[0]) * (1 - leads[1]) * (1 - leads[2]), 0.6)
     bold = smooth - light
     size = torch.sqrt((bold * bold).sum(dim=1, keepdim=True) + 1e-5)
     bold = bold / size * (0.95 * size / (size + 0.10)) * 0.75
@@ -158,8 +158,8 @@ def stained_glass(image: Tensor) -> Tensor:
     glass = glass * (0.55 + 0.6 * glow)
     # Real windows carry faces and folds as dark paint fired onto the glass.
     own = ops.luma(image)
-    painted = strokes.lines(own, strokes.field(image), 1.0, 0.06, 0.18)
-    glass = glass * (1 - 0.7 * painted) + 0.4 * (ops.blur(own, 0.8) - ops.blur(own, 4.0))
+    painted = strokes.lines(own, strokes.field(image), 1.1, 0.06, 0.2)
+    glass = glass * (1 - 0.5 * painted) + 0.35 * (ops.blur(own, 0.9) - ops.blur(own, 4.0))
     return ops.mix(glass.clamp(0, 1), ops.colour((0.03, 0.03, 0.04), image), lead).clamp(0, 1)
 
 
