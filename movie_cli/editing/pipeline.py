@@ -77,7 +77,7 @@ def make_plan(request: EditRequest, path: Path) -> Plan:
     Raises:
         MovieError: anything that makes the edit impossible, before work is done.
     """
-    info = media.probe(path)
+    info = media.probe(path, request.reading)
     descriptor = open_model(request.recipe.model, request.offline)
     choice = choose(request.device, request.dtype, request.backend)
     working = Editor.size_for(descriptor, *info.video.presentation_size)
@@ -100,12 +100,13 @@ def encode_options(request: EditRequest) -> EncodeOptions:
         audio=asked.audio,
         subtitles=asked.subtitles,
         metadata=asked.metadata,
+        rotate=asked.rotate,
     )
 
 
 def plan(request: EditRequest) -> Mapping[str, object]:
     """What `edit_video` would do, for `--dry-run`; nothing is written."""
-    with media.local_source(request.source) as path:
+    with media.local_source(request.source, request.reading) as path:
         made = make_plan(request, path)
     return {
         "source": request.source,
@@ -128,7 +129,7 @@ def edit_video(request: EditRequest, reporter: Reporter) -> EditSummary:
         MovieError: whatever went wrong, with nothing left under the asked name.
         KeyboardInterrupt: as it came; likewise.
     """
-    with media.local_source(request.source) as path:
+    with media.local_source(request.source, request.reading) as path:
         made = make_plan(request, path)
         backend = TorchBackend(made.descriptor, made.choice)
         reporter.message(
@@ -284,7 +285,7 @@ class _Edit:
 
     def _open_cache(self, stack: ExitStack) -> CachedClip | None:
         self._cache_writer: CacheWriter | None = None
-        if not self.request.use_cache or self.request.source == STREAM:
+        if not self.request.use_cache or self.request.source == STREAM or not self.path.is_file():
             return None
         cache = LatentCache(on_message=lambda text: self.reporter.message("warning", text))
         try:

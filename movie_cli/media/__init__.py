@@ -17,6 +17,7 @@ from movie_cli.media.probe import probe
 from movie_cli.media.reader import Damage, Frame, FrameReader
 from movie_cli.media.threads import WriterThread, prefetch
 from movie_cli.media.writer import VideoWriter, WriteReport
+from movie_cli.reading import ReadOptions
 
 __all__ = [
     "Chapter",
@@ -26,6 +27,7 @@ __all__ = [
     "Frame",
     "FrameReader",
     "Orientation",
+    "ReadOptions",
     "SourceInfo",
     "StreamInfo",
     "VideoInfo",

@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import BinaryIO
 
 from movie_cli.errors import OutputError, UsageError
+from movie_cli.media.sequence import is_pattern
 
 PIPE = "-"
 """Standard input or output instead of a file."""
@@ -65,6 +67,60 @@ def prepare_output(out: Path, token: str) -> tuple[Path, Path]:
     except (OSError, ValueError) as error:
         raise output_error(out, error) from error
     return real, temporary
+
+
+def prepare_sequence(out: Path, token: str) -> tuple[Path, Path]:
+    """For numbered pictures: the pattern, and the same pattern in an empty hidden folder beside it.
+
+    Raises:
+        OutputError: the folder is missing or not writable.
+    """
+    try:
+        if not out.absolute().parent.is_dir():
+            raise OutputError(f"the folder {out.absolute().parent} does not exist", "make the folder first")
+        stem = out.stem.replace("%", "").encode()[:180].decode(errors="ignore")
+        folder = out.absolute().parent / f".{stem}.{token}.part"
+        folder.mkdir()
+    except (OSError, ValueError) as error:
+        raise output_error(out, error) from error
+    return out.absolute(), folder / out.name
+
+
+def publish_file(temporary: Path, out: Path) -> int:
+    """Give a finished file its name, once it is on the disk; returns its size in bytes.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    size = temporary.stat().st_size
+    if out.exists():
+        temporary.chmod(stat.S_IMODE(out.stat().st_mode))
+    temporary.replace(out)
+    return size
+
+
+def publish_sequence(temporary: Path, out: Path) -> int:
+    """Give finished pictures their names, the first one last, so that a sequence with a first picture is whole.
+
+    Raises:
+        OSError: one cannot be renamed.
+    """
+    files = sorted(temporary.parent.iterdir())
+    size = 0
+    for file in reversed(files):
+        size += publish_file(file, out.parent / file.name)
+    temporary.parent.rmdir()
+    return size
+
+
+def remove_temporary(temporary: Path) -> None:
+    """Remove what `prepare_output` or `prepare_sequence` made, if it is still there."""
+    if is_pattern(temporary):
+        shutil.rmtree(temporary.parent, ignore_errors=True)
+    else:
+        temporary.unlink(missing_ok=True)
 
 
 def output_error(out: Path, error: BaseException) -> OutputError:

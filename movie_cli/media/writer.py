@@ -11,9 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import os
 import secrets
-import stat
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,13 +26,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movie_cli.errors import MovieError, OutputError
+from movie_cli.media.alpha import AlphaCopier
 from movie_cli.media.colour import FromRgb
-from movie_cli.media.containers import STDOUT, EncodeOptions, plan_encoding
+from movie_cli.media.containers import STDOUT, EncodeOptions, has_alpha_plane, plan_encoding
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.muxing import free_tags, may_reorder, muxer_options, needs_fixed_rate, output_rate, output_tags
 from movie_cli.media.opening import file_url
 from movie_cli.media.orientation import UPRIGHT
-from movie_cli.media.outfile import PipeFile, check_not_same, output_error, prepare_output
+from movie_cli.media.outfile import (
+    PipeFile,
+    check_not_same,
+    output_error,
+    prepare_output,
+    prepare_sequence,
+    publish_file,
+    publish_sequence,
+    remove_temporary,
+)
 from movie_cli.media.passthrough import StreamCopier, kept_tags
 from movie_cli.media.timing import shifted_chapters
 from movie_cli.media.verify import check_written
@@ -104,11 +112,13 @@ class VideoWriter:
         self._unit = Fraction(1)
 
         container = plan_encoding(out_path, dataclasses.replace(options, pix_fmt=None, extra={}), (2, 2)).container
-        self._orientation = video.orientation if container.display_matrix else UPRIGHT
+        self._orientation = video.orientation
+        if options.rotate == "apply" or not container.display_matrix:
+            self._orientation = UPRIGHT
         self._stored = self._orientation.turned(self._size)
-        self._plan = plan_encoding(out_path, options, self._stored)
+        self._plan = plan_encoding(out_path, options, self._stored, alpha=video.alpha)
         self.messages.extend(self._plan.messages)
-        self._tags = output_tags(video.colour, self._plan, self._stored[1])
+        self._tags = output_tags(video.colour.shown, self._plan, self._stored[1])
         self._from_rgb = FromRgb(self._tags, self._plan.pix_fmt)
         self._fixed_rate = needs_fixed_rate(self._plan)
         self._rate = output_rate(source)
@@ -117,6 +127,7 @@ class VideoWriter:
             self.messages.append(f"{self._plan.container.muxer} keeps one frame rate: times are evened out")
 
         self._copier: StreamCopier | None = None
+        self._alpha: AlphaCopier | None = None
         self._output: av.container.OutputContainer | None = None
         self._sink: PipeFile | None = None
         self._temporary: Path | None = None
@@ -152,6 +163,8 @@ class VideoWriter:
             self._first_pts = pts if self._trimmed else video.origin
             if self._copier is not None:
                 self._copier.begin(not self._trimmed, float((pts - video.origin) * video.time_base))
+        if self._alpha is not None:
+            pixels = self._alpha.add(pixels, pts)
         frame = self._from_rgb(self._orientation.undo(pixels))
         frame.time_base = self._time_base
         frame.pts = self._out_pts(pts)
@@ -188,16 +201,20 @@ class VideoWriter:
         self._done = True
         if self._temporary is not None:
             # Gone first: the muxer then fails at once instead of rearranging a file that nobody wants.
-            self._temporary.unlink(missing_ok=True)
+            remove_temporary(self._temporary)
         if self._sink is not None:
             self._sink.discard()
-        if self._copier is not None:
-            self._copier.close()
+        self._close_readers()
         if self._output is not None:
             with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):
                 self._output.close()
         if self._temporary is not None:
-            self._temporary.unlink(missing_ok=True)
+            remove_temporary(self._temporary)
+
+    def _close_readers(self) -> None:
+        for reader in (self._copier, self._alpha):
+            if reader is not None:
+                reader.close()
 
     # -- opening ---------------------------------------------------------------------------------------------------
 
@@ -206,10 +223,15 @@ class VideoWriter:
         if self._pipe:
             target = self._sink = PipeFile(sys.stdout.buffer)
         else:
-            self._out, self._temporary = prepare_output(self._out, secrets.token_hex(4))
+            prepare = prepare_sequence if self._plan.container.numbered else prepare_output
+            self._out, self._temporary = prepare(self._out, secrets.token_hex(4))
             target = file_url(self._temporary)
+            if self._plan.container.numbered:
+                target = file_url(self._temporary.parent).replace("%", "%%") + f"/{self._temporary.name}"
         source, muxer = self._source, self._plan.container.muxer
         free = free_tags(source, self._plan, self._options, bool(extra_tags))
+        if source.video.alpha and has_alpha_plane(self._plan.pix_fmt):
+            self._alpha = AlphaCopier(source, self._size, start, self._end)
         if not self._plan.container.only_video:
             self._copier = StreamCopier(source, self._options, self._plan.container, start, self._end, covers=not free)
         output = self._output = av.open(
@@ -312,20 +334,15 @@ class VideoWriter:
     def _publish(self) -> WriteReport:
         video = self._source.video
         length = float((self._last_pts + self._last_duration - self._first_pts) * video.time_base)
-        if self._copier is not None:
-            self._copier.close()
+        self._close_readers()
         if self._pipe or self._temporary is None:
             self._done = True
             written = self._sink.written if self._sink is not None else 0
             return WriteReport(None, self.frames_written, length, written, tuple(self.messages))
         check_written(self._temporary, self.frames_written, self._stored, self._out)
         try:
-            with self._temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            size = self._temporary.stat().st_size
-            if self._out.exists():
-                self._temporary.chmod(stat.S_IMODE(self._out.stat().st_mode))
-            self._temporary.replace(self._out)
+            publish = publish_sequence if self._plan.container.numbered else publish_file
+            size = publish(self._temporary, self._out)
         except OSError as error:
             raise output_error(self._out, error) from error
         self._done = True
