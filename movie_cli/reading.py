@@ -41,6 +41,14 @@ class ReadOptions:
         if self.frame_rate is not None and not Fraction(1, 3600) <= self.frame_rate <= 1000:
             raise UsageError(f"--frame-rate {float(self.frame_rate):g} is not between 1/3600 and 1000")
 
+    @property
+    def decoder_limit(self) -> str:
+        """For ffmpeg's `max_pixels`, which refuses before memory is asked for, but drops the picture without a word.
+
+        Up to it `check_size` tells what is wrong.
+        """
+        return str(min(2 * self.max_pixels, 2**31 - 1))
+
     def check_size(self, name: object, width: int, height: int) -> None:
         """Refuse a picture that is too large.
 

@@ -168,7 +168,7 @@ class _Edit:
             self._prepare_anchors(cached)
             source = self._cached_pieces(cached, stack) if cached else self._decoded_pieces(stack)
             sink: WriterThread[tuple[clip.Piece, Pixels]] = stack.enter_context(
-                WriterThread(lambda done: self._write(writer, *done), QUEUE)
+                WriterThread(lambda done: self._write(writer, *done), self._depth(QUEUE, made.batch))
             )
             for piece in source:
                 latents = self.editor.encode(piece.small) if piece.latents is None else piece.latents
@@ -208,6 +208,10 @@ class _Edit:
             metadata={RECIPE_KEY: self.request.recipe.to_json()} if keep_tags else {},
         )
 
+    def _depth(self, wanted: int, frames: int) -> int:
+        width, height = self.info.video.coded_size
+        return media.queue_depth(wanted, frames * width * height * 3)
+
     def _write(self, writer: VideoWriter, piece: clip.Piece, edited: Pixels) -> None:
         frames: Any = edited
         if piece.full is not None:
@@ -233,7 +237,7 @@ class _Edit:
                 also_size=self.made.working if self.made.working != self.info.video.display_size else None,
             )
         )
-        return reader, stack.enter_context(prefetch(reader, QUEUE * self.made.batch))
+        return reader, stack.enter_context(prefetch(reader, self._depth(QUEUE * self.made.batch, 1)))
 
     def _decoded_pieces(self, stack: ExitStack) -> Iterator[clip.Piece]:
         reader, frames = self._reader(stack)

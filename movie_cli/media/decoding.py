@@ -43,7 +43,7 @@ class Decoder:
         if not self._context.is_open:
             self._context.thread_type = "NONE" if threads is None else "AUTO"
             self._context.thread_count = threads or 0
-            self._context.options = {**self._context.options, "max_pixels": str(reading.max_pixels)}
+            self._context.options = {**self._context.options, "max_pixels": reading.decoder_limit}
 
     def __call__(self, packet: Packet[VideoStream]) -> list[av.VideoFrame]:
         """The frames that a packet completes; an empty packet, the last one, gives those still waiting.

@@ -115,7 +115,7 @@ def open_source(path: Path, reading: ReadOptions | None = None) -> InputContaine
     """
     reading = reading or ReadOptions()
     # The decoders refuse larger pictures themselves, before they ask for memory.
-    limit = {"max_pixels": str(reading.max_pixels)}
+    limit = {"max_pixels": reading.decoder_limit}
     try:
         if sequence.is_pattern(path):
             return _open_sequence(path, reading, limit)

@@ -86,6 +86,17 @@ def prepare_sequence(out: Path, token: str) -> tuple[Path, Path]:
     return out.absolute(), folder / out.name
 
 
+_NULL_PACKET = b"\x47\x1f\xff\x10" + b"\xff" * 184
+
+
+def pad_transport(path: Path) -> None:
+    """Add null packets to a transport stream of so few packets that ffmpeg cannot open it: it fails on just ten."""
+    packets = path.stat().st_size // len(_NULL_PACKET)
+    if packets < 16:
+        with path.open("ab") as file:
+            file.write(_NULL_PACKET * (16 - packets))
+
+
 def publish_file(temporary: Path, out: Path) -> int:
     """Give a finished file its name, once it is on the disk; returns its size in bytes.
 
@@ -128,9 +139,8 @@ def output_error(out: Path, error: BaseException) -> OutputError:
     code = getattr(error, "errno", None)
     reason = {errno.ENOSPC: "the disk is full", errno.EACCES: "no permission"}.get(code or 0)
     reason = reason or str(getattr(error, "strerror", None) or error)
-    return OutputError(
-        f"{out} cannot be written: {reason}", _HINTS.get(code or 0, "try another --codec, --pix-fmt or ending")
-    )
+    hint = "try another --codec, --pix-fmt or ending, or --no-audio if the sound is damaged"
+    return OutputError(f"{out} cannot be written: {reason}", _HINTS.get(code or 0, hint))
 
 
 class PipeFile:

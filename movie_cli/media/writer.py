@@ -37,6 +37,7 @@ from movie_cli.media.outfile import (
     PipeFile,
     check_not_same,
     output_error,
+    pad_transport,
     prepare_output,
     prepare_sequence,
     publish_file,
@@ -316,7 +317,10 @@ class VideoWriter:
         for packet in packets:
             if packet.pts is not None:
                 self._rounded += (packet.pts * self._time_base) % self._unit != 0
-            self._output.mux_one(packet)
+            if self._copier is not None:
+                self._copier.mux(packet, self._output)
+            else:
+                self._output.mux_one(packet)
 
     def _finish(self, until: float | None) -> None:
         assert self._output is not None
@@ -325,6 +329,8 @@ class VideoWriter:
             self._copier.advance(math.inf if until is None else until, self._output)
             self.messages.extend(self._copier.messages)
         self._output.close()
+        if self._plan.container.muxer == "mpegts" and self._temporary is not None:
+            pad_transport(self._temporary)
         if self._rounded:
             self.messages.append(
                 f"{self._rounded} timestamps are rounded to the {self._plan.container.muxer} clock of "

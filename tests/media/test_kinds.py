@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -101,6 +103,22 @@ def test_an_edit_list_hides_what_it_hides(tmp_path):
     assert times == pytest.approx(shown_times)
     identity_edit(cut, tmp_path / "out.mp4")
     assert len(frame_pts(tmp_path / "out.mp4")) == len(times)
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mov"])
+def test_frames_before_zero_are_hidden_as_players_hide_them(tmp_path, ending):
+    source = tmp_path / f"a{ending}"
+    with av.open(str(source), "w", container_options={"avoid_negative_ts": "disabled"}) as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(20):
+            frame = av.VideoFrame.from_ndarray(picture(index), format="rgb24")
+            frame.pts, frame.time_base = index - 5, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    report = identity_edit(source, tmp_path / "out.mp4")
+    assert report.frames == len(frame_pts(source)) == 15
+    assert [frame.time for frame in FrameReader(tmp_path / "out.mp4")][:2] == pytest.approx([0, 0.04])
 
 
 @pytest.mark.parametrize("top_first", [True, False])
