@@ -32,7 +32,11 @@ def find_sources(folders: Sequence[Path]) -> list[Path]:
     found = []
     for folder in folders:
         found += sorted(folder.iterdir()) if folder.is_dir() else [folder]
-    return [path for path in found if path.suffix not in {".csv", ".md"} and 0 < path.stat().st_size <= LARGEST]
+    return [
+        path
+        for path in found
+        if path.is_file() and path.suffix not in {".csv", ".md", ".py"} and 0 < path.stat().st_size <= LARGEST
+    ]
 
 
 def make_case(sources: Sequence[Path], seed: int, number: int) -> Case:
