@@ -25,8 +25,9 @@ from movie_cli.cli.output import (
     print_pairs,
     quieten_libraries,
 )
-from movie_cli.editing.request import STREAM, EditRequest, EncodeOptions, check_output, check_source
+from movie_cli.editing.request import STREAM, EditRequest, EncodeOptions, check_output, check_source, output_exists
 from movie_cli.errors import UsageError
+from movie_cli.reading import MAX_PIXELS, MAX_SECONDS, ReadOptions
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, RECIPE_KEY, Recipe
 
 EXAMPLES = (
@@ -36,7 +37,8 @@ EXAMPLES = (
     "movie edit other.mp4 --recipe-from out.mp4 -o other-out.mp4",
 )
 
-_what, _part, _machine, _file, _safety = map(themed, ("What to do", "Which part", "Machine", "Output file", "Safety"))
+_what, _part, _reading = map(themed, ("What to do", "Which part", "Source file"))
+_machine, _file, _safety = map(themed, ("Machine", "Output file", "Safety"))
 
 
 SINGLE = frozenset({"output", "resume", "dry_run", "workers"})
@@ -115,6 +117,37 @@ def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
             setting=False,
             metavar="VIDEO",
             help="Repeat the edit that made VIDEO; options given here replace its own.",
+        ),
+        _reading(
+            "--rotate",
+            type=click.Choice(["keep", "apply"]),
+            metavar="keep|apply",
+            default="keep",
+            show_default=True,
+            help="A turned video: keep it so, or turn its pixels.",
+        ),
+        _reading(
+            "--hdr",
+            type=click.Choice(["tonemap", "refuse"]),
+            metavar="tonemap|refuse",
+            default="tonemap",
+            show_default=True,
+            help="HDR: make it BT.709, or fail.",
+        ),
+        _reading("--frame-rate", type=types.RATE, metavar="NUMBER", help="Of an image sequence; default: 25."),
+        _reading(
+            "--max-pixels",
+            type=types.WholeType(1, 2**31 - 1),
+            metavar="N",
+            default=MAX_PIXELS,
+            show_default=True,
+            help="Refuse larger pictures.",
+        ),
+        _reading(
+            "--max-duration",
+            type=types.TIME,
+            metavar="TIME",
+            help="Refuse longer sources; default: 24:00:00.",
         ),
         _part("--start", type=types.TIME, setting=False, help="Begin here: 90f, 1.5s or HH:MM:SS.mmm."),
         _part("--end", type=types.TIME, setting=False, help="Stop before this time."),
@@ -261,7 +294,9 @@ def request_of(ctx: click.Context, source: str, instruction: str | None, values:
             audio=not values["no_audio"],
             subtitles=not values["no_subtitles"],
             metadata=not values["no_metadata"],
+            rotate=values["rotate"],
         ),
+        reading=_read_options(values),
         strict=values["strict"],
         use_cache=values["cache"],
         offline=values["offline"],
@@ -282,6 +317,18 @@ def _recipe(ctx: click.Context, instruction: str | None, values: Mapping[str, An
     if instruction is not None:
         typed["instruction"] = instruction
     return dataclasses.replace(repeated, **typed)
+
+
+def _read_options(values: Mapping[str, Any]) -> ReadOptions:
+    longest = values["max_duration"]
+    if longest is not None and longest.seconds is None:
+        raise UsageError(f"--max-duration is {longest}, a number of frames", "give it in seconds or as HH:MM:SS")
+    return ReadOptions(
+        max_pixels=values["max_pixels"],
+        max_seconds=MAX_SECONDS if longest is None else float(longest.seconds),
+        hdr=values["hdr"],
+        frame_rate=values["frame_rate"],
+    )
 
 
 def _read_recipe(path: str) -> Recipe:
@@ -316,7 +363,7 @@ def may_overwrite(output: str, yes: bool, no: bool, shown: OutputOptions) -> boo
     Raises:
         UsageError: it exists and may not be replaced.
     """
-    if output == STREAM or not Path(output).exists():
+    if not output_exists(output):
         return yes
     if yes:
         return True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from fractions import Fraction
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ from movie_cli.recipe import SCALE_LIMITS
 SIZE_LIMITS = (2, 16384)
 ANCHORS = ("middle", "first", "none")
 
+_RATE = re.compile(r"\d{1,7}(?:\.\d{1,7})?|\d{1,7}/\d{1,7}", re.ASCII)
 _SIZE = re.compile(r"(\d{1,6})[xX×](\d{1,6})", re.ASCII)
 
 
@@ -124,6 +126,24 @@ class ListType(click.ParamType["tuple[Any, ...]"]):
         return tuple(dict.fromkeys(self.kind.convert(part, param, ctx) for part in parts))
 
 
+class RateType(click.ParamType[Fraction]):
+    """Frames a second, as `24`, `23.976` or `24000/1001`."""
+
+    name = "NUMBER"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
+        """Read a rate."""
+        if isinstance(value, Fraction):
+            return value
+        try:
+            rate = Fraction(_RATE.fullmatch(str(value).strip())[0])  # type: ignore[index]
+        except (TypeError, ZeroDivisionError):
+            rate = Fraction(0)
+        if not Fraction(1, 3600) <= rate <= 1000:
+            self.fail(f"{value} is not a frame rate such as 24, 23.976 or 24000/1001", param, ctx)
+        return rate.limit_denominator(100_000)
+
+
 class KeyValueType(click.ParamType["tuple[str, str]"]):
     """An encoder's option, `KEY=VALUE`."""
 
@@ -156,4 +176,5 @@ FRACTION = FractionType()
 SIZE = SizeType()
 TIME = TimeType()
 KEY_VALUE = KeyValueType()
+RATE = RateType()
 ANCHOR = AnchorsType()

@@ -32,6 +32,9 @@ class ClipCache:
     ) -> CachedClip | None:
         """The clip, if it is there whole; else, with `fill`, whatever `store` gets will be kept for the next edit."""
         cache = LatentCache(on_message=self._warn)
+        if not path.is_file():
+            # Numbered pictures.
+            return None
         try:
             key = cache.key_of(
                 path,

@@ -20,6 +20,7 @@ from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.editing.identity import content_identity
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import SourceError
+from movie_cli.media.sequence import files_of
 
 SEGMENT_FRAMES = 240
 """Frames in a segment where a frame takes one pass through the network: what an interruption loses at most."""
@@ -41,7 +42,7 @@ def job_of(request: EditRequest, path: Path, descriptor: Descriptor, choice: Cho
         SourceError: the source cannot be read.
     """
     try:
-        source = content_identity(path)
+        source = " ".join(content_identity(file) for file in files_of(path))
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}", "check the file's permissions") from error
     recipe = asdict(request.recipe) | {"model": descriptor.name}
@@ -58,6 +59,8 @@ def job_of(request: EditRequest, path: Path, descriptor: Descriptor, choice: Cho
         "crf": encode.crf,
         "encoder preset": encode.preset,
         "pixel format": encode.pix_fmt,
+        "rotation": encode.rotate,
+        "frame rate": request.reading.frame_rate,
         "encoder options": " ".join(f"{key}={value}" for key, value in encode.options),
         "frames in a segment": segment_frames(request, descriptor),
         "batch size": batch,
@@ -102,9 +105,13 @@ class SourceWatch:
             )
 
 
-def _signature(path: Path) -> tuple[int, int, int] | None:
+def _signature(path: Path) -> list[tuple[int, int, int]] | None:
     try:
-        status = os.stat(path)  # noqa: PTH116 - one system call, whatever the path holds
+        return [_signature_of(file) for file in files_of(path)] or None
     except OSError:
         return None
+
+
+def _signature_of(path: Path) -> tuple[int, int, int]:
+    status = os.stat(path)  # noqa: PTH116 - one system call, whatever the path holds
     return status.st_size, status.st_mtime_ns, status.st_ino

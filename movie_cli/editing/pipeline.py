@@ -32,7 +32,7 @@ def edit_video(request: EditRequest, reporter: Reporter, editors: Editors | None
         InterruptedEdit: Ctrl-C or a termination, where finished segments are kept.
         KeyboardInterrupt: as it came, where nothing is left.
     """
-    with media.local_source(request.source) as path:
+    with media.local_source(request.source, request.reading) as path:
         made = make_plan(request, path)
         if request.output == STREAM:
             return Edit(made, path, editors or Editors(), reporter, None).run()

@@ -58,13 +58,15 @@ def make_plan(request: EditRequest, path: Path) -> Plan:
     Raises:
         MovieError: anything that makes the edit impossible, before work is done.
     """
-    info = media.probe(path)
+    info = media.probe(path, request.reading)
     descriptor = open_model(request.recipe.model, request.offline)
     choice = choose(request.device, request.dtype, request.backend)
     working = Editor.size_for(descriptor, *info.video.presentation_size)
     size = request.recipe.size or info.video.display_size
     # Refuse an unknown codec or container now, not after the model is loaded.
-    encoding = media.plan_encoding(request.output, encode_options(request), size)
+    encoding = media.plan_encoding(request.output, encode_options(request), size, alpha=info.video.alpha)
+    one_file = request.output != STREAM and not encoding.container.numbered
+    joined = one_file and can_be_joined(encoding.codec, encoding.pix_fmt)
     batch = request.batch_size or BATCH_SIZES[choice.device.split(":")[0]]
     return Plan(
         request,
@@ -76,7 +78,7 @@ def make_plan(request: EditRequest, path: Path) -> Plan:
         size,
         batch,
         segment_frames(request, descriptor),
-        request.output != STREAM and can_be_joined(encoding.codec, encoding.pix_fmt),
+        joined,
     )
 
 
@@ -92,13 +94,14 @@ def encode_options(request: EditRequest) -> EncodeOptions:
         audio=asked.audio,
         subtitles=asked.subtitles,
         metadata=asked.metadata,
+        rotate=asked.rotate,
         threads=ENCODER_THREADS,
     )
 
 
 def plan(request: EditRequest) -> Mapping[str, object]:
     """What `edit_video` would do, for `--dry-run`; nothing is written."""
-    with media.local_source(request.source) as path:
+    with media.local_source(request.source, request.reading) as path:
         made = make_plan(request, path)
     return {
         "source": request.source,

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from movie_cli.errors import OutputError, SourceError, UsageError
+from movie_cli.reading import ReadOptions
 from movie_cli.recipe import Recipe
 
 STREAM = "-"
@@ -83,7 +84,7 @@ class EncodeOptions:
     """How the output is written. None leaves a choice to the output's container and to the source.
 
     `options` are passed to the encoder as they are, in order. `audio`, `subtitles` and `metadata` say what is
-    carried over from the source.
+    carried over from the source. `rotate` is `keep` (a turned picture stays turned by a note in the file) or `apply`.
     """
 
     codec: str | None = None
@@ -94,6 +95,7 @@ class EncodeOptions:
     audio: bool = True
     subtitles: bool = True
     metadata: bool = True
+    rotate: Literal["keep", "apply"] = "keep"
 
     def __post_init__(self) -> None:
         if self.crf is not None and not (math.isfinite(self.crf) and 0 <= self.crf <= 63):
@@ -126,6 +128,7 @@ class EditRequest:
     dtype: str = "auto"
     batch_size: int | None = None
     encode: EncodeOptions = field(default_factory=EncodeOptions)
+    reading: ReadOptions = field(default_factory=ReadOptions)
     strict: bool = False
     use_cache: bool = True
     offline: bool = False
@@ -234,15 +237,35 @@ def check_source(source: str) -> None:
     try:
         if path.is_dir():
             raise SourceError(f"{source} is a folder, not a video", "name one file; a shell loop edits many")
-        if not path.exists():
+        if not path.exists() and not _is_sequence(path):
             hint = "download it first" if "://" in source else "check the spelling; names with spaces need quotes"
             raise SourceError(f"{source} does not exist", hint)
         if path.is_file() and path.stat().st_size == 0:
             raise SourceError(f"{source} is empty", "the file holds no bytes: copy or download it again")
     except (OSError, ValueError) as error:
         raise SourceError(f"{source} cannot be read: {error}", "check the name and the folder's permissions") from error
-    if not os.access(path, os.R_OK):
+    if not os.access(path if path.exists() else path.parent, os.R_OK):
         raise SourceError(f"{source} may not be read", "check the file's permissions")
+
+
+def _is_sequence(path: Path) -> bool:
+    """Whether the name stands for numbered pictures; which there are is found out later."""
+    if "%" not in path.name:
+        return False
+    from movie_cli.media.sequence import is_pattern
+
+    return is_pattern(path)
+
+
+def output_exists(output: str) -> bool:
+    """Whether the output, or a picture of that sequence, is there already."""
+    path = Path(output)
+    if output == STREAM or not _is_sequence(path):
+        return output != STREAM and path.exists()
+    from movie_cli.media.sequence import file_names
+
+    names = file_names(path)
+    return path.parent.is_dir() and any(names.fullmatch(entry.name) for entry in path.parent.iterdir())
 
 
 def check_output(source: str, output: str) -> None:

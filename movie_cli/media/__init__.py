@@ -15,8 +15,9 @@ from movie_cli.media.orientation import Orientation
 from movie_cli.media.outfile import check_not_same
 from movie_cli.media.probe import probe
 from movie_cli.media.reader import Damage, Frame, FrameReader
-from movie_cli.media.threads import WriterThread, prefetch
+from movie_cli.media.threads import WriterThread, prefetch, queue_depth
 from movie_cli.media.writer import VideoWriter, WriteReport
+from movie_cli.reading import ReadOptions
 
 __all__ = [
     "Chapter",
@@ -26,6 +27,7 @@ __all__ = [
     "Frame",
     "FrameReader",
     "Orientation",
+    "ReadOptions",
     "SourceInfo",
     "StreamInfo",
     "VideoInfo",
@@ -37,4 +39,5 @@ __all__ = [
     "plan_encoding",
     "prefetch",
     "probe",
+    "queue_depth",
 ]

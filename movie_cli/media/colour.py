@@ -2,18 +2,24 @@
 
 Promises RGB with the file's own matrix and range: a flat patch is within 1 code value of the exact formula of
 ITU-T H.273, in each of BT.601, BT.709 and BT.2020, limited and full. Where a file carries no tags, BT.601 is
-assumed below 720 rows and BT.709 from there, and limited range, as players do. Does not convert between transfer
-curves or primaries: RGB stays in the source's own, and the tags that say so are written back.
+assumed below 720 rows and BT.709 from there, and limited range, as players do. HDR (PQ, HLG) is tone-mapped to BT.709;
+otherwise transfer curve and primaries are not touched: RGB stays in the source's own, and the tags that say so are
+written back.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import struct
 from dataclasses import dataclass
 
 import av
 import numpy as np
+from av.buffer import Buffer
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
+
+from movie_cli.media.tonemap import HLG, PQ, ToneMap
 
 UNSPECIFIED = 2
 """H.273's code for "not said", for matrix, primaries and transfer alike."""
@@ -43,7 +49,8 @@ _EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FUL
 class ColourTags:
     """The four tags as H.273 code points (2: not said) and range (0: not said, 1: limited, 2: full).
 
-    `effective_matrix` and `effective_range` are what is used, chosen when the tags say nothing.
+    `effective_matrix` and `effective_range` are what is used, chosen when the tags say nothing. `peak` is the
+    brightness in cd/m2 that an HDR source says it was mastered for, or None.
     """
 
     range: int
@@ -52,11 +59,21 @@ class ColourTags:
     transfer: int
     effective_matrix: int
     effective_range: int
+    peak: float | None = None
 
     @property
     def hdr(self) -> bool:
         """Whether the transfer curve is PQ or HLG."""
-        return self.transfer in {16, 18}
+        return self.transfer in {PQ, HLG}
+
+    @property
+    def shown(self) -> ColourTags:
+        """The tags of the RGB that `ToRgb` gives: BT.709 for HDR, else these."""
+        if not self.hdr:
+            return self
+        return dataclasses.replace(
+            self, matrix=1, primaries=1, transfer=1, effective_matrix=1, range=LIMITED, effective_range=LIMITED
+        )
 
     def to_dict(self) -> dict[str, str | None]:
         """The names people know; None for a tag that is not set."""
@@ -95,7 +112,22 @@ def tags_of(frame: av.VideoFrame, declared: tuple[int, int, int, int] = (0, 2, 2
         transfer=int(frame.color_trc) if declared[3] == UNSPECIFIED else declared[3],
         effective_matrix=matrix if usable else default_matrix(frame.height),
         effective_range=FULL if full else LIMITED,
+        peak=_mastering_peak(frame),
     )
+
+
+def _mastering_peak(frame: av.VideoFrame) -> float | None:
+    """cd/m2 from the frame's mastering display metadata (ffmpeg's AVMasteringDisplayMetadata), None without."""
+    try:
+        data = frame.side_data.get("MASTERING_DISPLAY_METADATA")
+    except ValueError:
+        # PyAV refuses all side data of a frame that has a kind it does not know.
+        return None
+    if not isinstance(data, Buffer) or data.buffer_size < 88:
+        return None
+    # Ten rationals before it: three primaries, the white point and the black level.
+    numerator, denominator, _, has_luminance = struct.unpack_from("=4i", bytes(data), 72)
+    return numerator / denominator if has_luminance and denominator > 0 and numerator > 0 else None
 
 
 class ToRgb:
@@ -105,21 +137,28 @@ class ToRgb:
         self._tags = tags
         self._size = size
         self._scaler = VideoReformatter()
+        self._tone_map = ToneMap(tags.transfer, tags.primaries, tags.peak) if tags.hdr else None
 
     def __call__(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         """`(H, W, 3)` uint8 RGB as stored (not turned upright). Transparent pixels are laid on black."""
+        if self._tone_map is not None:
+            return self._tone_map(np.asarray(self._converted(frame, "rgb48le").to_ndarray(), np.uint16))
+        if not has_alpha(frame):
+            return np.ascontiguousarray(self._converted(frame, "rgb24").to_ndarray(), np.uint8)
+        return np.ascontiguousarray(_on_black(np.asarray(self._converted(frame, "rgba").to_ndarray(), np.uint8)))
+
+    def _converted(self, frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
         width, height = self._size
-        alpha = has_alpha(frame)
         method = _EXACT
         if (frame.width, frame.height) != self._size:
             shrinks = frame.width > width or frame.height > height
             kernel = Interpolation.AREA if shrinks else Interpolation.BICUBIC
             method = kernel | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-        converted = self._scaler.reformat(
+        return self._scaler.reformat(
             frame,
             width=width,
             height=height,
-            format="rgba" if alpha else "rgb24",
+            format=pix_fmt,
             src_colorspace=_SCALER_MATRICES[self._tags.effective_matrix],
             dst_colorspace=_SCALER_MATRICES[self._tags.effective_matrix],
             src_color_range=self._tags.effective_range,
@@ -127,10 +166,16 @@ class ToRgb:
             interpolation=method,
             threads=1,
         )
-        pixels = np.asarray(converted.to_ndarray(), np.uint8)
-        if alpha:
-            pixels = _on_black(pixels)
-        return np.ascontiguousarray(pixels)
+
+
+class ToAlpha(ToRgb):
+    """Takes the transparency of decoded frames, at one fixed size."""
+
+    def __call__(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        """`(H, W, 1)` uint8 as stored; 255 is opaque."""
+        if not has_alpha(frame):
+            return np.full((self._size[1], self._size[0], 1), 255, np.uint8)
+        return np.ascontiguousarray(self._converted(frame, "rgba").to_ndarray()[..., 3:], np.uint8)
 
 
 class FromRgb:
@@ -142,9 +187,10 @@ class FromRgb:
         self._scaler = VideoReformatter()
 
     def __call__(self, pixels: NDArray[np.uint8]) -> av.VideoFrame:
-        """`(H, W, 3)` uint8 RGB to a tagged frame."""
+        """`(H, W, 3)` uint8 RGB, or `(H, W, 4)` with transparency, to a tagged frame."""
         matrix = _SCALER_MATRICES[self._tags.effective_matrix]
-        source = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+        layout = "rgba" if pixels.shape[-1] == 4 else "rgb24"
+        source = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=layout)
         frame = self._scaler.reformat(
             source,
             format=self._pix_fmt,
@@ -166,6 +212,14 @@ class FromRgb:
 def has_alpha(frame: av.VideoFrame) -> bool:
     """Whether the frame's pixel format carries transparency."""
     return frame.format.name == "pal8" or any(part.is_alpha for part in frame.format.components)
+
+
+def off_black(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Colours `(H, W, 3)` as they lie on black, and their transparency `(H, W, 1)`, to unmixed ones `(H, W, 4)`."""
+    if not bool((alpha == 255).all()):
+        divisor = np.maximum(alpha, 1).astype(np.uint16)
+        pixels = np.minimum((pixels.astype(np.uint16) * 255 + divisor // 2) // divisor, 255).astype(np.uint8)
+    return np.concatenate([pixels, alpha], axis=-1)
 
 
 def _on_black(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -6,12 +6,14 @@ knows is refused with the nearest ones. Does not open anything.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import functools
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import av
 from av.codec import Codec, CodecContext
@@ -19,6 +21,7 @@ from av.codec.codec import UnknownCodecError
 from numpy._core._multiarray_umath import __cpu_features__  # type: ignore[import-not-found]
 
 from movie_cli.errors import OutputError, UsageError
+from movie_cli.media.sequence import is_pattern
 
 STDOUT = "-"
 
@@ -29,8 +32,8 @@ class Container:
 
     `display_matrix`: it stores how the picture is turned and players obey. `negative_times`: it can begin before 0,
     as sound with an encoder's lead-in does. `pipes`: it can be written without going back. `only_video`: it holds a
-    single video stream. `one_sound`: players only find a single audio stream in it. `beside`: the codecs of sound and
-    subtitles that survive, where the muxer itself would take anything.
+    single video stream. `numbered`: it is one file for each frame. `one_sound`: players only find a single audio
+    stream in it. `beside`: the codecs of sound and subtitles that survive, where the muxer would take anything.
     """
 
     muxer: str
@@ -40,6 +43,7 @@ class Container:
     pipes: bool = False
     only_video: bool = False
     one_sound: bool = False
+    numbered: bool = False
     beside: frozenset[str] | None = None
 
 
@@ -61,8 +65,28 @@ CONTAINERS: Mapping[str, Container] = {
     ".nut": Container("nut", "libx264", pipes=True),
     ".y4m": Container("yuv4mpegpipe", "rawvideo", pipes=True, only_video=True),
     ".gif": Container("gif", "gif", only_video=True),
+    ".webp": Container("webp", "libwebp_anim", only_video=True),
+    ".png": Container("image2", "png", only_video=True, numbered=True),
+    ".jpg": Container("image2", "mjpeg", only_video=True, numbered=True),
+    ".jpeg": Container("image2", "mjpeg", only_video=True, numbered=True),
+    ".tif": Container("image2", "tiff", only_video=True, numbered=True),
+    ".tiff": Container("image2", "tiff", only_video=True, numbered=True),
+    ".bmp": Container("image2", "bmp", only_video=True, numbered=True),
 }
 """By the output's ending."""
+
+_ONLY = {"yuv4mpegpipe": {"rawvideo"}, "gif": {"gif"}, "webp": {"libwebp_anim"}}
+_ONLY |= {"image2": {container.default_codec for container in CONTAINERS.values() if container.numbered}}
+"""What these muxers hold; asking them does not tell."""
+
+_WITH_ALPHA = {"libvpx": "yuva420p", "libvpx-vp9": "yuva420p", "prores_ks": "yuva444p10le", "ffv1": "bgra"}
+_WITH_ALPHA |= {"png": "rgba", "qtrle": "argb", "utvideo": "gbrap", "libwebp_anim": "bgra", "tiff": "rgba"}
+"""Pixel formats for transparency."""
+
+_NO_ALPHA_IN = {"libvpx": {"mp4", "mov", "mpegts", "avi"}, "libvpx-vp9": {"mp4", "mov", "mpegts", "avi"}}
+"""Only Matroska and WebM have a place for the transparency of VP8 and VP9."""
+
+_PREFERRED = {"libwebp_anim": "bgra", "bmp": "bgr24", "mjpeg": "yuvj420p", "png": "rgb24", "tiff": "rgb24"}
 
 _NAMES = {"h264": "libx264", "x264": "libx264", "avc": "libx264", "h265": "libx265", "hevc": "libx265"}
 _NAMES |= {"x265": "libx265", "vp8": "libvpx", "vp9": "libvpx-vp9", "av1": "libsvtav1", "prores": "prores_ks"}
@@ -81,6 +105,7 @@ tree), and never those that SSSE3 to AVX2 agree on. This also makes machines agr
 
 _EVEN_FORMATS = {"yuv420p": (2, 2), "yuv422p": (2, 1), "yuv420p10le": (2, 2), "yuv422p10le": (2, 1), "nv12": (2, 2)}
 _TAKES_ODD = {"libvpx", "libvpx-vp9", "libsvtav1", "ffv1", "rawvideo", "mpeg4", "mpeg2video", "mjpeg", "gif"}
+_TAKES_ODD |= {"libwebp_anim", "png", "tiff", "bmp"}
 
 
 @dataclass(frozen=True)
@@ -89,7 +114,9 @@ class EncodeOptions:
 
     `codec` and `container` None: by the output's ending. `crf` None: the encoder's own good value (18 for H.264).
     `preset` is one of x264's names and is translated for the others. `extra` are the encoder's own options.
-    `audio`, `subtitles`, `metadata` (tags and chapters): carry them over. `threads` 0: the encoder's choice.
+    `audio`, `subtitles`, `metadata` (tags and chapters): carry them over. `threads` 0: the encoder's choice. `rotate`
+    `keep`: how a picture is turned stays a note in the file where the container has a place for it; `apply`: the
+    stored picture itself stands upright.
     """
 
     codec: str | None = None
@@ -102,6 +129,7 @@ class EncodeOptions:
     subtitles: bool = True
     metadata: bool = True
     threads: int = 0
+    rotate: Literal["keep", "apply"] = "keep"
 
 
 @dataclass(frozen=True)
@@ -115,8 +143,10 @@ class Plan:
     messages: tuple[str, ...] = ()
 
 
-def plan_encoding(out: str | Path, options: EncodeOptions, size: tuple[int, int]) -> Plan:
+def plan_encoding(out: str | Path, options: EncodeOptions, size: tuple[int, int], *, alpha: bool = False) -> Plan:
     """Decide container, encoder and pixel format for an output of `size` (width, height) as stored.
+
+    `alpha` says that the source has transparency, which is kept where codec and container can.
 
     Raises:
         OutputError: the container or codec is unknown, or one does not take the other.
@@ -129,12 +159,30 @@ def plan_encoding(out: str | Path, options: EncodeOptions, size: tuple[int, int]
             f"{out}: {container.muxer} cannot hold {codec.name}",
             f"leave out --codec for {container.default_codec}, or choose another ending such as .mkv",
         )
+    if alpha and options.pix_fmt is None and container.muxer not in _NO_ALPHA_IN.get(codec.name, ()):
+        options = dataclasses.replace(options, pix_fmt=_WITH_ALPHA.get(codec.name))
     pix_fmt, messages = _pix_fmt(codec, options, size)
-    return Plan(container, codec.name, pix_fmt, _codec_options(codec.name, options), messages)
+    if alpha and not has_alpha_plane(pix_fmt):
+        messages = (
+            *messages,
+            f"{codec.name} in {container.muxer} keeps no transparency: it is laid on black (.webm does)",
+        )
+    chosen = _codec_options(codec.name, options)
+    if codec.name == "libvpx" and has_alpha_plane(pix_fmt):
+        # It refuses transparency together with hidden reference frames.
+        chosen = {"auto-alt-ref": "0", **chosen}
+    return Plan(container, codec.name, pix_fmt, chosen, messages)
+
+
+def has_alpha_plane(pix_fmt: str) -> bool:
+    """Whether a pixel format has transparency."""
+    return any(part.is_alpha for part in av.VideoFormat(pix_fmt).components)
 
 
 def default_pix_fmt(codec: Codec) -> str:
-    """yuv420p where the encoder takes it, else its first format."""
+    """yuv420p where the encoder takes it, else its first format; RGB for pictures."""
+    if codec.name in _PREFERRED:
+        return _PREFERRED[codec.name]
     names = [video_format.name for video_format in codec.video_formats or []]
     return "yuv420p" if not names or "yuv420p" in names else names[0]
 
@@ -150,6 +198,10 @@ def _container(out: str | Path, options: EncodeOptions) -> Container:
         what = f"the container {asked!r} is not known" if asked else f"{out} has no ending that says its container"
         raise OutputError(what, _nearest(name, [key.lstrip(".") for key in CONTAINERS], "use a name that ends in ."))
     container = known[name]
+    if container.numbered and not (is_pattern(out) or str(out) == STDOUT):
+        raise OutputError(
+            f"{out} would be a single picture", f"name a sequence: {Path(out).stem}_%04d{Path(out).suffix}"
+        )
     if str(out) == STDOUT and not container.pipes:
         raise OutputError(f"{container.muxer} cannot be written to a pipe", "use matroska, nut or y4m")
     return container
@@ -180,8 +232,8 @@ def _encoders() -> tuple[str, ...]:
 
 @functools.cache
 def _takes(muxer: str, codec: str) -> bool:
-    if muxer in {"yuv4mpegpipe", "gif"}:
-        return codec == {"yuv4mpegpipe": "rawvideo", "gif": "gif"}[muxer]
+    if muxer in _ONLY:
+        return codec in _ONLY[muxer]
     with av.open(io.BytesIO(), "w", format=muxer) as container:
         try:
             container.add_stream(codec)

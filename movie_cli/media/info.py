@@ -15,6 +15,7 @@ from typing import Any
 
 from movie_cli.media.colour import ColourTags
 from movie_cli.media.orientation import UPRIGHT, Orientation
+from movie_cli.reading import ReadOptions
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ class VideoInfo:
 class SourceInfo:
     """A whole source. `duration` is in seconds, `bit_rate` in bits a second, None where unknown.
 
-    `notes` are sentences about what is unusual and how it is treated.
+    `notes` are sentences about what is unusual and how it is treated. `reading` is how the source was and is to be
+    read.
     """
 
     path: Path
@@ -115,6 +117,7 @@ class SourceInfo:
     chapters: tuple[Chapter, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    reading: ReadOptions = field(default_factory=ReadOptions)
 
     def of_kind(self, kind: str) -> tuple[StreamInfo, ...]:
         """The other streams of one kind."""
@@ -141,6 +144,7 @@ class SourceInfo:
         values["video"]["rotation"] = self.video.rotation
         values["video"]["presentation_size"] = list(self.video.presentation_size)
         values["video"]["colour"] = self.video.colour.to_dict()
+        del values["reading"]
         assert isinstance(values, dict)
         return values
 

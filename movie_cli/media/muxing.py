@@ -22,6 +22,9 @@ NO_DECODING_TIMES = frozenset({"matroska", "webm"})
 _ISO_MUXERS = frozenset({"mp4", "mov", "3gp"})
 _FIXED_RATE_MUXERS = frozenset({"avi", "yuv4mpegpipe"})
 _UNUSABLE_MATRICES = frozenset({0, 8, 10, 14})
+_NO_RANGE = frozenset({"prores_ks", "prores", "prores_aw", "mpeg1video", "mpeg2video", "mpeg4", "h263", "flv"})
+_NO_RANGE |= {"wmv1", "wmv2", "msmpeg4", "msmpeg4v2", "dnxhd", "libvpx"}
+"""Codecs whose streams cannot say that they use the full range: players take them for limited."""
 _MAX_TIMESCALE = 2**31 - 1
 _DEFAULT_RATE = Fraction(25)
 
@@ -42,12 +45,17 @@ def output_tags(source: ColourTags, plan: Plan, rows: int) -> ColourTags:
     The source's own, except that RGB and exotic matrices become the customary YUV one, and that a matrix the source
     left open is written out where an output of `rows` rows would be guessed differently.
     """
+    if plan.codec == "mjpeg":
+        # JFIF: BT.601, full range.
+        return dataclasses.replace(source, range=FULL, matrix=5, effective_matrix=5, effective_range=FULL)
     if av.VideoFormat(plan.pix_fmt).is_rgb:
         return dataclasses.replace(source, range=FULL, matrix=0, effective_range=FULL)
     matrix = source.matrix
     if matrix in _UNUSABLE_MATRICES or (matrix != source.effective_matrix != default_matrix(rows)):
         matrix = source.effective_matrix
     effective_range = source.effective_range
+    if plan.codec in _NO_RANGE:
+        return dataclasses.replace(source, matrix=matrix, range=LIMITED, effective_range=LIMITED)
     if source.range == 0:
         # Pictures in RGB say nothing and are full; video that says nothing is taken for limited.
         effective_range = LIMITED

@@ -22,7 +22,9 @@ import av
 import av.error
 
 from movie_cli.errors import OutputError, SourceError
+from movie_cli.media import sequence, webp
 from movie_cli.media.boxes import diagnose
+from movie_cli.reading import ReadOptions
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -32,7 +34,12 @@ STDIN = "-"
 
 _INDIRECT = {"hls", "concat", "dash", "rtsp", "rtp", "sdp", "sap", "lavfi", "tee", "webm_dash_manifest", "hds"}
 _INDIRECT |= {"smoothstreaming", "alsa", "fbdev", "x11grab", "kmsgrab", "oss", "pulse", "video4linux2,v4l2", "imf"}
+_INDIRECT |= {"image2", "vobsub", "rtp_mpegts", "avisynth", "vapoursynth", "libgme", "dshow", "gdigrab", "vfwcap"}
+_INDIRECT |= {"avfoundation", "sndio", "jack", "openal", "iec61883", "decklink", "libcdio", "xcbgrab", "android_camera"}
 """Demuxers that open other names, networks or devices. They are left out of the list ffmpeg may try."""
+
+_DRAWN_TEXT = {"tty", "ansi", "xbin", "adf", "idf", "bin"}
+"""Demuxers that draw plain text as pictures: any text file would be a video."""
 
 
 def file_url(path: Path) -> str:
@@ -41,15 +48,18 @@ def file_url(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def local_source(path: str | Path) -> Iterator[Path]:
-    """A path that can be opened twice and searched in: the path itself, or a copy of standard input (`-`) or a pipe.
+def local_source(path: str | Path, reading: ReadOptions | None = None) -> Iterator[Path]:
+    """A path that ffmpeg can open twice and search in: the path itself, or a copy.
+
+    Standard input (`-`) and pipes are copied; an animated WebP is converted.
 
     Raises:
-        SourceError: standard input is a terminal or empty.
+        SourceError: standard input is a terminal or empty; or as `webp.convert`.
         OutputError: there is no room for the copy.
     """
-    if str(path) != STDIN and not (Path(path).exists() and stat.S_ISFIFO(Path(path).stat().st_mode)):
-        yield Path(path)
+    if str(path) != STDIN and not _is_pipe(Path(path)):
+        with _converted(Path(path), reading or ReadOptions()) as readable:
+            yield readable
         return
     with tempfile.NamedTemporaryFile(prefix="movie-stdin-", suffix=".media") as copy:
         try:
@@ -68,20 +78,52 @@ def local_source(path: str | Path) -> Iterator[Path]:
                 f"the input from a pipe cannot be kept in {tempfile.gettempdir()}: {error.strerror}",
                 "set TMPDIR to a folder with room for the whole input",
             ) from error
-        yield Path(copy.name)
+        with _converted(Path(copy.name), reading or ReadOptions()) as readable:
+            yield readable
 
 
-def open_source(path: Path) -> InputContainer:
-    """Open a local file for demuxing.
+def _is_pipe(path: Path) -> bool:
+    try:
+        return stat.S_ISFIFO(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+@contextlib.contextmanager
+def _converted(path: Path, reading: ReadOptions) -> Iterator[Path]:
+    """The path, or a lossless video of what ffmpeg does not decode."""
+    if not webp.is_animated(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="movie-webp-") as folder:
+        video = Path(folder) / f"{path.stem[:80]}.mkv"
+        try:
+            webp.convert(path, video, reading)
+        except OSError as error:
+            raise OutputError(
+                f"{path} cannot be unpacked to {folder}: {error.strerror or error}",
+                "set TMPDIR to a folder with room for all its frames",
+            ) from error
+        yield video
+
+
+def open_source(path: Path, reading: ReadOptions | None = None) -> InputContainer:
+    """Open a local file for demuxing, or the files of an image sequence.
 
     Raises:
         SourceError: it is missing, a folder, empty, unreadable, not a video, damaged or encrypted.
     """
-    _check_file(path)
+    reading = reading or ReadOptions()
+    # The decoders refuse larger pictures themselves, before they ask for memory.
+    limit = {"max_pixels": reading.decoder_limit}
     try:
+        if sequence.is_pattern(path):
+            return _open_sequence(path, reading, limit)
+        _check_file(path)
         return av.open(
             file_url(path),
             "r",
+            options=limit,
             container_options={"protocol_whitelist": "file", "format_whitelist": _allowed_formats()},
             metadata_errors="ignore",
         )
@@ -89,6 +131,21 @@ def open_source(path: Path) -> InputContainer:
         raise SourceError(f"{path} may not be read", "change its permissions or copy it") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise diagnose(path, _reason(error)) from error
+
+
+def _open_sequence(path: Path, reading: ReadOptions, limit: dict[str, str]) -> InputContainer:
+    found = sequence.find(path)
+    # Only the name is a pattern: a % in the folder stands for itself.
+    url = file_url(path.absolute().parent).replace("%", "%%") + f"/{path.name}"
+    rate = reading.frame_rate or sequence.DEFAULT_RATE
+    where = {"start_number": str(found.start), "framerate": str(rate)}
+    return av.open(
+        url,
+        "r",
+        format="image2",
+        options=limit,
+        container_options={"protocol_whitelist": "file", "pattern_type": "sequence", **where},
+    )
 
 
 def main_video(container: InputContainer, path: Path) -> VideoStream:
@@ -142,7 +199,7 @@ def _similar_name(path: Path) -> str:
 
 
 def _allowed_formats() -> str:
-    return ",".join(sorted(av.formats_available - _INDIRECT))
+    return ",".join(sorted(av.formats_available - _INDIRECT - _DRAWN_TEXT))
 
 
 def _reason(error: BaseException) -> str:

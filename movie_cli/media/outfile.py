@@ -9,11 +9,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from movie_cli.errors import OutputError, UsageError
+from movie_cli.media.sequence import is_pattern
 
 PIPE = "-"
 """Standard input or output instead of a file."""
@@ -67,14 +70,82 @@ def prepare_output(out: Path, token: str, folder: Path | None = None) -> tuple[P
     return real, temporary
 
 
+def prepare_sequence(out: Path, token: str) -> tuple[Path, Path]:
+    """For numbered pictures: the pattern, and the same pattern in an empty hidden folder beside it.
+
+    Raises:
+        OutputError: the folder is missing or not writable.
+    """
+    try:
+        if not out.absolute().parent.is_dir():
+            raise OutputError(f"the folder {out.absolute().parent} does not exist", "make the folder first")
+        stem = out.stem.replace("%", "").encode()[:180].decode(errors="ignore")
+        folder = out.absolute().parent / f".{stem}.{token}.part"
+        folder.mkdir()
+    except (OSError, ValueError) as error:
+        raise output_error(out, error) from error
+    return out.absolute(), folder / out.name
+
+
+_NULL_PACKET = b"\x47\x1f\xff\x10" + b"\xff" * 184
+
+
+def pad_transport(path: Path) -> None:
+    """Add null packets to a transport stream of so few packets that ffmpeg cannot open it: it fails on just ten."""
+    packets = path.stat().st_size // len(_NULL_PACKET)
+    if packets < 16:
+        with path.open("ab") as file:
+            file.write(_NULL_PACKET * (16 - packets))
+
+
+def publish_file(temporary: Path, out: Path, ready: Callable[[Path], None] | None = None) -> int:
+    """Give a finished file its name, once it is on the disk; returns its size in bytes.
+
+    `ready` is called with it just before.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    size = temporary.stat().st_size
+    if ready is not None:
+        ready(temporary)
+    if out.exists():
+        temporary.chmod(stat.S_IMODE(out.stat().st_mode))
+    temporary.replace(out)
+    return size
+
+
+def publish_sequence(temporary: Path, out: Path) -> int:
+    """Give finished pictures their names, the first one last, so that a sequence with a first picture is whole.
+
+    Raises:
+        OSError: one cannot be renamed.
+    """
+    files = sorted(temporary.parent.iterdir())
+    size = 0
+    for file in reversed(files):
+        size += publish_file(file, out.parent / file.name)
+    temporary.parent.rmdir()
+    return size
+
+
+def remove_temporary(temporary: Path) -> None:
+    """Remove what `prepare_output` or `prepare_sequence` made, if it is still there."""
+    if is_pattern(temporary):
+        shutil.rmtree(temporary.parent, ignore_errors=True)
+    else:
+        temporary.unlink(missing_ok=True)
+
+
 def output_error(out: Path, error: BaseException) -> OutputError:
     """The OutputError for whatever went wrong while writing `out`."""
     code = getattr(error, "errno", None)
     reason = {errno.ENOSPC: "the disk is full", errno.EACCES: "no permission"}.get(code or 0)
     reason = reason or str(getattr(error, "strerror", None) or error)
-    return OutputError(
-        f"{out} cannot be written: {reason}", _HINTS.get(code or 0, "try another --codec, --pix-fmt or ending")
-    )
+    hint = "try another --codec, --pix-fmt or ending, or --no-audio if the sound is damaged"
+    return OutputError(f"{out} cannot be written: {reason}", _HINTS.get(code or 0, hint))
 
 
 class PipeFile:

@@ -87,6 +87,7 @@ class StreamCopier:
         self._target = container
         self._covers = covers
         self._early = 0
+        self._refused = 0
         self._start = start
         self._end = end
         self._container: InputContainer = open_source(source.path)
@@ -140,6 +141,19 @@ class StreamCopier:
             self._write(packet, output)
             self._waiting = self._next()
 
+    def mux(self, packet: Packet[Stream], output: OutputContainer) -> None:
+        """Hand a packet to the muxer, and count the copied ones that it refuses.
+
+        Muxers look into the packets of some codecs, and complain of a damaged one when it is its turn to be written,
+        which may be while another stream's is handed over. Whether the video is whole is checked at the end.
+        """
+        try:
+            output.mux_one(packet)
+        except (av.error.ArgumentError, av.error.InvalidDataError):
+            if not self._routes:
+                raise
+            self._refused += 1
+
     def _next(self) -> Packet[Stream] | None:
         while True:
             try:
@@ -148,7 +162,7 @@ class StreamCopier:
                 self.messages.append(f"the other streams break off early: {getattr(error, 'strerror', error)}")
                 return None
             if packet is None:
-                self._tell_early()
+                self._tell_left_out()
                 return None
             if packet.size and self._timed(packet) and self._wanted(packet):
                 return packet
@@ -170,7 +184,11 @@ class StreamCopier:
             return False
         return self._start is None or time >= float(self._shift - self._origin) - 1e-9
 
-    def _tell_early(self) -> None:
+    def _tell_left_out(self) -> None:
+        if self._refused:
+            what = "1 damaged packet" if self._refused == 1 else f"{self._refused} damaged packets"
+            self.messages.append(f"{what} of the other streams cannot be kept in {self._muxer}")
+            self._refused = 0
         if self._early:
             what = "1 packet" if self._early == 1 else f"{self._early} packets"
             self.messages.append(
@@ -201,7 +219,7 @@ class StreamCopier:
                 packet.pts = packet.dts
         route.last_dts = packet.dts
         packet.stream = route.target
-        output.mux_one(packet)
+        self.mux(packet, output)
 
     def _route(self, stream: Stream, output: OutputContainer) -> _Route | None:
         cover = isinstance(stream, av.VideoStream) and is_cover(stream)

@@ -17,12 +17,16 @@ import numpy as np
 from av.buffer import Buffer
 
 from movie_cli.errors import SourceError
+from movie_cli.media import sequence
 from movie_cli.media.boxes import diagnose
 from movie_cli.media.colour import has_alpha, tags_of
+from movie_cli.media.decoding import Decoder
 from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo
 from movie_cli.media.opening import is_cover, main_video, open_source
 from movie_cli.media.orientation import UPRIGHT, Orientation, from_matrix, rotation_matrix
 from movie_cli.media.timing import looks_variable, sane_rate
+from movie_cli.media.tonemap import HLG, PQ
+from movie_cli.reading import ReadOptions
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -34,30 +38,41 @@ PEEK_PACKETS = 96
 TS_DISCONT = 0x0200
 """ffmpeg's AVFMT_TS_DISCONT: timestamps of this format start anywhere and may jump."""
 
+_HDR_NAMES = {PQ: "PQ", HLG: "HLG"}
+
 FIRST_FRAME_PACKETS = 600
 """So many packets without one decoded frame, and the file counts as undecodable."""
 
 
-def probe(path: str | Path) -> SourceInfo:
+def probe(path: str | Path, reading: ReadOptions | None = None) -> SourceInfo:
     """Look into a local file (see `opening.local_source` for standard input).
 
     Raises:
-        SourceError: missing, a folder, empty, not a video, no video stream, no index, encrypted, no decoder, or no
-            frame that decodes.
+        SourceError: missing, a folder, empty, not a video, no video stream, no index, encrypted, no decoder, no
+            frame that decodes; or larger than `reading` allows, or HDR where it refuses that.
     """
     path = Path(path)
-    with open_source(path) as container:
+    reading = reading or ReadOptions()
+    with open_source(path, reading) as container:
         stream = main_video(container, path)
+        reading.check_size(path, stream.codec_context.width, stream.codec_context.height)
         declared = _declared_tags(stream)
-        frame, packets_pts = _first_frame(container, stream, path)
+        frame, packets_pts = _first_frame(container, stream, path, reading)
+        reading.check_size(path, frame.width, frame.height)
         notes: list[str] = []
+        files = sequence.find(path) if sequence.is_pattern(path) else None
+        if files is not None and files.beyond:
+            last = files.start + files.count - 1
+            notes.append(f"number {last + 1} is missing: the sequence ends there, {files.beyond} files are left out")
         video = _video_info(container, stream, frame, packets_pts, declared, notes)
+        if video.colour.hdr and reading.hdr == "refuse":
+            raise SourceError(f"{path} is HDR ({_HDR_NAMES[video.colour.transfer]})", "--hdr tonemap makes it SDR")
         return SourceInfo(
             path=path,
             container=container.format.name,
             duration=container.duration / av.time_base if container.duration and container.duration > 0 else None,
             bit_rate=container.bit_rate or None,
-            size_bytes=path.stat().st_size,
+            size_bytes=path.stat().st_size if files is None else files.size_bytes,
             video=video,
             streams=tuple(_stream_info(other) for other in container.streams if other.index != stream.index),
             chapters=tuple(
@@ -68,12 +83,15 @@ def probe(path: str | Path) -> SourceInfo:
             ),
             metadata=dict(container.metadata),
             notes=tuple(notes),
+            reading=reading,
         )
 
 
-def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> tuple[av.VideoFrame, list[int]]:
+def _first_frame(
+    container: InputContainer, stream: VideoStream, path: Path, reading: ReadOptions
+) -> tuple[av.VideoFrame, list[int]]:
     """The first frame that decodes, and the timestamps of the first packets in decoding order."""
-    stream.thread_type = "NONE"
+    decode = Decoder(stream, reading)
     first: av.VideoFrame | None = None
     pts: list[int] = []
     problem = "its video stream is empty"
@@ -83,7 +101,7 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
                 pts.append(packet.pts)
             if first is None:
                 try:
-                    frames = packet.decode()
+                    frames = decode(packet)
                 except (av.error.FFmpegError, ValueError) as error:
                     problem = str(getattr(error, "strerror", None) or error)
                 else:
@@ -119,10 +137,10 @@ def _video_info(
         notes.append(f"the header says {float(header_rate):g} frames a second, the frames {float(rate):.6g}")
     tags = tags_of(frame, declared)
     alpha = has_alpha(frame)
-    if alpha:
-        notes.append("transparent pixels are shown on black")
     if tags.hdr:
-        notes.append("the video is HDR; its values are edited as they are, without tone mapping")
+        notes.append(f"the video is HDR ({_HDR_NAMES[tags.transfer]}); its frames are tone-mapped to BT.709")
+    if frame.interlaced_frame:
+        notes.append("the video is interlaced; its frames are deinterlaced (bwdif)")
     start = frame.pts if frame.pts is not None else (frame.dts or 0)
     return VideoInfo(
         index=stream.index,

@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movie_cli.errors import SourceError, UsageError
-from movie_cli.media.colour import ToRgb
+from movie_cli.media.colour import ToAlpha, ToRgb
+from movie_cli.media.decoding import Decoder, deinterlaced
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.opening import open_source
 from movie_cli.media.probe import probe
@@ -43,9 +44,10 @@ STRICT_HINT = "leave out --strict to keep what can be read"
 class Frame:
     """One frame as a viewer sees it.
 
-    `pixels` is `(H, W, 3)` uint8 RGB in the source's own primaries and transfer curve, upright. `pts` and `duration`
-    (None where unknown) count in the video's `time_base`; `time` is in seconds from the start of the file's timeline.
-    `small` is the same picture at the size asked for with `also_size`, else None. `index` counts from 0.
+    `pixels` is `(H, W, 3)` uint8 RGB in the source's own primaries and transfer curve (HDR: BT.709), upright. `pts`
+    and `duration` (None where unknown) count in the video's `time_base`; `time` is in seconds from the start of the
+    file's timeline. `small` is the same picture at the size asked for with `also_size`, else None. `index` counts
+    from 0.
     """
 
     pixels: NDArray[np.uint8]
@@ -83,9 +85,11 @@ class FrameReader:
         also_size: (width, height), upright, of an additional small copy of each frame, scaled from the stored pixels.
         info: What `probe` said about the same file, to spare looking again.
         threads: Decoder threads; 0 for ffmpeg's choice.
+        alpha_size: (width, height), upright: yield only the transparency, `(H, W, 1)` of that size, as `pixels`.
 
     Raises:
-        SourceError: as `probe`; or, when `strict`, where the file is damaged; or no frame lies in the range.
+        SourceError: as `probe`; or, when `strict`, where the file is damaged; or no frame lies in the range; or more
+            pixels or seconds come than `info.reading` allows.
         UsageError: the range is empty.
     """
 
@@ -99,6 +103,7 @@ class FrameReader:
         also_size: tuple[int, int] | None = None,
         info: SourceInfo | None = None,
         threads: int = 0,
+        alpha_size: tuple[int, int] | None = None,
     ) -> None:
         self.path = Path(path)
         self.info = info if info is not None else probe(self.path)
@@ -115,6 +120,8 @@ class FrameReader:
         self._check_range(start, end)
         self._repair = Repair(video.time_base, video.average_rate)
         self._to_rgb = ToRgb(video.colour, video.coded_size)
+        if alpha_size is not None:
+            self._to_rgb = ToAlpha(video.colour, video.orientation.turned(alpha_size))
         self._to_small = ToRgb(video.colour, video.orientation.turned(also_size)) if also_size else None
         self._container: InputContainer | None = None
         self._frames: Iterator[Frame] | None = None
@@ -153,24 +160,36 @@ class FrameReader:
             self._container.close()
             self._container = None
 
+    @property
+    def _begin(self) -> float:
+        video = self.info.video
+        return float((video.start - video.origin) * video.time_base)
+
     def _check_range(self, start: float | None, end: float | None) -> None:
         if self._stop is not None and self._stop <= (self._first if self._first is not None else self.info.video.start):
             raise UsageError(
                 f"the range from {start or 0:g} s to {end:g} s of {self.path} is empty",
-                "the end must be after the start",
+                f"the end must be after the start, and the picture begins at {self._begin:.2f} s",
             )
+        length = (end if end is not None else self.info.video.duration or self.info.duration or 0.0) - (start or 0.0)
+        if end is None or self.info.duration is None or end <= self.info.duration:
+            self.info.reading.check_length(self.path, length)
 
     def _read(self) -> Iterator[Frame]:
         frames = self._decoded()
         if self._first is not None:
             frames = self._from_start(frames)
         video = self.info.video
-        for decoded in frames:
+        zero: int | None = None
+        for decoded in deinterlaced(frames, video.time_base):
+            self.info.reading.check_size(self.path, decoded.width, decoded.height)
             pts = self._repair(decoded.pts, decoded.dts)
             if self._stop is not None and pts >= self._stop:
                 break
             if self._first is not None and pts < self._first:
                 continue
+            zero = pts if zero is None else zero
+            self.info.reading.check_length(self.path, float((pts - zero) * video.time_base))
             self.resized += (decoded.width, decoded.height) != video.coded_size
             yield Frame(
                 pixels=video.orientation.upright(self._to_rgb(decoded)),
@@ -215,25 +234,26 @@ class FrameReader:
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         self.damage, self._trouble = None, _Trouble()
-        self._container = open_source(self.path)
+        self._container = open_source(self.path, self.info.reading)
         return self._decode(self._container, self._stream(self._container))
 
     def _stream(self, container: InputContainer) -> VideoStream:
         stream = container.streams[self.info.video.index]
         if not isinstance(stream, av.VideoStream) or stream.codec_context is None:
             raise SourceError(f"{self.path} has changed since it was looked at", "run the command again")
-        if not stream.codec_context.is_open:
-            stream.thread_type = "NONE" if self._singly else "AUTO"
-            stream.thread_count = self._threads
         for other in container.streams:
             if other.index != stream.index:
                 other.discard = av.stream.Discard.all
         return stream
 
+    def _decoder(self, stream: VideoStream) -> Decoder:
+        return Decoder(stream, self.info.reading, None if self._singly else self._threads)
+
     def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
         """Decode on past broken packets; note where the trouble began."""
         shown, reached = self.info.video.start, self.info.video.start
         packets = container.demux(stream)
+        decode = self._decoder(stream)
         torn = fatal = False
         while True:
             try:
@@ -245,7 +265,7 @@ class FrameReader:
                 fatal = True
                 break
             try:
-                frames = packet.decode()
+                frames = decode(packet)
             except av.error.EOFError:
                 continue
             except (av.error.FFmpegError, ValueError) as error:

@@ -99,9 +99,11 @@ class Segment:
 
 
 def can_be_joined(codec: str, pix_fmt: str) -> bool:
-    """Whether a segment's packets are all there is to it: palettes and alpha planes travel beside the packets."""
-    alpha = any(part.is_alpha for part in av.VideoFormat(pix_fmt).components)
-    return codec != "gif" and not (alpha and codec.startswith("libvpx"))
+    """Whether a segment's packets are all there is to it.
+
+    Palettes travel beside the packets; a source's transparency is read beside its colours, from the beginning.
+    """
+    return codec != "gif" and not any(part.is_alpha for part in av.VideoFormat(pix_fmt).components)
 
 
 def joined_decoding_times(packets: Sequence[PacketEntry], shown_before: Sequence[int]) -> list[int]:

@@ -19,6 +19,15 @@ _POLL = 0.1
 """Seconds between looks at the stop flag of a thread that waits for room or for work."""
 
 
+QUEUE_BYTES = 256 << 20
+"""Bytes of frames that may wait in one queue, where one frame is not more by itself."""
+
+
+def queue_depth(wanted: int, item_bytes: int) -> int:
+    """How many items may wait: what is wanted, less where they are very large."""
+    return max(1, min(wanted, QUEUE_BYTES // max(1, item_bytes)))
+
+
 class prefetch(Iterator[Item], Generic[Item]):  # noqa: N801 - reads as a function
     """Iterate over `iterable` in a thread, at most `depth` items ahead.
 

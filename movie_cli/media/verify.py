@@ -13,6 +13,7 @@ import av
 import av.error
 
 from movie_cli.errors import MovieError, OutputError
+from movie_cli.media import webp
 from movie_cli.media.opening import open_source
 
 REACH = (0.0, 12.0, math.inf)
@@ -37,6 +38,8 @@ def check_written(path: Path, frames: int, size: tuple[int, int], name: Path) ->
 
 
 def _problem(path: Path, frames: int, size: tuple[int, int]) -> str:
+    if webp.is_animated(path):
+        return webp.problem(path, size)
     with open_source(path) as container:
         stream = container.streams.video[0]
         found, last = 0, None

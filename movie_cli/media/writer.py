@@ -11,9 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import os
 import secrets
-import stat
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,13 +26,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movie_cli.errors import MovieError, OutputError
+from movie_cli.media.alpha import AlphaCopier
 from movie_cli.media.colour import FromRgb
-from movie_cli.media.containers import STDOUT, EncodeOptions, plan_encoding
+from movie_cli.media.containers import STDOUT, EncodeOptions, has_alpha_plane, plan_encoding
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.muxing import free_tags, may_reorder, muxer_options, needs_fixed_rate, output_rate, output_tags
 from movie_cli.media.opening import file_url
 from movie_cli.media.orientation import UPRIGHT
-from movie_cli.media.outfile import PipeFile, check_not_same, output_error, prepare_output
+from movie_cli.media.outfile import (
+    PipeFile,
+    check_not_same,
+    output_error,
+    pad_transport,
+    prepare_output,
+    prepare_sequence,
+    publish_file,
+    publish_sequence,
+    remove_temporary,
+)
 from movie_cli.media.passthrough import StreamCopier, kept_tags
 from movie_cli.media.segments import Segment, joined_decoding_times
 from movie_cli.media.timing import shifted_chapters
@@ -113,11 +122,13 @@ class VideoWriter:
         self._unit = Fraction(1)
 
         container = plan_encoding(out_path, dataclasses.replace(options, pix_fmt=None, extra={}), (2, 2)).container
-        self._orientation = video.orientation if container.display_matrix else UPRIGHT
+        self._orientation = video.orientation
+        if options.rotate == "apply" or not container.display_matrix:
+            self._orientation = UPRIGHT
         self._stored = self._orientation.turned(self._size)
-        self._plan = plan_encoding(out_path, options, self._stored)
+        self._plan = plan_encoding(out_path, options, self._stored, alpha=video.alpha)
         self.messages.extend(self._plan.messages)
-        self._tags = output_tags(video.colour, self._plan, self._stored[1])
+        self._tags = output_tags(video.colour.shown, self._plan, self._stored[1])
         self._from_rgb = FromRgb(self._tags, self._plan.pix_fmt)
         self._fixed_rate = needs_fixed_rate(self._plan)
         self._rate = output_rate(source)
@@ -126,6 +137,7 @@ class VideoWriter:
             self.messages.append(f"{self._plan.container.muxer} keeps one frame rate: times are evened out")
 
         self._copier: StreamCopier | None = None
+        self._alpha: AlphaCopier | None = None
         self._output: av.container.OutputContainer | None = None
         self._sink: PipeFile | None = None
         self._temporary: Path | None = None
@@ -158,6 +170,8 @@ class VideoWriter:
             raise ValueError(f"expected a uint8 array of {(self._size[1], self._size[0], 3)}, got {pixels.shape}")
         if self.frames_written == 0:
             self._begin(pts)
+        if self._alpha is not None:
+            pixels = self._alpha.add(pixels, pts)
         frame = self._from_rgb(self._orientation.undo(pixels))
         frame.time_base = self._time_base
         frame.pts = self._out_pts(pts)
@@ -216,16 +230,20 @@ class VideoWriter:
         self._done = True
         if self._temporary is not None:
             # Gone first: the muxer then fails at once instead of rearranging a file that nobody wants.
-            self._temporary.unlink(missing_ok=True)
+            remove_temporary(self._temporary)
         if self._sink is not None:
             self._sink.discard()
-        if self._copier is not None:
-            self._copier.close()
+        self._close_readers()
         if self._output is not None:
             with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):
                 self._output.close()
         if self._temporary is not None:
-            self._temporary.unlink(missing_ok=True)
+            remove_temporary(self._temporary)
+
+    def _close_readers(self) -> None:
+        for reader in (self._copier, self._alpha):
+            if reader is not None:
+                reader.close()
 
     # -- opening ---------------------------------------------------------------------------------------------------
 
@@ -234,10 +252,18 @@ class VideoWriter:
         if self._pipe:
             target = self._sink = PipeFile(sys.stdout.buffer)
         else:
-            self._out, self._temporary = prepare_output(self._out, secrets.token_hex(4), self._hidden_in)
+            token = secrets.token_hex(4)
+            if self._plan.container.numbered:
+                self._out, self._temporary = prepare_sequence(self._out, token)
+            else:
+                self._out, self._temporary = prepare_output(self._out, token, self._hidden_in)
             target = file_url(self._temporary)
+            if self._plan.container.numbered:
+                target = file_url(self._temporary.parent).replace("%", "%%") + f"/{self._temporary.name}"
         source, muxer = self._source, self._plan.container.muxer
         free = free_tags(source, self._plan, self._options, bool(extra_tags))
+        if source.video.alpha and has_alpha_plane(self._plan.pix_fmt):
+            self._alpha = AlphaCopier(source, self._size, start, self._end)
         if not self._plan.container.only_video:
             self._copier = StreamCopier(source, self._options, self._plan.container, start, self._end, covers=not free)
         output = self._output = av.open(
@@ -333,7 +359,10 @@ class VideoWriter:
         assert self._output is not None
         if packet.pts is not None:
             self._rounded += (packet.pts * self._time_base) % self._unit != 0
-        self._output.mux_one(packet)
+        if self._copier is not None:
+            self._copier.mux(packet, self._output)
+        else:
+            self._output.mux_one(packet)
 
     def _copy_packets(self, segment: Segment, file: BinaryIO) -> None:
         assert self._output is not None
@@ -365,6 +394,8 @@ class VideoWriter:
             self._copier.advance(math.inf if until is None else until, self._output)
             self.messages.extend(self._copier.messages)
         self._output.close()
+        if self._plan.container.muxer == "mpegts" and self._temporary is not None:
+            pad_transport(self._temporary)
         if self._rounded:
             self.messages.append(
                 f"{self._rounded} timestamps are rounded to the {self._plan.container.muxer} clock of "
@@ -374,22 +405,17 @@ class VideoWriter:
     def _publish(self, ready: Callable[[Path], None] | None) -> WriteReport:
         video = self._source.video
         length = float((self._last_pts + self._last_duration - self._first_pts) * video.time_base)
-        if self._copier is not None:
-            self._copier.close()
+        self._close_readers()
         if self._pipe or self._temporary is None:
             self._done = True
             written = self._sink.written if self._sink is not None else 0
             return WriteReport(None, self.frames_written, length, written, tuple(self.messages))
         check_written(self._temporary, self.frames_written, self._stored, self._out)
         try:
-            with self._temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            size = self._temporary.stat().st_size
-            if ready is not None:
-                ready(self._temporary)
-            if self._out.exists():
-                self._temporary.chmod(stat.S_IMODE(self._out.stat().st_mode))
-            self._temporary.replace(self._out)
+            if self._plan.container.numbered:
+                size = publish_sequence(self._temporary, self._out)
+            else:
+                size = publish_file(self._temporary, self._out, ready)
         except OSError as error:
             raise output_error(self._out, error) from error
         self._done = True

@@ -13,6 +13,8 @@ import av
 import numpy as np
 import pytest
 
+from movie_cli.media import EncodeOptions, FrameReader, VideoWriter, WriteReport, WriterThread, prefetch, probe
+
 SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 CLIPS = sorted((SHARED / "clips").glob("*.[mw][kpe][4vb]*")) if SHARED.exists() else []
 ODD = sorted(path for path in (SHARED / "odd").glob("*") if path.suffix != ".csv") if SHARED.exists() else []
@@ -75,6 +77,30 @@ def make_clip(
         if sound is not None:
             container.mux(sound.encode(None))
     return path
+
+
+def run_ffmpeg(*arguments: str | Path) -> Path:
+    """Make the file named last with ffmpeg."""
+    command = ["ffmpeg", "-v", "error", "-y", *map(str, arguments)]
+    subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    return Path(arguments[-1])
+
+
+def identity_edit(
+    source: Path, out: Path, options: EncodeOptions | None = None, start: float | None = None, end: float | None = None
+) -> WriteReport:
+    """Read and write again, as an edit does that changes nothing."""
+    info = probe(source)
+    with (
+        VideoWriter(out, info, options or EncodeOptions(preset="ultrafast"), start=start, end=end) as writer,
+        FrameReader(source, start, end, info=info) as reader,
+        prefetch(reader, 4) as frames,
+        WriterThread(lambda item: writer.write(*item), 4) as sink,
+    ):
+        for frame in frames:
+            sink.put((frame.pixels, frame.pts, frame.duration))
+        sink.finish()
+        return writer.commit(until=reader.damage.time if reader.damage and reader.damage.fatal else None)
 
 
 def ffprobe(path: Path, *arguments: str) -> dict:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 
+import av
 import numpy as np
 import pytest
 
+from movie_cli.media import EncodeOptions
 from movie_cli.media.colour import FULL, LIMITED, ColourTags, FromRgb, ToRgb
+from tests.media.clips import identity_edit
 
 WEIGHTS = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
 SIZE = (256, 64)
@@ -67,9 +70,56 @@ def test_the_wrong_matrix_would_show():
 
 
 def test_transparency_lies_on_black():
-    import av
-
     pixels = np.zeros((8, 8, 4), np.uint8)
     pixels[...] = (200, 100, 50, 128)
     frame = av.VideoFrame.from_ndarray(pixels, format="rgba")
     assert ToRgb(tags(6, LIMITED), (8, 8))(frame)[0, 0].tolist() == [100, 50, 25]
+
+
+SMPTE = [(191, 191, 191), (191, 191, 0), (0, 191, 191), (0, 191, 0), (191, 0, 191), (191, 0, 0), (0, 0, 191), (0, 0, 0)]
+"""The colours of the bars of SMPTE EG 1, at 75 %."""
+
+
+def smpte_bars():
+    return np.repeat(np.repeat(np.array(SMPTE, np.uint8), SIZE[0] // 8, 0)[None], SIZE[1], 0)
+
+
+def stored(path, depth):
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+        assert (frame.width, frame.height) == SIZE
+        kind, step = (np.uint8, 1) if depth == 8 else (np.dtype("<u2"), 2)
+        planes = []
+        for plane in frame.planes:
+            rows = np.frombuffer(plane, kind).reshape(plane.height, -1)
+            assert plane.line_size == rows.shape[1] * step
+            planes.append(rows[:, : plane.width].astype(int))
+        return planes, (frame.colorspace, frame.color_range)
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv444p10le"])
+@pytest.mark.parametrize("matrix", WEIGHTS)
+@pytest.mark.parametrize("colour_range", [LIMITED, FULL])
+def test_an_identity_edit_keeps_ramp_and_bars_within_one_code_value(tmp_path, pix_fmt, matrix, colour_range):
+    """From file to file through a lossless codec; 10 bits count in steps of 8."""
+    depth, unit = (10, 4) if "10" in pix_fmt else (8, 1)
+    for name, pixels in (("ramp", ramp()), ("bars", smpte_bars())):
+        source, out = tmp_path / f"{name}.mkv", tmp_path / f"{name}-out.mkv"
+        with av.open(str(source), "w") as container:
+            stream = container.add_stream("ffv1", rate=25)
+            (stream.width, stream.height), stream.pix_fmt = SIZE, pix_fmt
+            context = stream.codec_context
+            context.colorspace, context.color_range = matrix, colour_range
+            context.color_primaries = context.color_trc = matrix
+            for packet in (*stream.encode(FromRgb(tags(matrix, colour_range), pix_fmt)(pixels)), *stream.encode(None)):
+                container.mux(packet)
+        identity_edit(source, out, EncodeOptions(codec="ffv1", pix_fmt=pix_fmt))
+        (before, said), (after, said_after) = stored(source, depth), stored(out, depth)
+        assert said == said_after == (matrix, colour_range)
+        for one, other in zip(before, after, strict=True):
+            difference = np.abs(one - other)
+            if name == "bars" and "444" not in pix_fmt:
+                # Colour of half the width is mixed where two bars meet, and mixed again.
+                bars = difference.reshape(len(difference), 8, -1)
+                difference = bars[..., bars.shape[-1] // 4 : -(bars.shape[-1] // 4)]
+            assert difference.max() <= unit, name

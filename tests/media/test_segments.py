@@ -128,7 +128,8 @@ def test_decoding_times_go_on_where_the_segment_before_ended():
 
 def test_what_cannot_be_joined():
     assert can_be_joined("libx264", "yuv420p")
-    assert can_be_joined("prores_ks", "yuva444p10le")
+    assert can_be_joined("prores_ks", "yuv422p10le")
+    assert not can_be_joined("prores_ks", "yuva444p10le")
     assert not can_be_joined("gif", "rgb8")
     assert not can_be_joined("libvpx-vp9", "yuva420p")
 

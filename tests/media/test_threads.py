@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from movie_cli.media import WriterThread, prefetch
+from movie_cli.media import WriterThread, prefetch, queue_depth
 
 
 def alive():
@@ -99,3 +99,9 @@ def test_leaving_without_finish_drops_the_rest_promptly():
         raise KeyboardInterrupt
     assert time.monotonic() - begun < 2
     assert not alive()
+
+
+def test_few_large_frames_wait():
+    assert queue_depth(8, 640 * 480 * 3) == 8
+    assert queue_depth(8, 7680 * 4320 * 3) == 2
+    assert queue_depth(8, 1 << 40) == 1

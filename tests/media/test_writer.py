@@ -225,13 +225,13 @@ def test_a_cover_picture_comes_along(tmp_path, name, ending):
 def test_colour_tags_are_kept_and_honoured(tmp_path):
     source = make_clip(
         tmp_path / "a.mp4",
-        options={"color_range": "pc", "colorspace": "bt709", "color_primaries": "bt2020", "color_trc": "smpte2084"},
+        options={"color_range": "pc", "colorspace": "bt709", "color_primaries": "bt2020", "color_trc": "bt2020-10"},
     )
     copy(source, tmp_path / "out.mp4")
     before, after = probe(source).video.colour, probe(tmp_path / "out.mp4").video.colour
     assert after == before
     assert before.to_dict()["range"] == "full"
-    assert before.to_dict()["transfer"] == "smpte2084"
+    assert before.to_dict()["transfer"] == "bt2020-10"
 
 
 def test_an_untagged_clip_made_larger_says_its_matrix(tmp_path):

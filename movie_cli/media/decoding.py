@@ -1,0 +1,104 @@
+"""From packets to pictures: the right decoder, a limit on the pictures' area, and frames without interlacing.
+
+Promises whole (progressive) frames, one for each frame that is stored, with the stored timestamps. ffmpeg's own VP8
+and VP9 decoders drop transparency, so libvpx decodes the streams that say they have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+import av.error
+from av import VideoCodecContext
+from av.codec.context import CodecContext
+from av.filter import Graph
+
+from movie_cli.reading import ReadOptions
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""Decoders that keep the transparency ffmpeg's own drop."""
+
+
+class Decoder:
+    """Decodes the packets of one stream.
+
+    `threads` is the number of decoder threads, 0 for ffmpeg's choice, None for none beside the caller's.
+    """
+
+    def __init__(self, stream: VideoStream, reading: ReadOptions, threads: int | None = None) -> None:
+        assert stream.codec_context is not None
+        name = stream.codec_context.codec.canonical_name
+        self._context: VideoCodecContext = stream.codec_context
+        if name in _WITH_ALPHA and stream.metadata.get("alpha_mode") == "1":
+            libvpx = CodecContext.create(_WITH_ALPHA[name], "r")
+            assert isinstance(libvpx, VideoCodecContext)
+            self._context = libvpx
+        if not self._context.is_open:
+            self._context.thread_type = "NONE" if threads is None else "AUTO"
+            self._context.thread_count = threads or 0
+            self._context.options = {**self._context.options, "max_pixels": reading.decoder_limit}
+
+    def __call__(self, packet: Packet[VideoStream]) -> list[av.VideoFrame]:
+        """The frames that a packet completes; an empty packet, the last one, gives those still waiting.
+
+        Raises:
+            av.error.FFmpegError, ValueError: the packet cannot be decoded.
+        """
+        return self._context.decode(packet)
+
+
+def deinterlaced(frames: Iterator[av.VideoFrame], time_base: Fraction) -> Iterator[av.VideoFrame]:
+    """Pass progressive frames through, and interlaced ones through bwdif, which makes one frame of two fields.
+
+    The filter starts with the first interlaced frame and then sees all that follow, so that the order is kept. It is
+    set up anew where size or pixel format change. `time_base` is that of the frames' timestamps.
+    """
+    graph: Graph | None = None
+    kind: tuple[int, int, str] | None = None
+    for frame in frames:
+        this = (frame.width, frame.height, frame.format.name)
+        if graph is not None and this != kind:
+            yield from _pulled(graph, time_base, end=True)
+            graph = None
+        if graph is None and not frame.interlaced_frame:
+            yield frame
+            continue
+        if graph is None:
+            graph, kind = _bwdif(frame, time_base), this
+        frame.time_base = time_base
+        graph.vpush(frame)
+        yield from _pulled(graph, time_base)
+    if graph is not None:
+        yield from _pulled(graph, time_base, end=True)
+
+
+def _bwdif(frame: av.VideoFrame, time_base: Fraction) -> Graph:
+    graph = Graph()
+    graph.threads = 1
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=time_base)
+    graph.link_nodes(source, graph.add("bwdif", mode="send_frame", deint="interlaced"), graph.add("buffersink"))
+    graph.configure()
+    return graph
+
+
+def _pulled(graph: Graph, time_base: Fraction, *, end: bool = False) -> Iterator[av.VideoFrame]:
+    if end:
+        graph.vpush(None)
+    while True:
+        try:
+            frame = graph.vpull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
+        # The filter counts in halves of the unit, for those who want a frame for each field.
+        if frame.pts is not None and frame.time_base:
+            factor = frame.time_base / time_base
+            frame.pts, frame.duration = round(frame.pts * factor), round((frame.duration or 0) * factor)
+            frame.time_base = time_base
+        yield frame
