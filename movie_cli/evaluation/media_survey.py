@@ -90,9 +90,12 @@ def compare(before: SourceInfo, after: SourceInfo, duration: float, *, broken: b
     faults = []
     if before.video.presentation_size != after.video.presentation_size:
         faults.append(f"shown as {after.video.presentation_size} instead of {before.video.presentation_size}")
-    length, expected = after.video.duration or after.duration, before.video.duration or before.duration
+    length, expected = after.video.duration, before.video.duration
+    if expected is None or length is None:
+        length, expected = after.duration, before.duration
     if expected is not None and length is not None:
-        expected = min(expected, duration)
+        begin = float((before.video.start - before.video.origin) * before.video.time_base)
+        expected = min(expected, duration - begin)
         frame = float(1 / (before.video.average_rate or 10)) * (4 if before.video.variable else 1)
         if length > expected + frame + _SLACK or (length < expected - frame - _SLACK and not broken):
             faults.append(f"lasts {length:.2f} s instead of {expected:.2f} s")
