@@ -193,7 +193,7 @@ class Edit:
             frames = self._frames(stack, mark, limit)
             source = self._decoded_pieces(frames) if cached is None else self._cached_pieces(cached, frames, mark)
             thread: WriterThread[tuple[clip.Piece, Pixels]] = stack.enter_context(
-                WriterThread(lambda done: self._write(sink, *done), QUEUE)
+                WriterThread(lambda done: self._write(sink, *done), self._depth(QUEUE, self.made.batch))
             )
             for piece in source:
                 latents = self.editor.encode(piece.small) if piece.latents is None else piece.latents
@@ -244,6 +244,11 @@ class Edit:
             self.reporter.advance(resumed)
         return time.monotonic()
 
+    def _depth(self, wanted: int, frames: int) -> int:
+        """How many items of so many frames may wait: fewer where frames are very large."""
+        width, height = self.info.video.coded_size
+        return media.queue_depth(wanted, frames * width * height * 3)
+
     def _write(self, sink: Sink, piece: clip.Piece, edited: Pixels) -> None:
         frames: Any = edited
         if piece.full is not None:
@@ -279,7 +284,7 @@ class Edit:
         def begin() -> Iterator[media.Frame]:
             self.source = stack.enter_context(FrameSource(self._reader, self.info.video, mark))
             frames: Iterator[media.Frame] = islice(iter(self.source), limit)
-            return stack.enter_context(prefetch(frames, QUEUE * self.made.batch))
+            return stack.enter_context(prefetch(frames, self._depth(QUEUE * self.made.batch, 1)))
 
         return begin
 

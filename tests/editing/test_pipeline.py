@@ -1,6 +1,7 @@
 """From file to file with a small random checkpoint: what comes through does not depend on how good the edit is."""
 
 import hashlib
+import time
 from pathlib import Path
 
 import av
@@ -11,7 +12,7 @@ from movie_cli import media
 from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.editing import pipeline, running
 from movie_cli.editing.request import EditRequest, EncodeOptions, TimeValue
-from movie_cli.errors import SourceError, UsageError
+from movie_cli.errors import InterruptedEdit, SourceError, UsageError
 from movie_cli.recipe import RECIPE_KEY, Recipe
 from tests import tiny
 
@@ -252,3 +253,41 @@ def test_without_anchors_none_is_used(tmp_path, model, monkeypatch):
     monkeypatch.setattr(TorchBackend, "set_anchors", lambda self, latents, settings: seen.append(latents))
     edit(source, tmp_path / "out.mkv", model, recipe={"anchors": "none"})
     assert seen == [None]
+
+
+def interrupt_after(monkeypatch, pieces):
+    """Let Ctrl-C come in the network after so many pieces."""
+    decode, seen = TorchBackend.decode_latents, []
+
+    def interrupted(self, latents, frames):
+        seen.append(1)
+        if len(seen) > pieces:
+            # What was handed on before is written; a real Ctrl-C comes at any moment.
+            time.sleep(0.5)
+            raise KeyboardInterrupt
+        return decode(self, latents, frames)
+
+    monkeypatch.setattr(TorchBackend, "decode_latents", interrupted)
+
+
+@pytest.mark.parametrize("size", [(512, 384), (96, 64)])
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_continued_edit_has_the_frames_of_an_uninterrupted_one(tmp_path, model, monkeypatch, size, cached):
+    source = make_clip(tmp_path / "in.mp4", count=14, size=size)
+    options = {"segment_frames": 4, "batch_size": 3, "use_cache": cached}
+    if cached:
+        edit(source, tmp_path / "first.mkv", model, **options)
+    edit(source, tmp_path / "whole.mkv", model, **options)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 4)
+        with pytest.raises(InterruptedEdit) as stopped:
+            edit(source, tmp_path / "out.mkv", model, **options)
+    assert "--resume" in stopped.value.hint
+    with pytest.raises(UsageError, match="interrupted edit"):
+        edit(source, tmp_path / "out.mkv", model, **options)
+    summary, _ = edit(source, tmp_path / "out.mkv", model, resume=True, **options)
+    assert (summary.frames, summary.cached) == (14, cached)
+    assert summary.resumed in {4, 8}
+    for (_, a), (_, b) in zip(frames_of(tmp_path / "out.mkv"), frames_of(tmp_path / "whole.mkv"), strict=True):
+        assert np.array_equal(a, b)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]

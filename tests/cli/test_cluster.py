@@ -14,7 +14,6 @@ from tests.media.clips import make_clip
 
 pytest.importorskip("ray", reason="Ray is not installed (the extra `ray`)")
 psutil = pytest.importorskip("psutil", reason="psutil, which finds the worker to kill, is not installed")
-pytest_plugins = ("tests.cli.conftest",)
 pytestmark = pytest.mark.slow
 
 
