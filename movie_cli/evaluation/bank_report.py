@@ -173,7 +173,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--scale-photos", type=_at_least(1), default=6, metavar="N", help="photographs for the scales (default: 6)")
     add("--clips", type=Path, metavar="DIR", help="folder of clips for flicker")
     add("--clips-count", type=_at_least(1), default=100, metavar="N", help="how many of them (default: all)")
-    add("--clip-frames", type=_at_least(2), default=12, metavar="N", help="first frames of each (default: 12)")
+    add("--clip-frames", type=_at_least(2), default=12, metavar="N", help="frames of each, in three runs (default: 12)")
     add("--only", default="", help=f"comma-separated parts of {', '.join(PARTS)} (default: all)")
     add("--tile-height", type=_at_least(16), default=128, help="of sheet.png, in pixels (default: 128)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")

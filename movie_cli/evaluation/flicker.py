@@ -26,15 +26,20 @@ from movie_cli.training.instructions import canonical
 
 CLIP_SUFFIXES = (".mp4", ".mkv", ".webm", ".mov")
 BATCH = 4
+RUNS = 3
+"""Places of a clip that are looked at: its first frames alone are often a title or stand still."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """The first frames `(N, H, W, 3)` of a video at the working size, their motion, and their own warp error."""
+    """Runs of frames `(N, H, W, 3)` of a video at the working size, their motion, and their own warp error.
+
+    `steps` has None where one run ends and the next begins.
+    """
 
     name: str
     frames: Pixels
-    steps: list[Step]
+    steps: list[Step | None]
     warp_error: float
 
 
@@ -68,7 +73,7 @@ class EditFlicker:
 
 
 def read_clip(path: Path, subject: Subject, frames: int) -> Clip:
-    """Read the first `frames` frames, at least two of them, at the subject's working size.
+    """Read `frames` frames, at least two, in up to three runs spread evenly, at the subject's working size.
 
     Raises:
         SourceError: the file cannot be read.
@@ -76,10 +81,21 @@ def read_clip(path: Path, subject: Subject, frames: int) -> Clip:
     """
     info = probe(path)
     size = subject.working_size(*info.video.presentation_size)
-    with FrameReader(path, info=info, also_size=size) as reader:
-        taken = [frame.small for frame in itertools.islice(reader, frames) if frame.small is not None]
-    pixels: Pixels = np.stack(taken)
-    steps = steps_of(pixels)
+    length = info.video.duration or info.duration
+    count = max(1, min(RUNS, frames // 2)) if length else 1
+    runs: list[Pixels] = []
+    for number in range(count):
+        start = float(length or 0) * (2 * number + 1) / (2 * count) if count > 1 else None
+        wanted = frames // count + (number < frames % count)
+        with FrameReader(path, start=start, info=info, also_size=size) as reader:
+            run = [frame.small for frame in itertools.islice(reader, wanted) if frame.small is not None]
+        if run:
+            runs.append(np.stack(run))
+    pixels: Pixels = np.concatenate(runs)
+    steps: list[Step | None] = []
+    for run_pixels in runs:
+        steps += [*steps_of(run_pixels), None]
+    steps.pop()
     error = warp_error(pixels, steps)
     if not error > 0:
         raise UsageError(

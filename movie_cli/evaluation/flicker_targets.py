@@ -45,7 +45,7 @@ class TargetMemory:
             with contextlib.suppress(OSError, ValueError):
                 self._known = json.loads(path.read_text(encoding="utf-8"))
 
-    def facts(self, name: str, frames: Pixels, steps: Sequence[Step]) -> TargetFacts:
+    def facts(self, name: str, frames: Pixels, steps: Sequence[Step | None]) -> TargetFacts:
         """Measure the targets of an edit on frames `(N, H, W, 3)`, or recall it."""
         edit = bank.get(name)
         digest = hashlib.blake2b(frames.tobytes(), digest_size=12).hexdigest()

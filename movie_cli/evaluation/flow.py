@@ -63,13 +63,16 @@ def steps_of(frames: Frames) -> list[Step]:
     return [_step(cv2, flow, earlier, later) for earlier, later in itertools.pairwise(grey)]
 
 
-def warp_error(frames: Frames, steps: Sequence[Step]) -> float:
+def warp_error(frames: Frames, steps: Sequence[Step | None]) -> float:
     """Mean absolute difference, in [0, 1], between each frame and the one before it brought along by `steps`.
 
+    A step of None stands between frames that do not follow one another, and counts for nothing.
     The mean is over certain pixels, channels and frames; not a number if no pixel is certain.
     """
     total, count = 0.0, 0
     for earlier, later, step in zip(frames[:-1], frames[1:], steps, strict=True):
+        if step is None:
+            continue
         brought = _bring(require_cv2(), earlier.astype(np.float32), step.origin)
         difference = np.abs(later.astype(np.float32) - brought)[step.valid]
         total += float(difference.sum(dtype=np.float64))

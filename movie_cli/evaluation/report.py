@@ -167,9 +167,9 @@ _FIDELITY_TEXT = (
 )
 _RESPONSE_TEXT = "Mean RMSE from the source on {} photographs, and the share on which it is strictly monotone."
 _FLICKER_TEXT = (
-    "Warp error along the source's optical flow (DIS, occlusions left out) over the source's own, on the first {} "
-    "frames of {}; mean over the clips, the worst clip, and the same of the bank's targets made frame by frame. "
-    "Energy: mean absolute forward difference of luma, result over target."
+    "Warp error along the source's optical flow (DIS, occlusions left out) over the source's own, on {} frames, in "
+    "three runs spread evenly, of each of {}; mean over the clips, the worst clip, and the same of the bank's targets "
+    "made frame by frame. Energy: mean absolute forward difference of luma, result over target."
 )
 
 

@@ -38,9 +38,9 @@ class ResidualConv(nn.Module):
 class DetailDecoder(nn.Module):
     """Adds to the linear reconstruction what a linear code cannot hold, with the source's pixels at hand.
 
-    Takes float32 and works in its weights' own number type. Works at 1/8, 1/4 and 1/2 of the picture's size and leaves
-    by pixel shuffle. Its last layer gives three channels of correction and three gates for the source's residual (the
-    source less its own linear reconstruction).
+    Takes float32 and works in its weights' own number type; the last layer may have a finer one. Works at 1/8, 1/4 and
+    1/2 of the picture's size and leaves by pixel shuffle. Its last layer gives three channels of correction and three
+    gates for the source's residual (the source less its own linear reconstruction).
     It starts with a zero correction and open gates, so that an unedited latent returns the source unchanged.
     """
 
@@ -71,7 +71,8 @@ class DetailDecoder(nn.Module):
         hidden = self.high_in(torch.cat([hidden, F.pixel_unshuffle(pictures, 2)], dim=1))
         for block in self.high:
             hidden = block(hidden)
-        correction, gate = F.pixel_shuffle(self.conv_out(F.silu(hidden)), 2).chunk(2, dim=1)
+        hidden = F.silu(hidden).to(self.conv_out.weight.dtype)
+        correction, gate = F.pixel_shuffle(self.conv_out(hidden), 2).chunk(2, dim=1)
         return correction, gate + 1
 
 

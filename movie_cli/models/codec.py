@@ -43,7 +43,7 @@ class Codec(Protocol):
 class PatchCodec:
     """The embedded model's linear patch code; its decoder sees the source.
 
-    The linear maps stay in float32: they cost next to nothing and carry the picture itself.
+    The linear maps and the last layer stay in float32: they cost little and what they give is the picture itself.
     """
 
     def __init__(self, module: PatchAutoencoder) -> None:
@@ -53,6 +53,7 @@ class PatchCodec:
         """Bring the networks to `dtype`, and all to `device`."""
         place_weights(self.module, device, torch.float32)
         place_weights(self.module.detail, device, dtype)
+        place_weights(self.module.detail.conv_out, device, torch.float32)
 
     def encode(self, image: Tensor) -> Tensor:
         """Latents of unit variance."""

@@ -98,8 +98,9 @@ def test_flicker_of_the_identity_and_of_the_bank(photos, tmp_path):
     row = flicker.measure_clip(open_subject("identity"), "pencil", clip, memory)
     assert row.ratio == pytest.approx(1)
     itself = flicker.measure_clip(open_subject("bank"), "pencil", clip, memory)
-    assert itself.ratio == pytest.approx(itself.target_ratio)
-    assert itself.energy == pytest.approx(1)
+    # A batch is summed in another order than single frames are.
+    assert itself.ratio == pytest.approx(itself.target_ratio, rel=1e-3)
+    assert itself.energy == pytest.approx(1, rel=1e-3)
     total = flicker.summarize("pencil", [row, itself])
     assert total.worst_ratio == max(row.ratio, itself.ratio)
     assert total.drawn is True
