@@ -41,6 +41,10 @@ class DeviceError(MovieError):
     exit_code = 5
 
 
+class TrainingError(MovieError):
+    """Training cannot go on: a loss or a gradient is not a number."""
+
+
 class OutputError(MovieError):
     """The output cannot be written: no permission, disk full, unknown codec or container."""
 
