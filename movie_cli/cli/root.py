@@ -10,12 +10,13 @@ from movie_cli.cli.edit import edit
 from movie_cli.cli.help import Group
 from movie_cli.cli.info import info
 from movie_cli.cli.models import models
+from movie_cli.cli.train import train
 
 EXAMPLES = (
     'movie edit in.mp4 "make it winter" -o out.mp4',
     'movie edit in.mp4 "as a pencil drawing" -o out.mp4 --text-scale 10 --start 2s --duration 5s',
 )
-SECTIONS = {"Video": ("edit", "info"), "Machine": ("models", "devices", "cache")}
+SECTIONS = {"Video": ("edit", "info"), "Machine": ("models", "devices", "cache"), "Training": ("train",)}
 
 
 @click.group(
@@ -32,5 +33,5 @@ def movie() -> None:
     """
 
 
-for command in (edit, info, models, devices, cache):
+for command in (edit, info, models, devices, cache, train):
     movie.add_command(command)
