@@ -139,8 +139,12 @@ class BankTriplets(IterableDataset[Triplet]):
         if names:
             edit = bank.get("+".join(names))
             full = to_float(self.targets.target(path, short_side, edit)[window])
-            strength = strength_of(text_scale, image_scale) if self.strength is None else self.strength
-            edited = blend(source_crop[None], full[None], strength, edit.drawn)[0]
+            if self.strength is None:
+                strength = strength_of(text_scale, image_scale)
+                edited = blend(source_crop[None], full[None], strength, edit.drawn)[0]
+            else:
+                # In a straight line: guidance multiplies a direction, and colour that went first would go too far.
+                edited = source_crop + self.strength * (full - source_crop)
         else:
             edited = source_crop
         return Triplet(source_crop, edited, names, text_scale, image_scale)
