@@ -8,6 +8,7 @@ are counted apart, as the paper leaves them out.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from movie_cli.training import surgery
 from movie_cli.training.discriminator import Heads, encoder_features, feature_widths
+from movie_cli.training.low_rank import TARGETS, WHOLE
 
 INSTRUCT_PIX2PIX: dict[str, Any] = {
     "sample_size": 64,
@@ -39,6 +41,8 @@ SD_AUTOENCODER: dict[str, Any] = {
     "latent_channels": 4,
 }
 PROMPT_TOKENS = 77
+CLIP_WEIGHTS = 123_060_480
+"""Weights of SD 1.5's text encoder."""
 SCALE_DIM = 256
 PAPER_SIDE = 480
 
@@ -160,7 +164,10 @@ def inference_table(found: Networks) -> list[tuple[str, float, float, float]]:
 
 
 def training_table(found: Networks, side: int = 256) -> list[tuple[str, float]]:
-    """Stage, TFLOPs a sample and step at `side` pixels with attention; a backward pass counts as two forward ones."""
+    """Stage, TFLOPs a sample and step at `side` pixels with attention; a backward pass counts as two forward ones.
+
+    The autoencoder's whole cost stands for encoding two pictures.
+    """
     mobile = denoiser_cost(found.mobile, side, side).total / 1e12
     student = denoiser_cost(found.guided, side, side).total / 1e12
     coded = autoencoder_cost(found.small_autoencoder, side, side).total / 1e12
@@ -174,6 +181,81 @@ def training_table(found: Networks, side: int = 256) -> list[tuple[str, float]]:
         # fake with gradients to its input; the heads thrice over.
         ("adversarial", 5 * student + 4 * student + 2 * judged + 2 * judged + 9 * heads + coded),
     ]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """GPUs, their bfloat16 peak in TFLOP/s each (the maker's figure), and whether only low-rank layers are trained."""
+
+    name: str
+    count: int
+    peak: float
+    low_rank: bool
+
+
+MACHINES = (
+    Machine("1 x 24 GB (RTX 4090)", 1, 165.0, True),
+    Machine("1 x 80 GB (A100)", 1, 312.0, False),
+    Machine("8 x 80 GB (A100)", 8, 312.0, False),
+)
+UTILISATION = 0.35
+"""The part of the peak that training is taken to reach."""
+RUNS = (("mobile", 20000), ("guidance", 5000), ("adversarial: conversion", 4000), ("adversarial", 20000))
+"""Steps of a batch of 512, as published."""
+BATCH = 512
+LOW_RANK = 64
+
+
+def hours(found: Networks, machine: Machine, side: int = 256) -> list[tuple[str, float]]:
+    """Stage and hours on a machine; gradient checkpointing adds a third to what is trained, which is left out."""
+    speed = machine.count * machine.peak * UTILISATION
+    table = dict(training_table(found, side))
+    return [(stage, table[stage] * BATCH * steps / speed / 3600) for stage, steps in RUNS]
+
+
+def low_rank_weights(unet: Any, rank: int = LOW_RANK) -> int:
+    """How many weights of a denoiser are trained with low-rank layers of that rank."""
+    count = 0
+    for name, layer in unet.named_modules():
+        if any(part in f"{name}." for part in WHOLE):
+            count += sum(value.numel() for value in layer.parameters(recurse=False))
+        elif re.fullmatch(TARGETS, name) and isinstance(layer, nn.Conv2d):
+            taps = layer.kernel_size[0] * layer.kernel_size[1]
+            count += rank * (layer.in_channels * taps + layer.out_channels)
+        elif re.fullmatch(TARGETS, name) and isinstance(layer, nn.Linear):
+            count += rank * (layer.in_features + layer.out_features)
+    return count
+
+
+def memory(found: Networks, stage: str, low_rank: bool) -> float:
+    """Bytes for weights, gradients, Adam's two moments and the average in float32, teacher and CLIP included."""
+    student = found.mobile if stage == "mobile" else found.guided
+    trained = low_rank_weights(student) if low_rank else parameters(student)
+    heads = parameters(found.heads) if stage == "adversarial" else 0
+    teacher = parameters(found.guided) if stage == "adversarial" else parameters(found.mobile)
+    frozen = CLIP_WEIGHTS + parameters(found.small_autoencoder) + (0 if stage == "mobile" else teacher)
+    whole = parameters(student) + (trained if low_rank else 0)
+    # The average is kept of the student alone.
+    return 4.0 * (whole + 4 * trained + 4 * heads + frozen)
+
+
+def activations(unet: Any, side: int = 256) -> float:
+    """Bytes of all layers' outputs of one sample in bfloat16: what is kept for the backward pass, at most."""
+    kept = 0.0
+
+    def count(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        nonlocal kept
+        del layer, inputs
+        kept += 2 * output.numel() if isinstance(output, Tensor) else 0
+
+    leaves = [layer for layer in unet.modules() if not list(layer.children())]
+    handles = [layer.register_forward_hook(count) for layer in leaves]
+    try:
+        denoiser_cost(unet, side, side)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return kept
 
 
 def _encoder_inputs(unet: Any, side: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -214,6 +296,18 @@ def main() -> None:
     write(f"\nTFLOPs a sample and step at {args.side}x{args.side}")
     for stage, operations in training_table(found, args.side):
         write(f"{stage:26} {operations:8.3f}")
+    write(f"\nhours for batches of {BATCH}, at {UTILISATION:.0%} of the peak")
+    for machine in MACHINES:
+        for stage, needed in hours(found, machine, args.side):
+            write(f"{machine.name:22} {stage:26} {needed:8.1f}")
+    write(f"\nGB for weights and optimizer; low-rank layers of rank {LOW_RANK} are {_millions(found)} M weights")
+    for stage in ("mobile", "guidance", "adversarial"):
+        write(f"{stage:26} {memory(found, stage, False) / 1e9:8.1f} {memory(found, stage, True) / 1e9:8.1f}")
+    write(f"\nGB of activations a sample, at most: {activations(found.guided, args.side) / 1e9:.2f}")
+
+
+def _millions(found: Networks) -> str:
+    return f"{low_rank_weights(found.guided) / 1e6:.1f}"
 
 
 if __name__ == "__main__":

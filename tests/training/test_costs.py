@@ -48,3 +48,23 @@ def test_layers_by_hand():
 def test_training_costs_more_the_further_the_stage(found):
     table = dict(costs.training_table(found))
     assert table["mobile"] < table["guidance"] < table["adversarial"]
+
+
+def test_low_rank_training_fits_a_smaller_card(found):
+    for stage in ("mobile", "guidance", "adversarial"):
+        assert costs.memory(found, stage, low_rank=True) < 14e9 < costs.memory(found, stage, low_rank=False)
+    one, _, eight = (dict(costs.hours(found, machine)) for machine in costs.MACHINES)
+    assert eight["guidance"] < one["guidance"]
+
+
+def test_low_rank_weights_are_those_that_peft_makes():
+    pytest.importorskip("peft")
+    from movie_cli.training import surgery
+    from movie_cli.training.low_rank import train_low_rank
+
+    torch.manual_seed(0)
+    shape = costs.INSTRUCT_PIX2PIX | {"block_out_channels": (16, 16, 32, 32), "norm_num_groups": 8}
+    unet = surgery.with_scales(costs.UNet2DConditionModel(**shape), 16)
+    expected = costs.low_rank_weights(unet, 4)
+    train_low_rank(unet, 4)
+    assert sum(value.numel() for value in unet.parameters() if value.requires_grad) == expected
