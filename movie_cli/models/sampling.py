@@ -54,7 +54,7 @@ def three_pass(prediction: Tensor, guidance: Guidance) -> Tensor:
 def is_recurrent(unet: nn.Module) -> bool:
     """Whether a network has input channels for the edited frame before: noisy latents, that frame, the source."""
     config: Any = getattr(unet, "config", {})
-    return bool(config["in_channels"] == 3 * config["out_channels"])
+    return "in_channels" in config and bool(config["in_channels"] == 3 * config["out_channels"])
 
 
 @torch.no_grad()

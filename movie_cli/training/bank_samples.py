@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from movie_cli.errors import UsageError
+from movie_cli.models.autoencoder import PATCH
 from movie_cli.training import bank, photos
 from movie_cli.training.draws import Draws, rng_of
 from movie_cli.training.images import check_images
@@ -23,7 +25,7 @@ class BankSamples:
 
     Raises:
         SourceError: the folder has no photographs, or unreadable or tiny ones.
-        UsageError: a weight is given for an edit that the bank does not have.
+        UsageError: the crop does not fit, or a weight is given for an edit that the bank does not have.
     """
 
     sequential = False
@@ -31,6 +33,9 @@ class BankSamples:
     def __init__(self, settings: DataSettings, seed: int, work: Path) -> None:
         for name in settings.weights:
             bank.get(name)
+        largest = min(photos.SHORT_SIDES)
+        if settings.crop % PATCH or settings.crop > largest:
+            raise UsageError(f"data.crop is {settings.crop}, not a multiple of {PATCH} up to {largest}", "128 is usual")
         found = photographs(Path(settings.folder), work / "stills")
         self._settings, self._seed = settings, seed
         self._held_out = [path for path in found if path.stem.endswith("0")] or found[:8]

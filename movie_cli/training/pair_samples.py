@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from movie_cli.errors import SourceError, UsageError
+from movie_cli.models.autoencoder import PATCH
 from movie_cli.training.draws import rng_of, seed_of
 from movie_cli.training.images import check_images
 from movie_cli.training.samples import Sample
@@ -39,11 +40,13 @@ class PairFolder:
 
     Raises:
         SourceError: the file is missing or broken, a row lacks something, or a picture is unreadable or tiny.
+        UsageError: the crop is no multiple of 8.
     """
 
     sequential = False
 
     def __init__(self, settings: DataSettings, seed: int) -> None:
+        _check_crop(settings)
         self._settings, self._seed = settings, seed
         self._rows = _read_metadata(Path(settings.folder) / METADATA)
         check_images(sorted({path for row in self._rows for path in row[:2]}), settings.crop)
@@ -76,7 +79,7 @@ class HubPairs:
     """A data set of the Hugging Face Hub, or a local one that `datasets` reads, streamed in its own order.
 
     Raises:
-        UsageError: `datasets` is not installed.
+        UsageError: `datasets` is not installed, or the crop is no multiple of 8.
         SourceError: the data set cannot be opened, or its first rows lack something.
     """
 
@@ -84,6 +87,7 @@ class HubPairs:
     CHECKED = 16
 
     def __init__(self, settings: DataSettings, seed: int) -> None:
+        _check_crop(settings)
         self._settings, self._seed = settings, seed
         self._stream = _open_stream(settings)
         self._rows: Iterator[Mapping[str, Any]] = iter(())
@@ -108,13 +112,13 @@ class HubPairs:
         if self._next < 0 or wanted < self._next:
             self._rows, self._next = iter(self._stream.skip(wanted)), wanted
         while True:
+            before = self._next
             for row in self._rows:
                 self._next += 1
                 if self._next > wanted:
                     return row
             # The stream ended before the number: now its length is known, and the numbers go round.
-            if not self._length:
-                self._length = max(1, self._next if self._next else sum(1 for _ in self._stream))
+            self._length = self._next if self._next > before else sum(1 for _ in self._stream)
             wanted = number % self._length
             self._rows, self._next = iter(self._stream.skip(wanted)), wanted
 
@@ -125,6 +129,11 @@ class HubPairs:
         rng = rng_of("crop", self._seed, number)
         source, edited = _crops(pictures, self._settings.crop, self._settings.flip, rng)
         return Sample(source, edited, str(found["instruction"]), None, number)
+
+
+def _check_crop(settings: DataSettings) -> None:
+    if settings.crop % PATCH:
+        raise UsageError(f"data.crop is {settings.crop}, not a multiple of {PATCH}", "256 is usual")
 
 
 def _read_metadata(path: Path) -> list[tuple[Path, Path, str]]:

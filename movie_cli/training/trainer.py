@@ -82,7 +82,8 @@ class Trainer:
                 if settings.sample_every and (done % settings.sample_every == 0 or done == total):
                     self._look(done)
         if main:
-            self._save_checkpoint()
+            with self.average.applied():
+                self._save_checkpoint()
             self.folder.log("finished")
             self.folder.close()
         self.accelerator.wait_for_everyone()
@@ -205,6 +206,7 @@ class Trainer:
         return step
 
     def _look(self, done: int) -> None:
+        """Write a sample sheet and the checkpoint it was made with."""
         if self.accelerator.is_main_process:
             batch = collate(self.data.held_out(SHEET_SAMPLES)).to(self.accelerator.device)
             with self.average.applied():
@@ -216,8 +218,7 @@ class Trainer:
     def _save_checkpoint(self) -> None:
         made = self.folder.root / ".checkpoint.partial"
         shutil.rmtree(made, ignore_errors=True)
-        with self.average.applied():
-            self.stage.save(made)
+        self.stage.save(made, self.folder.root.resolve().name)
         self.folder.replace_checkpoint(made)
 
 

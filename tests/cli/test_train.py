@@ -41,6 +41,7 @@ def test_the_whole_chain_from_nothing(movie, tmp_path):
     base = stage(movie, "base", coded, "b", unet=small.UNET)
     edit(movie, base, "b")
     assert (model(movie, base)["stage"], model(movie, base)["passes"], model(movie, base)["steps"]) == ("base", 3, 2)
+    assert model(movie, base)["name"] == "b"
     again = stage(movie, "base", base, "c")
     guided = stage(movie, "guidance", again, "d")
     edit(movie, guided, "d")

@@ -42,6 +42,12 @@ def test_bank_samples_depend_on_their_number_alone(tmp_path):
     assert not torch.equal(first.sample(0).source, first.sample(1).source)
 
 
+@pytest.mark.parametrize("crop", [36, 264])
+def test_crops_must_fit_the_bank(tmp_path, crop):
+    with pytest.raises(UsageError, match=f"data.crop is {crop}"):
+        BankSamples(DataSettings(folder=str(small.photos(tmp_path / "photos")), crop=crop), 0, tmp_path / "work")
+
+
 def test_held_out_photographs_are_not_trained_on(tmp_path):
     source = bank(tmp_path)
     assert sorted(path.stem for path in source.paths) == sorted(f"p{n}" for n in range(12) if n not in (0, 10))
@@ -141,6 +147,8 @@ def test_data_sets_are_streamed_in_their_order_and_go_round(tmp_path):
         f"instruction {n % 6}" for n in (0, 1, 4, 5, 6, 8, 12)
     ]
     assert source.sample(1).instruction == "instruction 1"
+    # A resumed run may begin in a later round, before the length is known.
+    assert HubPairs(source._settings, 0).sample(13).instruction == "instruction 1"
     seen = [batch.numbers for batch in batches(HubPairs(source._settings, 0), Share(4, 2, 1, 2), 0, 3, 0)]
     assert seen == [[2, 3], [6, 7], [10, 11]]
 

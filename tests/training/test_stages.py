@@ -3,11 +3,18 @@
 import copy
 import json
 
+import numpy as np
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
+from safetensors.torch import load_file
 
+from movie_cli.backends.select import choose
+from movie_cli.backends.torch_backend import TorchBackend
+from movie_cli.checkpoints.descriptor import read_descriptor
+from movie_cli.editing.editor import Editor
 from movie_cli.models.sampling import Guidance, three_pass
+from movie_cli.recipe import Recipe
 from movie_cli.training import objectives, surgery
 from movie_cli.training.costs import INSTRUCT_PIX2PIX
 from movie_cli.training.discriminator import Heads, encoder_features, feature_widths
@@ -20,6 +27,8 @@ from movie_cli.training.stages.adversarial import DISCRIMINATOR, STUDENT
 from movie_cli.training.stages.stage import Latents
 from tests import tiny
 from tests.training import small
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
 def batch_of(count=2, side=32):
@@ -190,8 +199,12 @@ def test_null_text_is_what_the_encoder_makes_of_nothing(chain):
     torch.testing.assert_close(stage.conditioning.null(1), encoded.tokens, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("extra", ['mixed_precision = "bf16"', "gradient_checkpointing = true", "equivariant = 0.05"])
+@pytest.mark.parametrize(
+    "extra", ['mixed_precision = "bf16"', "gradient_checkpointing = true", "equivariant = 0.05", "lora_rank = 2"]
+)
 def test_switches_train(chain, tmp_path, extra):
+    if extra.startswith("lora"):
+        pytest.importorskip("peft")
     path = small.config(tmp_path / "mine.toml", "guidance", extra=f"steps = 3\nsample_every = 0\n{extra}")
     changes = [
         f"start={json.dumps(str(chain / 'base' / 'checkpoint'))}",
@@ -201,8 +214,25 @@ def test_switches_train(chain, tmp_path, extra):
 
     AcceleratorState._reset_state()
     train("guidance", read_settings("guidance", str(path), changes), tmp_path / "run", cpu=True, say=lambda text: None)
-    AcceleratorState._reset_state()
     assert (tmp_path / "run" / "checkpoint" / "movie.json").exists()
+    # Gone on with, and run.
+    train(
+        "guidance",
+        read_settings("guidance", str(path), [*changes, "steps=4"]),
+        tmp_path / "run",
+        resume=True,
+        cpu=True,
+        say=lambda text: None,
+    )
+    AcceleratorState._reset_state()
+    both = (tmp_path / "run", chain / "guidance")
+    made, plain = (load_file(run / "checkpoint" / "unet" / WEIGHTS) for run in both)
+    assert made.keys() == plain.keys()
+    backend = TorchBackend(read_descriptor(tmp_path / "run" / "checkpoint"), choose("cpu", "float32"))
+    editor = Editor(backend)
+    editor.set_recipe(Recipe("make it winter"))
+    frames = np.zeros((1, 32, 32, 3), dtype=np.uint8)
+    assert editor.edit(frames).shape == frames.shape
 
 
 def quarter():
@@ -263,7 +293,7 @@ def test_every_stages_step_runs_at_a_quarter_of_the_width(tmp_path):
                 assert torch.isfinite(loss.total)
                 loss.total.backward()
         start = tmp_path / name
-        stage.save(start)
+        stage.save(start, name)
     unet = json.loads((start / "unet" / "config.json").read_text())
     assert unet["down_block_types"] == ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"]
     assert unet["block_out_channels"] == [80, 160, 320, 320]

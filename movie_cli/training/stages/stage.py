@@ -98,12 +98,13 @@ class Stage(ABC):
     def denoiser(self) -> tuple[nn.Module, SchedulerMixin, dict[str, Any]]:
         """The network to be saved, its scheduler, and the entries of `movie.json` that are the stage's own."""
 
-    def save(self, folder: Path) -> None:
-        """Write the checkpoint as the weights are now."""
+    def save(self, folder: Path, name: str) -> None:
+        """Write the checkpoint as the weights are now; `name` is what it calls itself."""
         unet, scheduler, facts = self.denoiser()
         text_encoder, tokenizer = self.conditioning.parts()
         known = self.start.descriptor
         common = {
+            "name": name,
             "native_area": known.native_area,
             "size_multiple": known.size_multiple,
             "source_skip": known.source_skip,
