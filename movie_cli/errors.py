@@ -49,6 +49,10 @@ class BatchError(MovieError):
     exit_code = 6
 
 
+class TrainingError(MovieError):
+    """Training cannot go on: a loss or a gradient is not a number."""
+
+
 class OutputError(MovieError):
     """The output cannot be written: no permission, disk full, unknown codec or container."""
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import torch
 from diffusers import (
     AutoencoderKL,
+    AutoencoderTiny,
     EulerAncestralDiscreteScheduler,
     LCMScheduler,
     StableDiffusionInstructPix2PixPipeline,
+    StableDiffusionPipeline,
     UNet2DConditionModel,
 )
 
@@ -88,6 +90,33 @@ def instruct_pix2pix(folder: Path) -> StableDiffusionInstructPix2PixPipeline:
     pipeline.set_progress_bar_config(disable=True)
     pipeline.save_pretrained(folder, safe_serialization=True)
     return pipeline
+
+
+def text_to_image(folder: Path) -> None:
+    """A Stable Diffusion pipeline of the same parts, whose UNet takes noisy latents alone."""
+    edits = instruct_pix2pix(folder.with_name(folder.name + "-ip2p"))
+    config = {key: value for key, value in edits.unet.config.items() if not key.startswith("_")}
+    StableDiffusionPipeline(
+        vae=edits.vae,
+        text_encoder=edits.text_encoder,
+        tokenizer=edits.tokenizer,
+        unet=UNet2DConditionModel(**config | {"in_channels": 4}),
+        scheduler=edits.scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder, safe_serialization=True)
+
+
+def tiny_autoencoder(folder: Path) -> None:
+    """An autoencoder of TAESD's layout, random and narrow."""
+    torch.manual_seed(0)
+    AutoencoderTiny(
+        encoder_block_out_channels=(8, 8, 8, 8),
+        decoder_block_out_channels=(8, 8, 8, 8),
+        num_encoder_blocks=(1, 1, 1, 1),
+        num_decoder_blocks=(1, 1, 1, 1),
+    ).save_pretrained(folder, safe_serialization=True)
 
 
 def one_step(folder: Path, channels: int = 8) -> Path:

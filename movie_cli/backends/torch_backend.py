@@ -13,7 +13,7 @@ from movie_cli.checkpoints.load import load_checkpoint
 from movie_cli.errors import DeviceError
 from movie_cli.models.attention import attach
 from movie_cli.models.codec import place_weights
-from movie_cli.models.sampling import Guidance, sample
+from movie_cli.models.sampling import Guidance, is_recurrent, sample
 
 
 class TorchBackend:
@@ -36,6 +36,7 @@ class TorchBackend:
         self._unet = parts.unet
         self._codec, self._text, self._scheduler = parts.codec, parts.text, parts.scheduler
         self._anchors = attach(self._unet)
+        self._previous: Tensor | None = None
 
     @torch.inference_mode()
     def embed_text(self, instruction: str) -> TextEmbedding:
@@ -54,9 +55,19 @@ class TorchBackend:
 
     @torch.inference_mode()
     def denoise(self, latents: Tensor, settings: Settings) -> Tensor:
-        """Edited latents of the same shape, float32."""
+        """Edited latents of the same shape, float32. A recurrent network sees each frame's edit beside the next one."""
+        guidance = self._guidance(settings)
         with _memory_errors(self.device):
-            return sample(self._unet, self._scheduler, latents, settings.seed, self._guidance(settings), self._anchors)
+            if not is_recurrent(self._unet):
+                return sample(self._unet, self._scheduler, latents, settings.seed, guidance, self._anchors)
+            edited = []
+            for frame in latents.split(1):
+                before = self._previous if self._previous is not None and self._previous.shape == frame.shape else None
+                self._previous = sample(
+                    self._unet, self._scheduler, frame, settings.seed, guidance, self._anchors, before
+                )
+                edited.append(self._previous)
+            return torch.cat(edited)
 
     @torch.inference_mode()
     def decode_latents(self, latents: Tensor, source: Pixels) -> Pixels:
@@ -69,8 +80,12 @@ class TorchBackend:
 
     @torch.inference_mode()
     def set_anchors(self, latents: Tensor | None, settings: Settings) -> None:
-        """Keep the anchors' keys and values; every anchor attends to itself alone while they are made."""
+        """Keep the anchors' keys and values; every anchor attends to itself alone while they are made.
+
+        The frame edited last is forgotten: what comes next is another clip, instruction or scene.
+        """
         self._anchors.clear()
+        self._previous = None
         if latents is None:
             return
         self._anchors.mode = "write"

@@ -45,6 +45,17 @@ def check_folder(folder: Path) -> FolderFacts:
     Raises:
         ModelError: a part is missing, broken or not allowed; the sentence names the file.
     """
+    check_parts(folder)
+    read_descriptor(folder)
+    return weigh(folder)
+
+
+def check_parts(folder: Path) -> None:
+    """Check the layout alone, for folders that cannot edit yet, such as a text-to-image pipeline.
+
+    Raises:
+        ModelError: a part is missing, broken or not allowed; the sentence names the file.
+    """
     if not folder.is_dir():
         raise ModelError(f"{folder} is not a folder", "name a checkpoint folder, or see `movie models list`")
     _refuse_pickles(folder)
@@ -56,7 +67,14 @@ def check_folder(folder: Path) -> FolderFacts:
         read_json(folder / part / "config.json")
     read_json(folder / "scheduler" / "scheduler_config.json")
     _check_tokenizer(folder / "tokenizer")
-    read_descriptor(folder)
+
+
+def weigh(folder: Path) -> FolderFacts:
+    """Check the networks' weight files by their headers, and count.
+
+    Raises:
+        ModelError: a file is missing or broken.
+    """
     size = parameters = 0
     for part in PARTS_WITH_WEIGHTS:
         for path in _weight_files(folder / part):

@@ -15,9 +15,6 @@ import torch
 from diffusers import SchedulerMixin
 from diffusers.models.modeling_utils import ModelMixin
 
-from movie_cli.models.text import InstructionEncoder
-from movie_cli.models.tokenizer import InstructionTokenizer
-
 NANO_AREA = 512 * 384
 
 
@@ -25,12 +22,15 @@ def save_checkpoint(
     folder: Path,
     unet: ModelMixin,
     vae: ModelMixin,
-    text_encoder: InstructionEncoder,
-    tokenizer: InstructionTokenizer,
+    text_encoder: Any,
+    tokenizer: Any,
     scheduler: SchedulerMixin,
     **facts: Any,
 ) -> None:
-    """Write all parts; `facts` override entries of `movie.json`."""
+    """Write all parts; `facts` override entries of `movie.json`.
+
+    `text_encoder` and `tokenizer` are movie's own, or CLIP's of transformers; `unet` and `vae` any that load again.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name, part in {"unet": unet, "vae": vae, "text_encoder": text_encoder}.items():
         copy.deepcopy(part).to(torch.float16).save_pretrained(folder / name, safe_serialization=True)
@@ -39,11 +39,16 @@ def save_checkpoint(
     index = {
         "_class_name": "MoviePipeline",
         "_diffusers_version": diffusers.__version__,
-        "scheduler": ["diffusers", type(scheduler).__name__],
-        "text_encoder": ["movie_cli.models.text", type(text_encoder).__name__],
-        "tokenizer": ["movie_cli.models.tokenizer", type(tokenizer).__name__],
-        "unet": ["movie_cli.models.denoiser", type(unet).__name__],
-        "vae": ["movie_cli.models.autoencoder", type(vae).__name__],
+        **{
+            name: [_library(part), type(part).__name__]
+            for name, part in {
+                "scheduler": scheduler,
+                "text_encoder": text_encoder,
+                "tokenizer": tokenizer,
+                "unet": unet,
+                "vae": vae,
+            }.items()
+        },
     }
     movie = {
         "format": 1,
@@ -57,10 +62,17 @@ def save_checkpoint(
         "source_skip": True,
         "licence": "Apache-2.0",
         "description": "",
-        "edits": list(text_encoder.config["edits"]),
+        "edits": list(getattr(text_encoder, "edits", ())),
     }
     write_json(folder / "model_index.json", index)
     write_json(folder / "movie.json", movie | facts)
+
+
+def _library(part: Any) -> str:
+    """What `model_index.json` says a part comes from: the library, or the module where it is movie's own."""
+    module = type(part).__module__
+    library = module.partition(".")[0]
+    return library if library in {"diffusers", "transformers"} else module
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

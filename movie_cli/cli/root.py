@@ -12,12 +12,17 @@ from movie_cli.cli.help import Group
 from movie_cli.cli.info import info
 from movie_cli.cli.models import models
 from movie_cli.cli.preview import preview
+from movie_cli.cli.train import train
 
 EXAMPLES = (
     'movie edit in.mp4 "make it winter" -o out.mp4',
     'movie edit in.mp4 "as a pencil drawing" -o out.mp4 --text-scale 10 --start 2s --duration 5s',
 )
-SECTIONS = {"Video": ("edit", "preview", "batch", "info"), "Machine": ("models", "devices", "cache")}
+SECTIONS = {
+    "Video": ("edit", "preview", "batch", "info"),
+    "Machine": ("models", "devices", "cache"),
+    "Training": ("train",),
+}
 
 
 @click.group(
@@ -34,5 +39,5 @@ def movie() -> None:
     """
 
 
-for command in (edit, preview, batch, info, models, devices, cache):
+for command in (edit, preview, batch, info, models, devices, cache, train):
     movie.add_command(command)

@@ -80,7 +80,8 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
     """Encoder: one linear map of each 8x8 patch to `latent_channels` numbers of unit variance.
 
     The map is the principal components of photographs' patches (`fit`), so latents are white and the code is
-    invertible up to what it leaves out. Decoder: the transposed map plus a `DetailDecoder`.
+    invertible up to what it leaves out. Decoder: the transposed map plus a `DetailDecoder`. Without `source_skip` the
+    detail decoder is shown the latents alone, in the source's place too: what that costs can be measured.
     """
 
     @register_to_config
@@ -89,6 +90,7 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         latent_channels: int = 32,
         decoder_widths: tuple[int, int, int] = (96, 64, 48),
         scaling_factor: float = 1.0,
+        source_skip: bool = True,
     ) -> None:
         super().__init__()
         self.encoder = nn.Conv2d(3, latent_channels, PATCH, stride=PATCH)
@@ -110,6 +112,9 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         linear = self.decoder(latents)
         if source is None:
             return DecoderOutput(sample=linear.clamp(-1, 1))
+        if not self.config["source_skip"]:
+            correction, _ = self.detail(latents, latents, linear, linear)
+            return DecoderOutput(sample=(linear + correction).clamp(-1, 1))
         source_latents = self.encoder(source)
         residual = source - self.decoder(source_latents)
         correction, gate = self.detail(latents, source_latents, linear, source)

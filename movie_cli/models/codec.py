@@ -27,6 +27,11 @@ class Codec(Protocol):
 
     module: Any
 
+    @property
+    def scaling(self) -> float:
+        """What source latents are multiplied with to be latents of the space that the UNet denoises in."""
+        ...
+
     def place(self, device: torch.device, dtype: torch.dtype) -> None:
         """Bring the weights to a device and a number type, in channels-last order."""
         ...
@@ -48,6 +53,7 @@ class PatchCodec:
 
     def __init__(self, module: PatchAutoencoder) -> None:
         self.module: Any = module
+        self.scaling = 1.0
 
     def place(self, device: torch.device, dtype: torch.dtype) -> None:
         """Bring the networks to `dtype`, and all to `device`."""
@@ -69,7 +75,7 @@ class TinyCodec:
 
     def __init__(self, module: AutoencoderTiny, latent_scaling: float = SD_SCALING) -> None:
         self.module: Any = module
-        self.latent_scaling = latent_scaling
+        self.scaling = latent_scaling
 
     def place(self, device: torch.device, dtype: torch.dtype) -> None:
         """Bring all weights over."""
@@ -78,7 +84,7 @@ class TinyCodec:
     def encode(self, image: Tensor) -> Tensor:
         """The unscaled latents that InstructPix2Pix expects."""
         latents: Tensor = self.module.encode(image.to(self.module.dtype)).latents
-        return latents.float() / self.latent_scaling
+        return latents.float() / self.scaling
 
     def decode(self, latents: Tensor, source: Tensor) -> Tensor:
         """Decode; `source` is not used."""
@@ -92,6 +98,7 @@ class KLCodec:
 
     def __init__(self, module: AutoencoderKL) -> None:
         self.module: Any = module
+        self.scaling = float(self.module.config["scaling_factor"])
 
     def place(self, device: torch.device, dtype: torch.dtype) -> None:
         """Bring all weights over."""
@@ -105,7 +112,7 @@ class KLCodec:
     def decode(self, latents: Tensor, source: Tensor) -> Tensor:
         """Undo the scaling and decode; `source` is not used."""
         del source
-        scaled = latents / self.module.config["scaling_factor"]
+        scaled = latents / self.scaling
         image: Tensor = self.module.decode(scaled.to(self.module.dtype)).sample
         return image.float()
 

@@ -35,8 +35,8 @@ class InstructionConditioner:
     """The embedded model's small encoder, with its judgement of what it knows."""
 
     def __init__(self, encoder: InstructionEncoder, tokenizer: InstructionTokenizer) -> None:
-        self._encoder = encoder
-        self._tokenizer = tokenizer
+        self.encoder = encoder
+        self.tokenizer = tokenizer
 
     @classmethod
     def from_folder(cls, folder: Path, **options: Any) -> InstructionConditioner:
@@ -47,17 +47,17 @@ class InstructionConditioner:
     @torch.inference_mode()
     def encode(self, text: str) -> Encoded:
         """Summary tokens `(1, 4, 192)`."""
-        encoding = read(self._encoder, self._tokenizer, [text])
-        nearest = self._encoder.nearest_edits(encoding, 3)[0]
-        return Encoded(encoding.tokens, bool(self._encoder.is_known(encoding)[0]), nearest)
+        encoding = read(self.encoder, self.tokenizer, [text])
+        nearest = self.encoder.nearest_edits(encoding, 3)[0]
+        return Encoded(encoding.tokens, bool(self.encoder.is_known(encoding)[0]), nearest)
 
 
 class ClipConditioner:
     """The CLIP text encoder of SD 1.x: the last hidden state of 77 padded tokens."""
 
     def __init__(self, encoder: Any, tokenizer: Any) -> None:
-        self._encoder = encoder
-        self._tokenizer = tokenizer
+        self.encoder = encoder
+        self.tokenizer = tokenizer
 
     @classmethod
     def from_folder(cls, folder: Path, **options: Any) -> ClipConditioner:
@@ -71,11 +71,11 @@ class ClipConditioner:
     @torch.inference_mode()
     def encode(self, text: str) -> Encoded:
         """Hidden states `(1, 77, D)`."""
-        ids = self._tokenizer(
+        ids = self.tokenizer(
             text,
             padding="max_length",
-            max_length=self._tokenizer.model_max_length,
+            max_length=self.tokenizer.model_max_length,
             truncation=True,
             return_tensors="pt",
         ).input_ids
-        return Encoded(self._encoder(ids)[0])
+        return Encoded(self.encoder(ids)[0])

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
-from diffusers.models.embeddings import TimestepEmbedding
+from diffusers.models.embeddings import TextTimeEmbedding, TimestepEmbedding
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import Tensor, nn
 
@@ -44,6 +45,18 @@ class GuidedTimestepEmbedding(nn.Module):
         return torch.cat([part.to(sample.dtype) for part in parts], dim=-1)
 
 
+class PaddedTextEmbedding(TextTimeEmbedding):
+    """diffusers' embedding of the whole text, added to the timestep's part of the embedding and to no scale's."""
+
+    def __init__(self, text_dim: int, time_dim: int, heads: int, padding: int) -> None:
+        super().__init__(text_dim, time_dim, heads)
+        self.padding = padding
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """Embed `(N, L, text_dim)` as `(N, time_dim + padding)`."""
+        return F.pad(super().forward(hidden_states), (0, self.padding))
+
+
 class GuidedUNet2DConditionModel(UNet2DConditionModel):
     """A `UNet2DConditionModel` whose ResNet blocks also see the text scale and the image scale.
 
@@ -54,17 +67,33 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
     `source_residual` subtracts the source latents (the last `out_channels` input channels) from the prediction: with
     v-prediction at zero signal, where `x0 = -v`, the network then learns the change and not the picture. `sample` may
     be float32 beside weights of half precision: the subtraction then loses nothing of the source.
+
+    `padded_addition` keeps diffusers' added text embedding (`addition_embed_type="text"`) to the timestep's part, as
+    in a network that the scales were added to later; otherwise it is as wide as all three parts.
     """
 
-    def __init__(self, *, scale_embedding_dim: int, source_residual: bool = False, **unet_config: Any) -> None:
+    def __init__(
+        self,
+        *,
+        scale_embedding_dim: int,
+        source_residual: bool = False,
+        padded_addition: bool = False,
+        **unet_config: Any,
+    ) -> None:
         super().__init__(**unet_config)
-        self.register_to_config(scale_embedding_dim=scale_embedding_dim, source_residual=source_residual)
+        self.register_to_config(
+            scale_embedding_dim=scale_embedding_dim, source_residual=source_residual, padded_addition=padded_addition
+        )
         time_dim = self.config["time_embedding_dim"] - 2 * scale_embedding_dim
         if time_dim <= 0:
             raise ValueError("time_embedding_dim must exceed 2 * scale_embedding_dim")
         self.time_embedding = GuidedTimestepEmbedding(
             self.config["block_out_channels"][0], time_dim, scale_embedding_dim, self.config["act_fn"]
         )
+        if padded_addition:
+            text_dim = self.config["encoder_hid_dim"] or self.config["cross_attention_dim"]
+            heads = self.config["addition_embed_type_num_heads"]
+            self.add_embedding = PaddedTextEmbedding(text_dim, time_dim, heads, 2 * scale_embedding_dim)
 
     def forward(self, sample: Tensor, *args: Any, **kwargs: Any) -> Any:
         """Predict from `concat(x_t, source latents)`; arguments and result are those of `UNet2DConditionModel`."""

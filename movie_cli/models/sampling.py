@@ -51,6 +51,12 @@ def three_pass(prediction: Tensor, guidance: Guidance) -> Tensor:
     return none + guidance.text_scale * (full - image) + guidance.image_scale * (image - none)
 
 
+def is_recurrent(unet: nn.Module) -> bool:
+    """Whether a network has input channels for the edited frame before: noisy latents, that frame, the source."""
+    config: Any = getattr(unet, "config", {})
+    return "in_channels" in config and bool(config["in_channels"] == 3 * config["out_channels"])
+
+
 @torch.no_grad()
 def sample(
     unet: nn.Module,
@@ -59,10 +65,13 @@ def sample(
     seed: int,
     guidance: Guidance,
     anchors: AnchorStore,
+    previous: Tensor | None = None,
 ) -> Tensor:
     """Edited latents for source latents `(N, C, h, w)`, float32; every frame starts from the same noise.
 
-    `anchors.mode` decides whether attention writes, reads or ignores the anchors; its `step` is set here.
+    `anchors.mode` decides whether attention writes, reads or ignores the anchors; its `step` is set here. A recurrent
+    network (see `is_recurrent`) also sees the edited latents of the frame before, `previous`; None stands for a
+    first frame. Other networks do not take it.
     """
     frames, device, dtype = len(source), source.device, next(unet.parameters()).dtype
     if guidance.passes == THREE_PASSES:
@@ -73,6 +82,9 @@ def sample(
         tokens, condition = guidance.tokens, source
         scales = torch.tensor([[guidance.text_scale, guidance.image_scale]], device=device)
         extra = {"timestep_cond": scales.expand(frames, 2)}
+    if is_recurrent(unet):
+        before = torch.zeros_like(source) if previous is None else previous.to(source)
+        condition = torch.cat([before.repeat(guidance.passes, 1, 1, 1), condition], dim=1)
     tokens = tokens.repeat_interleave(frames, dim=0)
     anchors.groups = guidance.passes
     scheduler.set_timesteps(guidance.steps, device=device)

@@ -87,7 +87,8 @@ class BankTriplets(IterableDataset[Triplet]):
 
     `combined` is the share of two edits at once, `unedited` that of samples whose target is the source itself.
     `weights` raises the share of edits that need more. `share` is the part of the photographs that any one edit is
-    shown on: targets take longer to make than steps to run.
+    shown on: targets take longer to make than steps to run. `strength` is that of all edits; without it the drawn
+    scales decide.
     """
 
     def __init__(
@@ -100,8 +101,10 @@ class BankTriplets(IterableDataset[Triplet]):
         unedited: float = 0.05,
         weights: dict[str, float] | None = None,
         share: float = 1.0,
+        strength: float | None = None,
     ) -> None:
         self.paths = list(paths)
+        self.strength = strength
         self.share = share
         self.targets = targets
         self.crop = crop
@@ -136,8 +139,12 @@ class BankTriplets(IterableDataset[Triplet]):
         if names:
             edit = bank.get("+".join(names))
             full = to_float(self.targets.target(path, short_side, edit)[window])
-            strength = strength_of(text_scale, image_scale)
-            edited = blend(source_crop[None], full[None], strength, edit.drawn)[0]
+            if self.strength is None:
+                strength = strength_of(text_scale, image_scale)
+                edited = blend(source_crop[None], full[None], strength, edit.drawn)[0]
+            else:
+                # In a straight line: guidance multiplies a direction, and colour that went first would go too far.
+                edited = source_crop + self.strength * (full - source_crop)
         else:
             edited = source_crop
         return Triplet(source_crop, edited, names, text_scale, image_scale)

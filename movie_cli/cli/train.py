@@ -1,0 +1,135 @@
+"""`movie train STAGE`: the stages of the method, one command each over the same options.
+
+Promises that a wrong configuration, data set or starting checkpoint is refused before the first step. The work is
+`movie_cli.training.run`'s.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from movie_cli.cli.help import Command, Group, themed
+from movie_cli.cli.output import OutputOptions, emit, json_option, make_reporter, quieten_libraries
+from movie_cli.errors import InterruptedEdit, UsageError
+
+if TYPE_CHECKING:
+    from movie_cli.training.settings import StageName
+
+EXAMPLES = (
+    "movie train autoencoder nano -c nano --data photos -o runs/autoencoder",
+    "movie train base runs/autoencoder/checkpoint -c nano --data photos -o runs/base",
+    "movie train guidance runs/base/checkpoint -c nano --data photos -o runs/guidance",
+    "movie train adversarial runs/guidance/checkpoint -c nano --data photos -o runs/one-step",
+    'movie edit in.mp4 "make it winter" -o out.mp4 --model runs/one-step/checkpoint',
+)
+_HELP: dict[StageName, str] = {
+    "autoencoder": "Fit the embedded model's autoencoder, and train its decoder.",
+    "base": "Train the multi-step editor that is run in three passes.",
+    "mobile": "Make an editor or text-to-image model smaller, then fine-tune.",
+    "guidance": "Distil the three passes into one (guidance distillation).",
+    "adversarial": "Distil the many steps into one (adversarial distillation).",
+}
+
+
+@click.group(cls=Group, examples=EXAMPLES)
+def train() -> None:
+    """Train an editor, stage by stage.
+
+    Every stage reads a checkpoint and writes one that `movie edit --model` runs. Several GPUs: `accelerate launch
+    $(command -v movie) train ...`. A run that was killed goes on with --resume.
+    """
+
+
+def _command(stage: StageName) -> click.Command:
+    what, machine, safety = (themed(name) for name in ("What to train", "Machine", "Safety"))
+    messages = themed("Messages")
+
+    @click.argument("start", metavar="[START]", required=False, default="")
+    @what("-c", "--config", default="", metavar="FILE|NAME", setting=False, help="TOML file, or nano or sd15.")
+    @what("--data", default="", metavar="FOLDER", setting=False, help="Photographs, videos, or pairs.")
+    @what("--set", "changes", multiple=True, metavar="KEY=VALUE", setting=False, help="Change a setting.")
+    @what("--show-defaults", is_flag=True, setting=False, help="Write all settings with their sources, and stop.")
+    @machine("--cpu", is_flag=True, setting=False, help="Train on the CPU though there is a GPU.")
+    @machine("-o", "--output", metavar="FOLDER", setting=False, help="The run's folder; its checkpoint/ is the result.")
+    @safety("--resume", is_flag=True, setting=False, help="Go on with the run in that folder.")
+    @safety("--dry-run", is_flag=True, setting=False, help="Check everything, train nothing.")
+    @messages("-q", "--quiet", is_flag=True, setting=False, help="Show warnings and errors only.")
+    @messages("-v", "--verbose", is_flag=True, setting=False, help="Also show what the libraries say.")
+    @json_option
+    def run(**options: Any) -> None:
+        _run(stage, **options)
+
+    run.__doc__ = f"""{_HELP[stage]}
+
+    START is a model's name, a checkpoint folder or owner/name on the Hub.
+    """
+    own = [example for example in EXAMPLES if f"train {stage} " in example] or [
+        "movie train mobile timbrooks/instruct-pix2pix -c sd15 --data pairs -o runs/mobile"
+    ]
+    return click.command(name=stage, cls=Command, examples=own)(run)
+
+
+def _run(
+    stage: StageName,
+    start: str,
+    config: str,
+    data: str,
+    changes: tuple[str, ...],
+    show_defaults: bool,
+    cpu: bool,
+    output: str | None,
+    resume: bool,
+    dry_run: bool,
+    quiet: bool,
+    verbose: bool,
+    as_json: bool,
+) -> None:
+    quieten_libraries(verbose)
+    from movie_cli.training.settings_file import commented_defaults, read_settings
+
+    if show_defaults:
+        click.echo(commented_defaults(stage), nl=False)
+        return
+    if not output:
+        raise UsageError("-o is missing", "say where the run's folder goes, for example -o runs/base")
+    given = [*changes]
+    given += [f"start={_quoted(start)}"] if start else []
+    given += [f"data.folder={_quoted(data)}"] if data else []
+    settings = read_settings(stage, config, given)
+    reporter = make_reporter(OutputOptions(progress="plain", json=as_json, quiet=quiet, verbose=verbose))
+    try:
+        from movie_cli.training.run import train as train_stage
+    except ImportError as error:
+        raise UsageError(f"training needs the package {error.name}", 'pip install "movie-cli[train]"') from error
+    try:
+        checkpoint = train_stage(
+            stage,
+            settings,
+            Path(output).expanduser(),
+            resume=resume,
+            check_only=dry_run,
+            cpu=cpu,
+            say=lambda text: reporter.message("info", text),
+            bar=not quiet and not as_json,
+        )
+    except KeyboardInterrupt as error:
+        raise InterruptedEdit("interrupted", "the same command with --resume goes on from the last state") from error
+    if as_json:
+        emit("done", checkpoint=str(checkpoint), trained=not dry_run)
+    elif not quiet:
+        text = "everything is in order" if dry_run else f"{checkpoint}: run it with movie edit --model {checkpoint}"
+        click.echo(text, err=True)
+
+
+def _quoted(text: str) -> str:
+    """A TOML text; paths may hold anything."""
+    import json
+
+    return json.dumps(text, ensure_ascii=False)
+
+
+for _stage in _HELP:
+    train.add_command(_command(_stage))

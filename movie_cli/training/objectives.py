@@ -1,0 +1,62 @@
+"""The losses of the method as plain functions of tensors, in the paper's notation.
+
+Knows nothing of networks: predictions and scores come in, scalars come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Dropout = tuple[float, float, float]
+
+
+def guided(none: Tensor, image: Tensor, full: Tensor, text_scale: Tensor, image_scale: Tensor) -> Tensor:
+    """`e(0,0) + s_I (e(I,0) - e(0,0)) + s_T (e(I,T) - e(I,0))` with scales `(N,)` for predictions `(N, C, h, w)`."""
+    s_text, s_image = (scale.view(-1, 1, 1, 1).to(none.dtype) for scale in (text_scale, image_scale))
+    return none + s_image * (image - none) + s_text * (full - image)
+
+
+def dropped(uniform: Tensor, shares: Dropout) -> tuple[Tensor, Tensor]:
+    """Which samples lose their text and which their image, bool `(N,)`, from uniform draws `(N,)` in [0, 1).
+
+    `shares` are those of text alone, image alone, and both (InstructPix2Pix, section 3.2.1).
+    """
+    text, image, both = shares
+    text_alone = uniform < text
+    image_alone = (uniform >= text) & (uniform < text + image)
+    all_of_it = (uniform >= text + image) & (uniform < text + image + both)
+    return text_alone | all_of_it, image_alone | all_of_it
+
+
+def squared_error(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean over all values, in float32."""
+    return F.mse_loss(prediction.float(), target.float())
+
+
+def discriminator_hinge(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
+    """`max(0, 1 + D(real)) + max(0, 1 - D(fake))`, the mean over places, then over heads (Algorithm 2's signs)."""
+    terms = [F.relu(1 + a.float()).mean() + F.relu(1 - b.float()).mean() for a, b in zip(real, fake, strict=True)]
+    return torch.stack(terms).mean()
+
+
+def generator_term(fake: Sequence[Tensor]) -> Tensor:
+    """`D(fake)`, which the student lowers: the mean over places, then over heads."""
+    return torch.stack([score.float().mean() for score in fake]).mean()
+
+
+def gradient_penalty(scores: Sequence[Tensor], inputs: Sequence[Tensor]) -> Tensor:
+    """R1: the squared norm of each head's score's gradient in its own input, the mean over samples and heads.
+
+    Taken at the heads' inputs and not at the picture, as ADD does (arXiv 2311.17042): the frozen encoder
+    below is not to be smoothed, and no second derivative through it is needed.
+    """
+    penalties = []
+    for score, features in zip(scores, inputs, strict=True):
+        total = score.float().mean(dim=tuple(range(1, score.dim()))).sum()
+        (gradient,) = torch.autograd.grad(total, features, create_graph=True)
+        penalties.append(gradient.float().square().flatten(1).sum(dim=1).mean())
+    return torch.stack(penalties).mean()

@@ -1,0 +1,85 @@
+"""From settings to a finished run: everything that can be refused is refused before the first step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+
+from movie_cli.errors import SourceError
+from movie_cli.training.bank_samples import BankSamples
+from movie_cli.training.pair_samples import HubPairs, PairFolder
+from movie_cli.training.run_folder import RunFolder
+from movie_cli.training.samples import SampleSource, Share
+from movie_cli.training.settings import StageName, StageSettings
+from movie_cli.training.stages.adversarial import adversarial_stage
+from movie_cli.training.stages.autoencoder import autoencoder_stage
+from movie_cli.training.stages.base import base_stage, mobile_stage
+from movie_cli.training.stages.guidance import guidance_stage
+from movie_cli.training.stages.stage import Stage
+from movie_cli.training.trainer import Say, Trainer
+
+
+def train(
+    name: StageName,
+    settings: StageSettings,
+    output: Path,
+    *,
+    resume: bool = False,
+    check_only: bool = False,
+    cpu: bool = False,
+    say: Say = print,
+    bar: bool = False,
+) -> Path:
+    """Run a stage into the folder `output`; returns the checkpoint's folder.
+
+    With `check_only` configuration, data and starting checkpoint are checked and nothing is trained. In a process
+    that `accelerate launch` started, this is one of several that share the work.
+
+    Raises:
+        MovieError: a setting, the data, the starting checkpoint or the folder is refused, or the loss is not a number.
+    """
+    accelerator = Accelerator(cpu=cpu, mixed_precision=settings.mixed_precision)
+    Share(settings.batch, settings.micro_batch, accelerator.process_index, accelerator.num_processes)
+    folder = RunFolder(output, name, settings, resume, check=accelerator.is_main_process)
+    with accelerator.main_process_first():
+        data = open_data(settings, output)
+    stage = make_stage(name, settings, data)
+    if check_only:
+        return folder.checkpoint
+    Trainer(stage, data, folder, accelerator, say, bar).run()
+    return folder.checkpoint
+
+
+def open_data(settings: StageSettings, work: Path) -> SampleSource:
+    """The samples that `[data]` describes; `work` is where stills and targets may be kept.
+
+    Raises:
+        SourceError: the data cannot be used.
+        UsageError: a setting cannot be meant.
+    """
+    data = settings.data
+    if data.kind == "hub":
+        return HubPairs(data, settings.seed)
+    if not data.folder:
+        raise SourceError("there is no data to train on", "name a folder with --data, or data.folder in the file")
+    return PairFolder(data, settings.seed) if data.kind == "pairs" else BankSamples(data, settings.seed, work)
+
+
+def make_stage(name: StageName, settings: Any, data: SampleSource) -> Stage:
+    """The stage with its networks, on the CPU.
+
+    Raises:
+        ModelError: the starting checkpoint cannot be used.
+        UsageError: a setting cannot be meant.
+    """
+    if name == "autoencoder":
+        return autoencoder_stage(settings, data)
+    if name == "base":
+        return base_stage(settings)
+    if name == "mobile":
+        return mobile_stage(settings)
+    if name == "guidance":
+        return guidance_stage(settings)
+    return adversarial_stage(settings)

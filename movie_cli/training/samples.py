@@ -1,0 +1,157 @@
+"""Samples by number: what a training sample is, how samples become batches, who sees which.
+
+Sample `i` is the same whoever asks for it, so a resumed run and a run of several processes see the same data in the
+same order. Knows nothing of where samples come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset
+
+from movie_cli.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Crops `(3, S, S)` in [0, 1] and the instruction; `edits` names it in the bank's words, None if it has none."""
+
+    source: Tensor
+    edited: Tensor
+    instruction: str
+    edits: tuple[str, ...] | None
+    number: int
+
+
+@dataclass(frozen=True)
+class SampleBatch:
+    """Samples side by side: pictures `(N, 3, S, S)` in [-1, 1]."""
+
+    source: Tensor
+    edited: Tensor
+    instructions: list[str]
+    edits: list[tuple[str, ...] | None]
+    numbers: list[int]
+
+    def to(self, device: torch.device) -> SampleBatch:
+        """The same with its pictures on a device."""
+        return replace(
+            self,
+            source=self.source.to(device, non_blocking=True),
+            edited=self.edited.to(device, non_blocking=True),
+        )
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+class SampleSource(Protocol):
+    """Endless samples by number. `sequential` sources are fastest when asked in ascending order by one worker."""
+
+    sequential: bool
+
+    def sample(self, number: int) -> Sample:
+        """Sample `number`, from 0."""
+        ...
+
+    def held_out(self, count: int) -> list[Sample]:
+        """Up to `count` samples for looking at, kept out of training where the source can."""
+        ...
+
+
+def collate(samples: Sequence[Sample]) -> SampleBatch:
+    """Stack samples."""
+    return SampleBatch(
+        torch.stack([sample.source for sample in samples]) * 2 - 1,
+        torch.stack([sample.edited for sample in samples]) * 2 - 1,
+        [sample.instruction for sample in samples],
+        [sample.edits for sample in samples],
+        [sample.number for sample in samples],
+    )
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which samples of every step are one process's: `batch` in all, `micro_batch` at once, of `processes`.
+
+    Raises:
+        UsageError: the batch cannot be divided so.
+    """
+
+    batch: int
+    micro_batch: int
+    process: int = 0
+    processes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.batch % (self.micro_batch * self.processes):
+            raise UsageError(
+                f"a batch of {self.batch} is not a multiple of {self.micro_batch} at once on {self.processes} devices",
+                "change batch or micro_batch",
+            )
+
+    @property
+    def micro_batches(self) -> int:
+        """How many of them a process accumulates for a step."""
+        return self.batch // (self.micro_batch * self.processes)
+
+    def numbers(self, step: int) -> list[list[int]]:
+        """This process's sample numbers at a step, one list a micro-batch."""
+        own = self.batch // self.processes
+        first = step * self.batch + self.process * own
+        return [list(range(at, at + self.micro_batch)) for at in range(first, first + own, self.micro_batch)]
+
+
+class _Numbers(torch.utils.data.Sampler[list[int]]):
+    def __init__(self, share: Share, first_step: int, last_step: int) -> None:
+        self._lists = (share, range(first_step, last_step))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        share, steps = self._lists
+        for step in steps:
+            yield from share.numbers(step)
+
+
+class _ByNumber(Dataset[Sample]):
+    def __init__(self, source: SampleSource) -> None:
+        self._source = source
+
+    def __getitem__(self, number: int) -> Sample:
+        if torch.utils.data.get_worker_info() is not None:
+            torch.set_num_threads(1)
+        return self._source.sample(number)
+
+
+class _InOrder(IterableDataset[SampleBatch]):
+    def __init__(self, source: SampleSource, numbers: _Numbers) -> None:
+        self._source, self._numbers = source, numbers
+
+    def __iter__(self) -> Iterator[SampleBatch]:
+        for numbers in self._numbers:
+            yield collate([self._source.sample(number) for number in numbers])
+
+
+def batches(
+    source: SampleSource, share: Share, first_step: int, last_step: int, workers: int, pin: bool = False
+) -> Iterator[SampleBatch]:
+    """This process's micro-batches from `first_step` up to `last_step`, made by `workers` processes (0: this one)."""
+    numbers = _Numbers(share, first_step, last_step)
+    if source.sequential:
+        loader: DataLoader[SampleBatch] = DataLoader(
+            _InOrder(source, numbers), batch_size=None, num_workers=min(workers, 1), pin_memory=pin
+        )
+    else:
+        loader = DataLoader(
+            _ByNumber(source),  # type: ignore[arg-type]
+            batch_sampler=numbers,
+            collate_fn=collate,
+            num_workers=workers,
+            prefetch_factor=4 if workers else None,
+            pin_memory=pin,
+        )
+    return iter(loader)

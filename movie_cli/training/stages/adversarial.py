@@ -1,0 +1,209 @@
+"""`adversarial`: many steps become one, both scales alive. v-prediction, then MoViE's Algorithm 2.
+
+First the student learns the velocity that follows from its teacher's noise. Then it is trained against the teacher's
+own samples: "real" is what the guided teacher makes in a few steps, the discriminator is the teacher's frozen encoder
+with trained heads, and real and fake are noised alike before they are judged. Scores are low for real.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler, LCMScheduler, SchedulerMixin
+from torch import Tensor, nn
+
+from movie_cli.training import objectives, surgery
+from movie_cli.training.conditioning import conditioning_of
+from movie_cli.training.discriminator import Heads, encoder_features, feature_widths
+from movie_cli.training.draws import Draws
+from movie_cli.training.low_rank import train_low_rank
+from movie_cli.training.samples import SampleBatch
+from movie_cli.training.schedule import TIMESTEPS, NoiseSchedule, euler_timesteps
+from movie_cli.training.settings import AdversarialSettings
+from movie_cli.training.stages.stage import Latents, Loss, Stage, joined
+from movie_cli.training.start import Start, open_start, predicts_noise, training_scheduler
+
+STUDENT, DISCRIMINATOR = "student", "discriminator"
+
+
+class AdversarialStage(Stage):
+    """A one-step student, its frozen guided teacher, and the heads on the teacher's encoder."""
+
+    AVERAGED = (STUDENT,)
+    settings: AdversarialSettings
+
+    def __init__(self, settings: AdversarialSettings, start: Start) -> None:
+        super().__init__(settings, start, conditioning_of(start.text, settings.seed))
+        self.conditioning.module.requires_grad_(False)
+        self.student = copy.deepcopy(start.unet).requires_grad_(True).train()
+        self.teacher: Any = surgery.frozen(start.unet)
+        self.frozen["teacher"] = self.teacher
+        if settings.gradient_checkpointing:
+            self.student.enable_gradient_checkpointing()
+        if settings.lora_rank:
+            train_low_rank(self.student, settings.lora_rank)
+        torch.manual_seed(settings.seed)
+        prompt_dim = self.conditioning.null(1).shape[-1]
+        self.heads = Heads(feature_widths(self.teacher), settings.head_width, prompt_dim, settings.scale_heads)
+        self.parts[DISCRIMINATOR] = self.heads
+        self.parts[STUDENT] = self.student
+        many = training_scheduler(start.scheduler)
+        keys = ("beta_start", "beta_end", "beta_schedule", "trained_betas", "num_train_timesteps")
+        self._noise_levels = {key: many.config[key] for key in keys}
+        self._schedule = NoiseSchedule.of(many)
+        self._times = euler_timesteps(settings.train_timesteps)
+
+    def total_steps(self) -> int:
+        """The conversion's steps come before."""
+        return self.settings.conversion_steps + self.settings.steps
+
+    def converting(self, step: int) -> bool:
+        """Whether the student is still learning to predict velocities."""
+        return step < self.settings.conversion_steps
+
+    def active(self, step: int) -> tuple[str, ...]:
+        """The student alone while converting; then the discriminator first."""
+        return (STUDENT,) if self.converting(step) else (DISCRIMINATOR, STUDENT)
+
+    def learning_rate(self, part: str, name: str, step: int) -> float:
+        """Three rates: conversion, student, discriminator."""
+        del name
+        if part == DISCRIMINATOR:
+            return self.settings.discriminator_learning_rate
+        return self.settings.conversion_learning_rate if self.converting(step) else self.settings.learning_rate
+
+    def place(self, device: torch.device) -> None:
+        """Bring all networks and the schedule to a device."""
+        super().place(device)
+        self._schedule = self._schedule.to(device)
+
+    def losses(self, batch: SampleBatch, draws: Draws, step: int) -> Iterator[Loss]:
+        """The conversion's loss, or the discriminator's and then the student's."""
+        batch, latents = self.encoded(batch, draws, self.student)
+        tokens = self.conditioning.tokens(batch, draws)
+        ranges = self.start.descriptor
+        scales = torch.stack([draws.uniform(*ranges.text_scale_range), draws.uniform(*ranges.image_scale_range)], dim=1)
+        if self.converting(step):
+            yield self._conversion(latents, tokens, scales, draws)
+            return
+        real = self.teacher_samples(latents, tokens, scales, draws)
+        noised, timesteps = self._student_input(real, draws)
+        with torch.no_grad():
+            fake = self.pictures(noised, latents, tokens, scales, timesteps)
+        yield self._discriminator_loss(real, fake, latents, tokens, scales, draws)
+        fake = self.pictures(noised, latents, tokens, scales, timesteps)
+        yield self._student_loss(real, fake, latents, tokens, scales, draws)
+
+    def _conversion(self, latents: Latents, tokens: Tensor, scales: Tensor, draws: Draws) -> Loss:
+        """`|| v - v_teacher ||^2` with the velocity that the teacher's noise amounts to."""
+        noise, timesteps = draws.normal(*latents.edited.shape[1:]), draws.whole(TIMESTEPS)
+        noised = self._schedule.noised(latents.edited, noise, timesteps)
+        network_input = joined(noised, latents.source, latents.previous)
+        with torch.no_grad():
+            predicted = self.teacher(network_input, timesteps, tokens, timestep_cond=scales).sample.float()
+            target = self._schedule.velocity_of_noise(predicted, noised, timesteps)
+        velocity = self.student(network_input, timesteps, tokens, timestep_cond=scales).sample
+        loss = objectives.squared_error(velocity, target)
+        return Loss(loss, {"velocity": loss})
+
+    @torch.no_grad()
+    def teacher_samples(self, latents: Latents, tokens: Tensor, scales: Tensor, draws: Draws) -> Tensor:
+        """What the guided teacher makes of the sources from fresh noise: the "real" `x0`."""
+        lcm = self.settings.teacher_sampler == "lcm"
+        options: dict[str, Any] = {} if lcm else {"timestep_spacing": "trailing", "set_alpha_to_one": True}
+        kind: Any = LCMScheduler if lcm else DDIMScheduler
+        scheduler = kind(**self._noise_levels, prediction_type="epsilon", clip_sample=False, **options)
+        scheduler.set_timesteps(self.settings.teacher_steps, device=self.device)
+        extra = {"generator": draws.generators} if lcm else {}
+        sample = draws.normal(*latents.source.shape[1:])
+        for timestep in scheduler.timesteps:
+            network_input = joined(sample, latents.source, latents.previous)
+            predicted = self.teacher(network_input, timestep, tokens, timestep_cond=scales).sample.float()
+            sample = scheduler.step(predicted, timestep, sample, return_dict=False, **extra)[0]
+        return sample
+
+    def _student_input(self, real: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """`x_t` at one of the Euler timesteps; at the last one noise alone, as when it is run."""
+        share, count = self.settings.last_timestep_share, len(self._times)
+        chosen = torch.tensor(self._times, device=real.device)
+        others = 1 + draws.whole(max(1, count - 1)) if count > 1 else torch.zeros_like(draws.whole(1))
+        timesteps = chosen[torch.where(draws.uniform() < share, torch.zeros_like(others), others)]
+        noise = draws.normal(*real.shape[1:])
+        noised = self._schedule.noised(real, noise, timesteps)
+        if self.settings.pure_noise:
+            noised = torch.where((timesteps == self._times[0]).view(-1, 1, 1, 1), noise, noised)
+        return noised, timesteps
+
+    def pictures(self, noised: Tensor, latents: Latents, tokens: Tensor, scales: Tensor, timesteps: Tensor) -> Tensor:
+        """The student's `x0` in one step."""
+        network_input = joined(noised, latents.source, latents.previous)
+        velocity = self.student(network_input, timesteps, tokens, timestep_cond=scales).sample.float()
+        return self._schedule.picture_of_velocity(velocity, noised, timesteps)
+
+    def _judged(self, draws: Draws, shape: torch.Size) -> tuple[Tensor, Tensor]:
+        """Fresh `t'` and `eps'` for real and fake alike."""
+        settings = self.settings
+        log_sigma = settings.log_sigma_mean + settings.log_sigma_deviation * draws.normal()
+        return self._schedule.nearest(log_sigma), draws.normal(*shape[1:])
+
+    def _features(
+        self, picture: Tensor, judged: tuple[Tensor, Tensor], latents: Latents, tokens: Tensor, scales: Tensor
+    ) -> list[Tensor]:
+        timesteps, noise = judged
+        noised = self._schedule.noised(picture, noise, timesteps)
+        return encoder_features(
+            self.teacher, joined(noised, latents.source, latents.previous), timesteps, tokens, scales
+        )
+
+    def _discriminator_loss(
+        self, real: Tensor, fake: Tensor, latents: Latents, tokens: Tensor, scales: Tensor, draws: Draws
+    ) -> Loss:
+        judged = self._judged(draws, real.shape)
+        with torch.no_grad():
+            of_real, of_fake = (self._features(one, judged, latents, tokens, scales) for one in (real, fake))
+        of_real = [one.detach().requires_grad_() for one in of_real]
+        real_scores = self.heads(of_real, judged[0], tokens, scales)
+        fake_scores = self.heads(of_fake, judged[0], tokens, scales)
+        hinge = objectives.discriminator_hinge(real_scores, fake_scores)
+        penalty = objectives.gradient_penalty(real_scores, of_real) if self.settings.r1_weight else hinge.new_zeros(())
+        metrics = {
+            "hinge": hinge,
+            "r1": penalty,
+            "score_real": objectives.generator_term(real_scores),
+            "score_fake": objectives.generator_term(fake_scores),
+        }
+        return Loss(hinge + self.settings.r1_weight * penalty, metrics)
+
+    def _student_loss(
+        self, real: Tensor, fake: Tensor, latents: Latents, tokens: Tensor, scales: Tensor, draws: Draws
+    ) -> Loss:
+        judged = self._judged(draws, real.shape)
+        scores = self.heads(self._features(fake, judged, latents, tokens, scales), judged[0], tokens, scales)
+        distance, term = objectives.squared_error(fake, real), objectives.generator_term(scores)
+        total = self.settings.mse_weight * distance + self.settings.generator_weight * term
+        return Loss(total, {"distance": distance, "generator": term})
+
+    def denoiser(self) -> tuple[nn.Module, SchedulerMixin, dict[str, Any]]:
+        """A one-step checkpoint."""
+        scheduler = LCMScheduler(**self._noise_levels, prediction_type="v_prediction", clip_sample=False)
+        known = self.start.descriptor
+        facts = {
+            "stage": "one-step",
+            "steps": 1,
+            "text_scale_range": list(known.text_scale_range),
+            "image_scale_range": list(known.image_scale_range),
+            "description": "one-step editor that takes both scales in one pass",
+        }
+        return self.student, scheduler, facts
+
+
+def adversarial_stage(settings: AdversarialSettings) -> AdversarialStage:
+    """`movie train adversarial`.
+
+    Raises:
+        ModelError: the starting checkpoint cannot be used.
+    """
+    return AdversarialStage(settings, predicts_noise(open_start(settings.start, "adversarial", ("guided",))))

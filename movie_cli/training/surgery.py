@@ -1,0 +1,99 @@
+"""From one denoiser to the next of the method, weights kept: less attention, more input channels, scales as input.
+
+Promises that what is added starts without effect. Knows nothing of files or training.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor, nn
+
+from movie_cli.errors import ModelError
+from movie_cli.models.denoiser import GuidedUNet2DConditionModel
+
+TRANSFORMER = ".attentions."
+
+
+def settings_of(unet: Any) -> dict[str, Any]:
+    """The arguments that a UNet of the same shape is made with."""
+    return {key: value for key, value in unet.config.items() if not key.startswith("_")}
+
+
+def drop_top_attention(unet: Any) -> Any:
+    """The UNet without the transformer blocks at its highest resolution (MoViE, Mobile-Pix2Pix).
+
+    Level 0 becomes `DownBlock2D` and `UpBlock2D`; every other weight is kept. Without any there, it is a copy.
+
+    Raises:
+        ModelError: level 0 is of another kind.
+    """
+    config = settings_of(unet)
+    down, up = list(config["down_block_types"]), list(config["up_block_types"])
+    known = {"CrossAttnDownBlock2D", "DownBlock2D"}, {"CrossAttnUpBlock2D", "UpBlock2D"}
+    if down[0] not in known[0] or up[-1] not in known[1]:
+        raise ModelError(f"the denoiser begins with {down[0]} and ends with {up[-1]}", "SD 1.x and 2.x are known here")
+    down[0], up[-1] = "DownBlock2D", "UpBlock2D"
+    smaller = _like(unet, config | {"down_block_types": tuple(down), "up_block_types": tuple(up)})
+    kept = smaller.state_dict().keys()
+    left = [name for name in unet.state_dict() if name not in kept]
+    if any(TRANSFORMER not in name for name in left):
+        raise ModelError("the denoiser has other layers than attention at its highest resolution")
+    smaller.load_state_dict({name: value for name, value in unet.state_dict().items() if name in kept})
+    return smaller
+
+
+def with_input_channels(unet: Any, extra: int, at: int) -> Any:
+    """The UNet with `extra` input channels inserted before channel `at`, their weights zero."""
+    config = settings_of(unet)
+    wider = _like(unet, config | {"in_channels": config["in_channels"] + extra})
+    state = unet.state_dict()
+    weight = state["conv_in.weight"]
+    zeros = weight.new_zeros(len(weight), extra, *weight.shape[2:])
+    wider.load_state_dict(state | {"conv_in.weight": torch.cat([weight[:, :at], zeros, weight[:, at:]], dim=1)})
+    return wider
+
+
+def with_scales(unet: Any, scale_embedding_dim: int) -> GuidedUNet2DConditionModel:
+    """The same UNet with both guidance scales as embeddings of that width in every ResNet block.
+
+    The blocks' new projections are zero, so the result is the starting network's conditional pass, whatever the
+    scales.
+
+    Raises:
+        ModelError: it has scales already.
+    """
+    if isinstance(unet, GuidedUNet2DConditionModel):
+        raise ModelError("the denoiser takes the scales already", "start from a base checkpoint")
+    config = settings_of(unet)
+    time_dim = unet.time_embedding.linear_2.out_features
+    extra = 2 * scale_embedding_dim
+    device = next(unet.parameters()).device
+    with torch.device(device):
+        guided = GuidedUNet2DConditionModel(
+            scale_embedding_dim=scale_embedding_dim,
+            padded_addition=config.get("addition_embed_type") == "text",
+            **config | {"time_embedding_dim": time_dim + extra},
+        )
+    state: dict[str, Tensor] = {}
+    for name, value in unet.state_dict().items():
+        if name.endswith("time_emb_proj.weight"):
+            state[name] = torch.cat([value, value.new_zeros(len(value), extra)], dim=1)
+        else:
+            state[name.replace("time_embedding.", "time_embedding.timestep.", 1)] = value
+    for name, value in guided.time_embedding.state_dict().items():
+        state.setdefault(f"time_embedding.{name}", value)
+    guided.load_state_dict(state)
+    return guided
+
+
+def frozen(module: nn.Module) -> nn.Module:
+    """The module itself, without gradients and in evaluation mode."""
+    return module.requires_grad_(False).eval()
+
+
+def _like(unet: Any, config: dict[str, Any]) -> Any:
+    with torch.device(next(unet.parameters()).device):
+        return UNet2DConditionModel(**config)

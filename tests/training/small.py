@@ -1,0 +1,86 @@
+"""Small photographs, pairs and configurations, so that a stage trains in a second."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from movie_cli.training import bank
+
+EDIT = "brighter"
+WEIGHTS = "\n".join(f"{name} = {1.0 if name == EDIT else 0.0}" for name in bank.BANK)
+COMMON = """
+seed = 3
+steps = 10
+batch = 4
+micro_batch = 2
+learning_rate = 1e-3
+workers = 0
+save_every = 4
+sample_every = 10
+log_every = 2
+"""
+DATA = f"""
+[data]
+crop = 32
+combined = 0.0
+[data.weights]
+{WEIGHTS}
+"""
+UNET = """
+[unet]
+block_out_channels = [16, 16]
+down_block_types = ["DownBlock2D", "CrossAttnDownBlock2D"]
+up_block_types = ["CrossAttnUpBlock2D", "UpBlock2D"]
+layers_per_block = 1
+cross_attention_dim = 192
+attention_head_dim = 2
+norm_num_groups = 4
+addition_embed_type = "text"
+addition_embed_type_num_heads = 2
+"""
+STAGES = {
+    "autoencoder": "latent_channels = 8\ndecoder_widths = [8, 8, 8]\npatches_per_photo = 20\n",
+    "base": "sampling_steps = 2\n",
+    "mobile": "sampling_steps = 2\n",
+    "guidance": "scale_embedding_dim = 8\nsampling_steps = 2\n",
+    "adversarial": "conversion_steps = 5\nteacher_steps = 2\nhead_width = 8\n",
+}
+
+
+def picture(seed: int, size: tuple[int, int] = (96, 80)) -> Image.Image:
+    """A smooth picture of that width and height."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 7, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+
+
+def photos(folder: Path, count: int = 4) -> Path:
+    """A folder of photographs, one of them held out."""
+    folder.mkdir(parents=True)
+    for seed in range(count):
+        picture(seed).save(folder / f"p{seed}.png")
+    return folder
+
+
+def pairs(folder: Path, count: int = 6) -> Path:
+    """A folder in InstructPix2Pix's manner."""
+    folder.mkdir(parents=True)
+    lines = []
+    for seed in range(count):
+        picture(seed).save(folder / f"{seed}_0.png")
+        picture(seed + 100).save(folder / f"{seed}_1.png")
+        row = {"original_image": f"{seed}_0.png", "edited_image": f"{seed}_1.png", "edit_prompt": "make it winter"}
+        lines.append(json.dumps(row))
+    (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def config(path: Path, stage: str, extra: str = "", unet: str = "", data: str = DATA) -> Path:
+    """A configuration file of a stage. `extra` are top-level keys, which win over the small ones."""
+    lines = [*COMMON.splitlines(), *STAGES[stage].splitlines(), *extra.splitlines()]
+    values = {line.split("=")[0].strip(): line for line in lines if "=" in line}
+    path.write_text("\n".join(values.values()) + "\n" + unet + data)
+    return path

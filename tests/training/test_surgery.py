@@ -1,0 +1,99 @@
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+
+from movie_cli.errors import ModelError
+from movie_cli.training import surgery
+
+SMALL = {
+    "in_channels": 8,
+    "out_channels": 4,
+    "block_out_channels": (16, 24),
+    "down_block_types": ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+    "layers_per_block": 1,
+    "cross_attention_dim": 12,
+    "attention_head_dim": 2,
+    "norm_num_groups": 4,
+}
+
+
+def network(**changes):
+    torch.manual_seed(0)
+    return UNet2DConditionModel(**(SMALL | changes)).eval()
+
+
+def call(unet, channels=8, **extra):
+    generator = torch.Generator().manual_seed(1)
+    sample, tokens = torch.randn(2, channels, 8, 8, generator=generator), torch.randn(2, 3, 12, generator=generator)
+    with torch.inference_mode():
+        return unet(sample, torch.tensor([10, 900]), tokens, **extra).sample
+
+
+@pytest.mark.parametrize("changes", [{}, {"addition_embed_type": "text", "addition_embed_type_num_heads": 2}])
+def test_a_student_starts_as_the_teachers_conditional_pass(changes):
+    teacher = network(**changes)
+    student = surgery.with_scales(teacher, 8).eval()
+    for scales in ([[7.5, 1.5], [2.0, 3.0]], [[14.0, 1.0], [2.0, 1.0]]):
+        found = call(student, timestep_cond=torch.tensor(scales))
+        torch.testing.assert_close(found, call(teacher), atol=1e-5, rtol=1e-5)
+
+
+def test_a_students_scales_can_be_learnt_from_the_first_step():
+    student = surgery.with_scales(network(), 8)
+    sample, tokens = torch.randn(2, 8, 8, 8), torch.randn(2, 3, 12)
+    student(sample, 10, tokens, timestep_cond=torch.tensor([[7.5, 1.5], [2.0, 3.0]])).sample.square().mean().backward()
+    weight = student.down_blocks[0].resnets[0].time_emb_proj.weight
+    assert weight[:, -16:].abs().sum() == 0
+    assert (weight.grad[:, -16:].abs() > 0).any()
+
+
+def test_scales_are_added_once(tmp_path):
+    student = surgery.with_scales(network(addition_embed_type="text", addition_embed_type_num_heads=2), 8).eval()
+    student.save_pretrained(tmp_path)
+    again = type(student).from_pretrained(tmp_path).eval()
+    scales = torch.tensor([[7.5, 1.5]] * 2)
+    assert torch.equal(call(again, timestep_cond=scales), call(student, timestep_cond=scales))
+    with pytest.raises(ModelError):
+        surgery.with_scales(student, 8)
+
+
+def test_dropped_attention_leaves_the_rest_alone():
+    whole = network()
+    smaller = surgery.drop_top_attention(whole)
+    assert list(smaller.config["down_block_types"]) == ["DownBlock2D", "CrossAttnDownBlock2D"]
+    assert list(smaller.config["up_block_types"]) == ["CrossAttnUpBlock2D", "UpBlock2D"]
+    gone = set(whole.state_dict()) - set(smaller.state_dict())
+    assert gone
+    assert all(name.startswith(("down_blocks.0.attentions.", "up_blocks.1.attentions.")) for name in gone)
+    assert all(torch.equal(value, whole.state_dict()[name]) for name, value in smaller.state_dict().items())
+    # Where the dropped blocks did nothing, nothing changes.
+    for block in (whole.down_blocks[0], whole.up_blocks[1]):
+        for attention in block.attentions:
+            torch.nn.init.zeros_(attention.proj_out.weight)
+            torch.nn.init.zeros_(attention.proj_out.bias)
+    torch.testing.assert_close(call(smaller), call(whole))
+
+
+def test_new_input_channels_start_without_effect():
+    plain = network(in_channels=4)
+    wider = surgery.with_input_channels(plain, 4, at=4)
+    assert wider.config["in_channels"] == 8
+    generator = torch.Generator().manual_seed(1)
+    sample, tokens = torch.randn(2, 8, 8, 8, generator=generator), torch.randn(2, 3, 12, generator=generator)
+    with torch.inference_mode():
+        torch.testing.assert_close(wider(sample, 10, tokens).sample, plain(sample[:, :4], 10, tokens).sample)
+    # In between: noisy latents, the frame before, the source.
+    recurrent = surgery.with_input_channels(wider, 4, at=4)
+    with torch.inference_mode():
+        both = recurrent(torch.cat([sample[:, :4], torch.randn(2, 4, 8, 8), sample[:, 4:]], dim=1), 10, tokens).sample
+        torch.testing.assert_close(both, wider(sample, 10, tokens).sample)
+
+
+def test_other_networks_are_refused():
+    unet = network(
+        down_block_types=("AttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "AttnUpBlock2D"),
+    )
+    with pytest.raises(ModelError, match="AttnDownBlock2D"):
+        surgery.drop_top_attention(unet)
