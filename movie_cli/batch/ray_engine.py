@@ -7,6 +7,7 @@ and outputs are files that every machine sees under the same name; segments trav
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 import os
 import signal
@@ -83,6 +84,7 @@ class _Run:
         self._open: list[_Open] = []
         self._flights: dict[Any, _Flight] = {}
         self._tries: dict[tuple[int, int | None], int] = {}
+        self._choices: dict[tuple[str, str, str], Choice] = {}
         self._lost = 0
         self._answered = time.monotonic()
 
@@ -125,7 +127,9 @@ class _Run:
                 continue
             task = opened.waiting.popleft()
             if task.number is None:
-                reference = worker.whole.remote(cluster.request)
+                # Tried before, it may have left finished segments.
+                again = (cluster.job.number, None) in self._tries or cluster.request.resume
+                reference = worker.whole.remote(dataclasses.replace(cluster.request, resume=again))
             else:
                 reference = worker.segment.remote(
                     cluster.request, cluster.choice, task.mark, task.limit, self._shipped(cluster)
@@ -158,15 +162,24 @@ class _Run:
         return True
 
     def _choice(self, job: Job) -> Choice:
-        """What the cluster's first worker would run the job on; all are told to do the same."""
-        for _ in range(TRIES):
-            with contextlib.suppress(self._ray.exceptions.RayError):
-                answer = self._ray.get(self._actors[0].choice.remote(job.request))
-                if isinstance(answer, Result):
-                    raise DeviceError(str(answer.facts["error"]), str(answer.facts["hint"]))
-                assert isinstance(answer, Choice)
-                return answer
-        raise DeviceError("the cluster's first worker does not answer", "`ray status` shows its nodes")
+        """What the first worker that answers would run the job on; all are told to do the same."""
+        request = job.request
+        wanted = (request.device, request.dtype, request.backend)
+        until = time.monotonic() + LOST_SECONDS
+        while wanted not in self._choices:
+            for actor in self._actors:
+                # A worker that was lost is away until Ray has started another in its place.
+                with contextlib.suppress(self._ray.exceptions.RayError):
+                    answer = self._ray.get(actor.choice.remote(request))
+                    if isinstance(answer, Result):
+                        raise failure(answer)
+                    self._choices[wanted] = answer
+                    break
+            else:
+                if time.monotonic() > until:
+                    raise DeviceError("no worker of the cluster answers", "`ray status` shows its nodes")
+                time.sleep(1)
+        return self._choices[wanted]
 
     def _receive(self, reference: Any, flight: _Flight) -> None:
         opened = flight.open

@@ -14,7 +14,7 @@ from tests.media.clips import make_clip
 
 pytest.importorskip("ray", reason="Ray is not installed (the extra `ray`)")
 psutil = pytest.importorskip("psutil", reason="psutil, which finds the worker to kill, is not installed")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def edit_options(model):
@@ -31,7 +31,7 @@ def last_states(path):
 
 def kill_a_worker(folder, killed):
     """Kill the process of one actor as soon as a segment of the long job is there."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + 600
     while not list(folder.glob("*.json")) and time.monotonic() < until:
         time.sleep(0.01)
     while time.monotonic() < until and not killed:
