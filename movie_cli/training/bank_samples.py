@@ -11,7 +11,7 @@ from torch import Tensor
 from movie_cli.errors import UsageError
 from movie_cli.models.autoencoder import PATCH
 from movie_cli.training import bank, photos
-from movie_cli.training.draws import Draws, rng_of
+from movie_cli.training.draws import Draws, rng_of, seed_of
 from movie_cli.training.images import check_images
 from movie_cli.training.instructions import sample_phrase
 from movie_cli.training.samples import Sample
@@ -76,7 +76,7 @@ class BankSamples:
         triplet = triplets.draw(rng)
         source = triplet.source
         if self._settings.source_noise:
-            source = _grainy(source, self._settings.source_noise, Draws(self._seed, [number]))
+            source = _grainy(source, self._settings.source_noise, Draws(seed_of("grain", self._seed), [number]))
         return Sample(source, triplet.edited, sample_phrase(triplet.edits, rng), triplet.edits, number)
 
 

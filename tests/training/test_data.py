@@ -71,6 +71,18 @@ def test_noise_lies_on_sources_alone(tmp_path):
     assert all(torch.equal(noisy.sample(n).edited, clean.sample(n).edited) for n in range(8))
 
 
+def test_noise_on_sources_is_not_the_noise_of_training(tmp_path):
+    """A stage draws from the same seed and number: its noise must not be known from the picture."""
+    clean, noisy = bank(tmp_path, unedited=0.0), bank(tmp_path, unedited=0.0, source_noise=0.02)
+    for number in range(6):
+        grain = (noisy.sample(number).source - clean.sample(number).source).flatten()
+        if grain.abs().max() > 0:
+            draws = Draws(5, [number])
+            draws.uniform(-0.5, 0.5)
+            drawn = draws.normal(3, 32, 32).flatten()
+            assert torch.corrcoef(torch.stack([grain, drawn]))[0, 1].abs() < 0.1
+
+
 def test_stills_of_videos_are_photographs(tmp_path):
     folder = tmp_path / "mixed"
     small.photos(folder, 2)
