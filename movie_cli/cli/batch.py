@@ -22,8 +22,8 @@ from movie_cli.batch.manifest import STREAM, Manifest, OptionValue, WrittenJob, 
 from movie_cli.cli import types
 from movie_cli.cli.batch_report import BatchReport
 from movie_cli.cli.edit import SINGLE, check_engine, edit, request_of, shared_options
-from movie_cli.cli.help import Command, Decorator, themed
-from movie_cli.cli.output import OutputOptions, output_options, quieten_libraries
+from movie_cli.cli.help import Command, Decorator, themed, with_options
+from movie_cli.cli.output import output_options, shown_as
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import BatchError, InterruptedEdit, MovieError, UsageError
 
@@ -63,9 +63,7 @@ def _batch_options(function: Callable[..., Any]) -> Callable[..., Any]:
         _batch("--ledger", setting=False, metavar="FILE", help=f"What became of each job; default: {LEDGER}."),
         _batch("--allow-outside", is_flag=True, setting=False, help="Let outputs lie outside the folder."),
     )
-    for option in reversed(options):
-        function = option(function)
-    return function
+    return with_options(function, options)
 
 
 @click.command(cls=Command, examples=EXAMPLES, options_metavar="[OPTIONS]")
@@ -81,10 +79,7 @@ def batch(ctx: click.Context, /, manifest: str, instruction: str | None, **value
     JOBS is a .jsonl or .csv file, a folder of videos, or - for JSON lines from stdin. A job has source, instruction,
     output and any option of `movie edit`, such as text_scale; options given here are for jobs that do not say.
     """
-    shown = OutputOptions(
-        progress=values["progress"], json=values["as_json"], quiet=values["quiet"], verbose=values["verbose"]
-    )
-    quieten_libraries(shown.verbose)
+    shown = shown_as(values)
     from movie_cli.batch.ledger import Ledger
 
     given = Path(values["out_dir"]) if values["out_dir"] else None

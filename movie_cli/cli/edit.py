@@ -15,15 +15,15 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from movie_cli.cli import types
-from movie_cli.cli.help import Command, Decorator, themed
+from movie_cli.cli import common, types
+from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import (
     OutputOptions,
     emit,
     make_reporter,
     output_options,
     print_pairs,
-    quieten_libraries,
+    shown_as,
 )
 from movie_cli.editing.request import STREAM, EditRequest, EncodeOptions, check_output, check_source, output_exists
 from movie_cli.errors import UsageError
@@ -80,7 +80,7 @@ def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="Another seed, another take.",
         ),
-        _what("--steps", type=types.WholeType(1, 1000), metavar="N", help="Denoising steps; default: the model's own."),
+        common.steps(_what),
         _what(
             "--model",
             default="nano",
@@ -88,14 +88,7 @@ def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
             metavar="MODEL",
             help="What edits: a name, a folder, or owner/name on the Hub.",
         ),
-        _what(
-            "--anchors",
-            type=types.ANCHOR,
-            metavar="middle|first|none",
-            default="middle",
-            show_default=True,
-            help="Frames that the others follow.",
-        ),
+        common.anchors(_what),
         _what(
             "--detail",
             type=types.FRACTION,
@@ -161,7 +154,7 @@ def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
         _file("--no-audio", is_flag=True, help="Leave out the audio."),
         _file("--no-subtitles", is_flag=True, help="Leave out the subtitles."),
         _file("--no-metadata", is_flag=True, help="Leave out tags, chapters and the recipe."),
-        _machine("--backend", default="auto", show_default=True, metavar="auto|torch", help="What runs the model."),
+        common.BACKEND,
         _machine(
             "--device",
             default="auto",
@@ -169,14 +162,7 @@ def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
             metavar="DEVICE",
             help="auto, cpu, cuda, cuda:N or mps; see `movie devices`.",
         ),
-        _machine(
-            "--dtype",
-            type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
-            metavar="TYPE",
-            default="auto",
-            show_default=True,
-            help="float32, bfloat16, float16, or the fastest safe one.",
-        ),
+        common.DTYPE,
         _machine(
             "--batch-size",
             type=types.WholeType(1, 1024),
@@ -193,10 +179,10 @@ def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         _machine("--address", metavar="ADDRESS", help="The Ray cluster; default: one made on this machine."),
         _machine("--workers", type=types.WholeType(1, 4096), metavar="N", help="Workers on the cluster."),
-        _machine("--offline", is_flag=True, help="Fetch nothing from the network."),
+        common.OFFLINE,
         _machine("--cache/--no-cache", default=True, help="Keep the source's latents for the next edit."),
-        _safety("-y", "--yes", is_flag=True, setting=False, help="Replace OUT if it exists."),
-        _safety("-n", "--no", is_flag=True, setting=False, help="Never replace OUT, and do not ask."),
+        common.YES,
+        common.NO,
         _safety("--resume", is_flag=True, setting=False, help="Continue an edit that was interrupted."),
         _safety(
             "--segment-frames",
@@ -207,9 +193,7 @@ def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
         _safety("--strict", is_flag=True, help="Fail if the source breaks midway."),
         _safety("--dry-run", is_flag=True, setting=False, help="Show the plan, edit nothing."),
     )
-    for option in reversed(options):
-        function = option(function)
-    return function
+    return with_options(function, options)
 
 
 @click.command(cls=Command, examples=EXAMPLES, options_metavar="-o OUT [OPTIONS]")
@@ -224,10 +208,7 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
     Sound, subtitles, timing and size stay as they are. SOURCE may be - for stdin. Most options can also be set as
     MOVIE_TEXT_SCALE=9 in the environment or as text-scale = 9 in config.toml.
     """
-    shown = OutputOptions(
-        progress=values["progress"], json=values["as_json"], quiet=values["quiet"], verbose=values["verbose"]
-    )
-    quieten_libraries(shown.verbose)
+    shown = shown_as(values)
     output: str = values["output"]
     check_engine(values["engine"], values["address"])
     if values["engine"] == "ray" and STREAM in {source, output}:

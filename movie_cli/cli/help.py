@@ -37,6 +37,13 @@ def themed(theme: str) -> Callable[..., Decorator]:
     return option
 
 
+def with_options(function: Callable[..., Any], options: Sequence[Decorator]) -> Callable[..., Any]:
+    """Give a command's function its options, in the order of the help."""
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 class Command(click.Command):
     """A command whose help groups the options and ends with examples, and whose defaults come from the settings."""
 

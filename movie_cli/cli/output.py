@@ -66,6 +66,15 @@ def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def shown_as(values: Mapping[str, Any]) -> OutputOptions:
+    """What `output_options` were given as; libraries are quietened accordingly."""
+    shown = OutputOptions(
+        progress=values["progress"], json=values["as_json"], quiet=values["quiet"], verbose=values["verbose"]
+    )
+    quieten_libraries(shown.verbose)
+    return shown
+
+
 def emit(kind: str, **values: object) -> None:
     """Write one event: a line of JSON with `type` first. Values that JSON does not know become text."""
     click.echo(json.dumps({"type": kind, **values}, default=str))

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from movie_cli.cli import types
+from movie_cli.cli import common, types
 from movie_cli.cli.edit import may_overwrite
-from movie_cli.cli.help import Command, Decorator, themed
-from movie_cli.cli.output import OutputOptions, emit, make_reporter, output_options, quieten_libraries
+from movie_cli.cli.help import Command, Decorator, themed, with_options
+from movie_cli.cli.output import OutputOptions, emit, make_reporter, output_options, shown_as
 from movie_cli.editing.request import STREAM, PreviewRequest, Reporter, TimeValue, check_output, check_source
 from movie_cli.errors import OutputError, UsageError
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
@@ -37,7 +37,7 @@ EXAMPLES = (
     'movie preview in.mp4 "watercolour" --clip 2s -o grid.mp4',
 )
 
-_what, _machine, _file, _safety = map(themed, ("What to show", "Machine", "Output file", "Safety"))
+_what, _machine, _file = map(themed, ("What to show", "Machine", "Output file"))
 
 
 def _preview_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,37 +49,21 @@ def _preview_options(function: Callable[..., Any]) -> Callable[..., Any]:
         _what("--image-scale", type=scales, setting=False, metavar="N,...", help="Image scales, downwards."),
         _what("--seed", type=whole, setting=False, metavar="N,...", default="0", help="Seeds, downwards."),
         _what("--clip", type=types.TIME, setting=False, metavar="TIME", help="A grid video this long, not a picture."),
-        _what("--steps", type=types.WholeType(1, 1000), metavar="N", help="Denoising steps; default: the model's own."),
+        common.steps(_what),
         _what("--model", default="nano", show_default=True, metavar="MODEL", help="What edits."),
-        _what(
-            "--anchors",
-            type=types.ANCHOR,
-            metavar="middle|first|none",
-            default="middle",
-            show_default=True,
-            help="Frames that the others follow.",
-        ),
+        common.anchors(_what),
         _file(
             "-o", "--output", setting=False, metavar="OUT", help="A picture, or a video with --clip; else it is shown."
         ),
         _file("--tile-width", type=types.WholeType(64, 4096), metavar="PIXELS", help="Default: what fits."),
-        _machine("--backend", default="auto", show_default=True, metavar="auto|torch", help="What runs the model."),
+        common.BACKEND,
         _machine("--device", default="auto", show_default=True, metavar="DEVICE", help="See `movie devices`."),
-        _machine(
-            "--dtype",
-            type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
-            metavar="TYPE",
-            default="auto",
-            show_default=True,
-            help="float32, bfloat16, float16, or the fastest safe one.",
-        ),
-        _machine("--offline", is_flag=True, help="Fetch nothing from the network."),
-        _safety("-y", "--yes", is_flag=True, setting=False, help="Replace OUT if it exists."),
-        _safety("-n", "--no", is_flag=True, setting=False, help="Never replace OUT, and do not ask."),
+        common.DTYPE,
+        common.OFFLINE,
+        common.YES,
+        common.NO,
     )
-    for option in reversed(options):
-        function = option(function)
-    return function
+    return with_options(function, options)
 
 
 @click.command(cls=Command, examples=EXAMPLES, options_metavar="[-o OUT] [OPTIONS]")
@@ -93,10 +77,7 @@ def preview(source: str, instructions: tuple[str, ...], **values: Any) -> None:
     One instruction is shown over text and image scales, several side by side at the usual ones. Each tile's label is
     what to type for it. Without -o the sheet is drawn in the terminal.
     """
-    shown = OutputOptions(
-        progress=values["progress"], json=values["as_json"], quiet=values["quiet"], verbose=values["verbose"]
-    )
-    quieten_libraries(shown.verbose)
+    shown = shown_as(values)
     request = _request(source, instructions, values)
     output, length = values["output"], values["clip"]
     if source == STREAM:

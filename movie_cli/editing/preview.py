@@ -62,7 +62,7 @@ class Previewer:
         choice = choose(request.device, request.dtype, request.backend)
         self.size = Editor.size_for(descriptor, *self.info.video.presentation_size)
         self._path = path
-        self._span = clip.span_of(EditRequest(request.source, "", request.recipe), self.info)
+        self._span = self._span_of()
         self._editor = Editor(TorchBackend(descriptor, choice))
         self._reporter = reporter
         for instruction in request.instructions:
@@ -120,9 +120,11 @@ class Previewer:
 
     def clip_span(self, length: TimeValue) -> clip.Span:
         """The range that `clips` shows."""
-        return clip.span_of(
-            EditRequest(self.request.source, "", self.request.recipe, start=self.places[0], duration=length), self.info
-        )
+        return self._span_of(self.places[0], length)
+
+    def _span_of(self, start: TimeValue | None = None, duration: TimeValue | None = None) -> clip.Span:
+        asked = EditRequest(self.request.source, "", self.request.recipe, start=start, duration=duration)
+        return clip.span_of(asked, self.info)
 
     def _set(self, recipe: Recipe, anchor_latents: Any) -> None:
         self._editor.set_recipe(recipe)
@@ -137,8 +139,7 @@ class Previewer:
         return clip.frame_at(self._path, self.info, self._span, where, self.size)
 
     def _frame(self, place: TimeValue) -> Pixels:
-        seconds = clip.span_of(EditRequest(self.request.source, "", self.request.recipe, start=place), self.info).start
-        frame = clip.frame_at(self._path, self.info, self._span, seconds, self.size)
+        frame = clip.frame_at(self._path, self.info, self._span, self._span_of(place).start, self.size)
         if frame is None:
             raise SourceError(f"{self._path} has no frame at {place}", "see its length with `movie info`")
         return frame

@@ -20,10 +20,12 @@ def read(encoder: InstructionEncoder, tokenizer: InstructionTokenizer, texts: Se
     A word that is no word to the vocabulary may be a slip of the keyboard ("nior") or one that it lacks; the mended
     text is taken only where its likeliest edit is likelier than that of the text itself.
     """
-    mended = [tokenizer.mended(text) for text in texts]
-    encoding = encoder(*tokenizer.encode([*texts, *mended]))
-    count = len(texts)
+    mended = {place: other for place, text in enumerate(texts) if (other := tokenizer.mended(text)) != text}
+    encoding = encoder(*tokenizer.encode([*texts, *mended.values()]))
     logits = encoding.logits
-    better = logits[count:].amax(dim=-1) > logits[:count].amax(dim=-1)
-    rows = torch.arange(count) + count * better
+    sureness = logits.amax(dim=-1)
+    rows = list(range(len(texts)))
+    for row, place in enumerate(mended, start=len(texts)):
+        if sureness[row] > sureness[place]:
+            rows[place] = row
     return InstructionEncoding(encoding.tokens[rows], encoding.embedding[rows], logits[rows])

@@ -1,0 +1,44 @@
+"""Options that several commands have: one definition each, so that they mean the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+from movie_cli.cli import types
+from movie_cli.cli.help import Decorator, themed
+
+_machine, _safety = map(themed, ("Machine", "Safety"))
+
+BACKEND = _machine("--backend", default="auto", show_default=True, metavar="auto|torch", help="What runs the model.")
+DTYPE = _machine(
+    "--dtype",
+    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+    metavar="TYPE",
+    default="auto",
+    show_default=True,
+    help="float32, bfloat16, float16, or the fastest safe one.",
+)
+OFFLINE = _machine("--offline", is_flag=True, help="Fetch nothing from the network.")
+YES = _safety("-y", "--yes", is_flag=True, setting=False, help="Replace OUT if it exists.")
+NO = _safety("-n", "--no", is_flag=True, setting=False, help="Never replace OUT, and do not ask.")
+
+
+def steps(option: Callable[..., Decorator]) -> Decorator:
+    """`--steps`, under the theme of `option`."""
+    return option(
+        "--steps", type=types.WholeType(1, 1000), metavar="N", help="Denoising steps; default: the model's own."
+    )
+
+
+def anchors(option: Callable[..., Decorator]) -> Decorator:
+    """`--anchors`, under the theme of `option`."""
+    return option(
+        "--anchors",
+        type=types.ANCHOR,
+        metavar="middle|first|none",
+        default="middle",
+        show_default=True,
+        help="Frames that the others follow.",
+    )
