@@ -33,6 +33,11 @@ def latents_folder() -> Path:
     return cache / "latents"
 
 
+def outputs_folder() -> Path:
+    """The folder of outputs that are on their way to a store. It need not exist."""
+    return latents_folder().with_name("outputs")
+
+
 def models_folder() -> Path:
     """The folder whose subfolders are checkpoints known by name. It need not exist."""
     root = home()

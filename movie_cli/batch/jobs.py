@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from movie_cli.editing.request import EditRequest
@@ -25,9 +23,7 @@ class Job:
     @property
     def key(self) -> str:
         """What the ledger calls it: the same for the same request, wherever it stands in a manifest."""
-        request = replace(self.request, overwrite=False, resume=False, batch_size=None, offline=False)
-        text = json.dumps(asdict(request), default=str, sort_keys=True)
-        return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=12).hexdigest()
+        return self.request.key
 
 
 @dataclass(frozen=True)

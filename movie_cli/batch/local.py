@@ -217,10 +217,11 @@ def check_free(request: EditRequest) -> None:
     Raises:
         UsageError: it exists.
     """
+    from movie_cli.editing.request import output_exists
     from movie_cli.editing.work_folder import was_published
 
-    output = Path(request.output)
-    if output.exists() and not request.overwrite and not (request.resume and was_published(output)):
+    output = request.output
+    if output_exists(output) and not request.overwrite and not (request.resume and was_published(Path(output))):
         raise UsageError(f"{output} exists", "-y replaces it; or choose another output")
 
 

@@ -13,8 +13,9 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from movie_cli import remote
 from movie_cli.errors import SourceError, UsageError
 
 STREAM = "-"
@@ -50,8 +51,8 @@ class Manifest:
     folder: Path
 
 
-def read_manifest(name: str, instruction: str | None, out_dir: Path | None) -> Manifest:
-    """Read jobs from a `.jsonl` or `.csv` file, a folder, or `-` for JSON lines on standard input.
+def read_manifest(name: str, instruction: str | None, out_dir: str | None) -> Manifest:
+    """Read jobs from a `.jsonl` or `.csv` file, a folder here or in a store, or `-` for JSON lines on standard input.
 
     `instruction` is for jobs without one. What lies in `out_dir` is no source.
 
@@ -59,6 +60,10 @@ def read_manifest(name: str, instruction: str | None, out_dir: Path | None) -> M
         UsageError: a line cannot be understood; the message names it.
         SourceError: the file is missing or cannot be read.
     """
+    if remote.is_url(name):
+        if instruction is None:
+            raise UsageError(f"there is no instruction for what is in {name}", f'movie batch {name} "make it winter"')
+        return Manifest(tuple(_from_store(name, instruction, out_dir)), Path.cwd())
     path = Path(name)
     if name == STREAM:
         return Manifest(tuple(_with(instruction, _from_lines(sys.stdin, "standard input"))), Path.cwd())
@@ -137,9 +142,9 @@ def _job(values: Mapping[str, object], where: str) -> WrittenJob:
     )
 
 
-def _from_folder(folder: Path, instruction: str, out_dir: Path | None) -> Iterator[WrittenJob]:
+def _from_folder(folder: Path, instruction: str, out_dir: str | None) -> Iterator[WrittenJob]:
     """All videos below, in the order of their names; hidden files and folders are left out."""
-    apart = out_dir.resolve() if out_dir is not None else None
+    apart = Path(out_dir).resolve() if out_dir is not None and not remote.is_url(out_dir) else None
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(
             name for name in folders if not name.startswith(".") and (Path(root) / name).resolve() != apart
@@ -151,22 +156,47 @@ def _from_folder(folder: Path, instruction: str, out_dir: Path | None) -> Iterat
                 yield WrittenJob(str(path), str(path), instruction, str(output.with_name(output_name(name))))
 
 
+def _from_store(folder: str, instruction: str, out_dir: str | None) -> Iterator[WrittenJob]:
+    """All videos below a folder of a store."""
+    apart = f"{out_dir.rstrip('/')}/" if out_dir is not None and remote.is_url(out_dir) else None
+    for url in remote.files_below(folder):
+        inner = PurePosixPath(url[len(folder.rstrip("/")) + 1 :])
+        if inner.suffix.lower() in VIDEO_ENDINGS and not (apart and url.startswith(apart)):
+            yield WrittenJob(url, url, instruction, str(inner.with_name(output_name(inner.name))))
+
+
 def output_name(source: str) -> str:
     """What the edit of a source is called where nothing is said: its own name, in a container that can be written."""
     path = Path(source)
     return path.name if path.suffix.lower() in WRITABLE_ENDINGS else f"{path.name}.mp4"
 
 
-def place(job: WrittenJob, sources: Path, out_dir: Path, *, outside: bool) -> tuple[str, str]:
-    """The job's source and output as paths. Links are followed before the output's place is judged.
+def _place_in_store(job: WrittenJob, name: str, out_dir: str, *, outside: bool) -> str:
+    """The URL of an output, judged by its words: a store knows neither links nor parents."""
+    root = f"{out_dir.rstrip('/')}/"
+    url = name if remote.is_url(name) else root + name
+    parts = PurePosixPath(url.removeprefix(root)).parts
+    if not outside and (not url.startswith(root) or ".." in parts or name.startswith("/")):
+        raise UsageError(
+            f"{job.where}: the output {url} is outside {out_dir}", "--allow-outside allows it, --out-dir moves it"
+        )
+    return url
+
+
+def place(job: WrittenJob, sources: Path, out_dir: str, *, outside: bool) -> tuple[str, str]:
+    """The job's source and output as paths or URLs. Links are followed before the output's place is judged.
 
     Raises:
         UsageError: the output is outside `out_dir` and may not be; or one of both is a pipe.
     """
     if STREAM in {job.source, job.output}:
         raise UsageError(f"{job.where}: - is for one edit, not for many", "name a file")
-    source = str(sources / job.source)
-    output = str(out_dir / (job.output or output_name(job.source)))
+    far = remote.is_url(job.source)
+    source = job.source if far else str(sources / job.source)
+    name = job.output or output_name(remote.file_name(source) if far else source)
+    if remote.is_url(out_dir) or remote.is_url(name):
+        return source, _place_in_store(job, name, out_dir, outside=outside)
+    output = str(Path(out_dir) / name)
     try:
         inside = Path(os.path.realpath(output)).is_relative_to(os.path.realpath(out_dir))
     except ValueError as error:

@@ -16,15 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from movie_cli import media, remote
 from movie_cli.backends.select import Choice
 from movie_cli.batch.jobs import Job, Listener, Result
 from movie_cli.batch.local import check_free
 from movie_cli.batch.ray_worker import Part
 from movie_cli.editing.continuing import OVERLAP, Mark
 from movie_cli.editing.editors import Editors
-from movie_cli.editing.pipeline import make_plan, work_folder
+from movie_cli.editing.pipeline import make_plan, whole_already, work_folder
 from movie_cli.editing.request import EditRequest, SilentReporter, check_output, check_source
 from movie_cli.editing.running import Edit
+from movie_cli.editing.staging import clean, is_waiting, prepare, send
 from movie_cli.editing.work_folder import ANCHORS
 from movie_cli.errors import MovieError, SourceError
 from movie_cli.media.outfile import output_error
@@ -44,10 +46,13 @@ def absolute(request: EditRequest) -> EditRequest:
     """The request with names that mean the same on every worker, and without this machine's cache."""
     model = request.recipe.model
     recipe = dataclasses.replace(request.recipe, model=str(Path(model).absolute()) if Path(model).is_dir() else model)
+    source, output = (
+        name if remote.is_url(name) else str(Path(name).absolute()) for name in (request.source, request.output)
+    )
     return dataclasses.replace(
         request,
-        source=str(Path(request.source).absolute()),
-        output=str(Path(request.output).absolute()),
+        source=source,
+        output=output,
         recipe=recipe,
         use_cache=False,
     )
@@ -67,8 +72,19 @@ class ClusterJob:
         check_source(self.request.source)
         check_output(self.request.source, self.request.output)
         check_free(job.request)
-        self.path = Path(self.request.source)
-        self.made = dataclasses.replace(make_plan(self.request, self.path), choice=choice)
+        try:
+            self._open()
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _open(self) -> None:
+        request, job, listener = self.request, self.job, self._listener
+        self.path = self._stack.enter_context(media.local_source(request.source, request.reading))
+        here = prepare(request)
+        self._stack.callback(clean, here)
+        self.made = dataclasses.replace(make_plan(here, self.path), choice=self.choice)
+        self._waiting = is_waiting(here, request)
         self._times: list[int] | None = None
         if self.made.joined:
             span = self.made.span
@@ -157,7 +173,7 @@ class ClusterJob:
     @property
     def complete(self) -> bool:
         """Whether all segments are there and fit."""
-        return len(self.folder.finished) == self.count
+        return self._waiting or len(self.folder.finished) == self.count
 
     def finish(self) -> Result:
         """Put the output together.
@@ -165,9 +181,13 @@ class ClusterJob:
         Raises:
             MovieError: that failed.
         """
-        self.folder.note(segments=self.count, damage=self._damage)
         notes = _Forward(self.job, self._listener)
-        summary = Edit(self.made, self.path, Editors(), notes, self.folder).run()
+        if self._waiting:
+            summary = whole_already(self.made, notes)
+        else:
+            self.folder.note(segments=self.count, damage=self._damage)
+            summary = Edit(self.made, self.path, Editors(), notes, self.folder).run()
+        send(self.made.request, self.request)
         seconds = time.monotonic() - self._began
         facts = dataclasses.asdict(summary) | {
             "output": self.job.request.output,

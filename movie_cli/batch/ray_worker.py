@@ -11,6 +11,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 
 from safetensors.torch import save
 
+from movie_cli import media
 from movie_cli.backends.select import Choice, choose
 from movie_cli.batch.jobs import Result
 from movie_cli.batch.local import edit_one
@@ -30,6 +32,7 @@ from movie_cli.editing.running import Edit, open_encoder
 from movie_cli.editing.sinks import SegmentSink
 from movie_cli.errors import known_error
 from movie_cli.media.segments import Segment
+from movie_cli.reading import ReadOptions
 
 Value = TypeVar("Value")
 
@@ -82,7 +85,9 @@ class Worker:
             warnings.simplefilter("ignore")
         torch.set_num_threads(threads)
         self._editors = Editors()
+        self._source: tuple[tuple[str, ReadOptions], Path] | None = None
         self._plan: tuple[EditRequest, Choice, Plan] | None = None
+        self._copies = ExitStack()
 
     def choice(self, request: EditRequest) -> Choice | Result:
         """What this worker runs a request on."""
@@ -107,15 +112,25 @@ class Worker:
         """The process's number on its machine."""
         return os.getpid()
 
+    def _readable(self, request: EditRequest) -> Path:
+        """The source as a local file; what had to be copied is kept until another source is asked for."""
+        wanted = (request.source, request.reading)
+        if self._source is None or self._source[0] != wanted:
+            self._source = None
+            self._copies.close()
+            path = self._copies.enter_context(media.local_source(request.source, request.reading))
+            self._source = (wanted, path)
+        return self._source[1]
+
     def _made(self, request: EditRequest, choice: Choice) -> Plan:
         if self._plan is None or self._plan[:2] != (request, choice):
-            made = dataclasses.replace(make_plan(request, Path(request.source)), choice=choice)
+            made = dataclasses.replace(make_plan(request, self._readable(request)), choice=choice)
             self._plan = (request, choice, made)
         return self._plan[2]
 
     def _anchors(self, request: EditRequest, choice: Choice) -> tuple[bytes | None, list[tuple[str, str]]]:
         notes = Notes()
-        edit = Edit(self._made(request, choice), Path(request.source), self._editors, notes, None)
+        edit = Edit(self._made(request, choice), self._readable(request), self._editors, notes, None)
         editor = edit.load()
         latents = edit.anchors()
         if latents is None:
@@ -126,7 +141,7 @@ class Worker:
         self, request: EditRequest, choice: Choice, mark: Mark | None, limit: int | None, anchors: bytes | None
     ) -> Part:
         made = self._made(request, choice)
-        edit = Edit(made, Path(request.source), self._editors, SilentReporter(), None, anchors=anchors)
+        edit = Edit(made, self._readable(request), self._editors, SilentReporter(), None, anchors=anchors)
         edit.load()
         with tempfile.TemporaryDirectory(prefix="movie-segment-") as folder:
             parcel = _Parcel(folder)

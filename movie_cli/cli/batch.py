@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from movie_cli import remote
 from movie_cli.batch.jobs import Engine, Job
 from movie_cli.batch.manifest import STREAM, Manifest, OptionValue, WrittenJob, place, read_manifest
 from movie_cli.cli import types
@@ -24,7 +25,7 @@ from movie_cli.cli.batch_report import BatchReport
 from movie_cli.cli.edit import SINGLE, check_engine, edit, request_of, shared_options
 from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import output_options, shown_as
-from movie_cli.editing.request import EditRequest
+from movie_cli.editing.request import EditRequest, output_exists
 from movie_cli.errors import BatchError, InterruptedEdit, MovieError, UsageError
 
 if TYPE_CHECKING:
@@ -82,19 +83,20 @@ def batch(ctx: click.Context, /, manifest: str, instruction: str | None, **value
     shown = shown_as(values)
     from movie_cli.batch.ledger import Ledger
 
-    given = Path(values["out_dir"]) if values["out_dir"] else None
+    given: str | None = values["out_dir"]
     read = read_manifest(manifest, instruction, given)
     if not read.jobs:
         raise UsageError(f"there is nothing to do in {manifest}", "it holds no jobs, or the folder no videos")
-    out_dir = given or (read.folder if manifest != STREAM else Path())
+    out_dir = given or str(read.folder if manifest != STREAM else Path())
     common = _typed(ctx, values)
     jobs = _jobs(read, out_dir, common, outside=values["allow_outside"])
     engine = _choose_engine(values)
     _make_folder(out_dir)
-    with Ledger(Path(values["ledger"]) if values["ledger"] else out_dir / LEDGER) as ledger:
+    noted = values["ledger"] or (LEDGER if remote.is_url(out_dir) else Path(out_dir) / LEDGER)
+    with Ledger(Path(noted)) as ledger:
         left = [job for job in jobs if not _is_done(ledger, job)]
         for job in left:
-            _make_folder(Path(job.request.output).parent)
+            _make_folder(os.path.dirname(job.request.output))  # noqa: PTH120 - may be a URL
         with BatchReport(shown, ledger, jobs, left) as report:
             try:
                 engine.run([_continuing(ledger, job) for job in left], report, fail_fast=not values["keep_going"])
@@ -109,7 +111,7 @@ def batch(ctx: click.Context, /, manifest: str, instruction: str | None, **value
             )
 
 
-def _jobs(manifest: Manifest, out_dir: Path, common: Mapping[str, OptionValue], *, outside: bool) -> list[Job]:
+def _jobs(manifest: Manifest, out_dir: str, common: Mapping[str, OptionValue], *, outside: bool) -> list[Job]:
     """All jobs as requests.
 
     Raises:
@@ -118,11 +120,11 @@ def _jobs(manifest: Manifest, out_dir: Path, common: Mapping[str, OptionValue], 
     jobs, outputs = [], dict[str, str]()
     for number, written in enumerate(manifest.jobs, 1):
         source, output = place(written, manifest.folder, out_dir, outside=outside)
-        real = os.path.realpath(output)
+        real = _real(output)
         if real in outputs:
             raise UsageError(f"{outputs[real]} and {written.where} both write {output}", "give each an output")
         outputs[real] = written.where
-        if real == os.path.realpath(source):
+        if real == _real(source):
             raise UsageError(
                 f"{written.where}: the output is the source itself", "choose another folder with --out-dir"
             )
@@ -209,7 +211,7 @@ def _as_text(value: Any) -> OptionValue:
 
 def _is_done(ledger: Ledger, job: Job) -> bool:
     last = ledger.last(job.key)
-    return last is not None and last["state"] == "done" and Path(job.request.output).exists()
+    return last is not None and last["state"] == "done" and output_exists(job.request.output)
 
 
 def _continuing(ledger: Ledger, job: Job) -> Job:
@@ -228,10 +230,17 @@ def _choose_engine(values: Mapping[str, Any]) -> Engine:
     return LocalEngine(values["workers"] or 1)
 
 
-def _make_folder(folder: Path) -> None:
+def _real(name: str) -> str:
+    return name if remote.is_url(name) else os.path.realpath(name)
+
+
+def _make_folder(folder: str) -> None:
+    """Make a folder for outputs; stores need none."""
     from movie_cli.media.outfile import output_error
 
+    if remote.is_url(folder):
+        return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise output_error(folder, error) from error
+        raise output_error(Path(folder), error) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from movie_cli import media
@@ -17,10 +17,11 @@ from movie_cli.editing.job import job_of
 from movie_cli.editing.plan import Plan, make_plan, plan
 from movie_cli.editing.request import STREAM, EditRequest, Reporter
 from movie_cli.editing.running import Edit, EditSummary, summarize
+from movie_cli.editing.staging import is_waiting, staged
 from movie_cli.editing.work_folder import WorkFolder, remove_published, was_published
 from movie_cli.errors import InterruptedEdit, MovieError
 
-__all__ = ["EditSummary", "Plan", "edit_video", "make_plan", "plan", "work_folder"]
+__all__ = ["EditSummary", "Plan", "edit_video", "make_plan", "plan", "whole_already", "work_folder"]
 
 
 def edit_video(request: EditRequest, reporter: Reporter, editors: Editors | None = None) -> EditSummary:
@@ -32,14 +33,22 @@ def edit_video(request: EditRequest, reporter: Reporter, editors: Editors | None
         InterruptedEdit: Ctrl-C or a termination, where finished segments are kept.
         KeyboardInterrupt: as it came, where nothing is left.
     """
+    with staged(request, reporter) as (here, told):
+        summary = _edit(here, told, editors or Editors(), waiting=is_waiting(here, request))
+    return replace(summary, output=request.output)
+
+
+def _edit(request: EditRequest, reporter: Reporter, editors: Editors, *, waiting: bool) -> EditSummary:
+    """Edit into a file on this machine, unless that is `waiting` there to be sent to a store."""
     with media.local_source(request.source, request.reading) as path:
         made = make_plan(request, path)
         if request.output == STREAM:
-            return Edit(made, path, editors or Editors(), reporter, None).run()
-        if request.resume and was_published(Path(request.output)):
-            return _was_whole(made, reporter)
+            return Edit(made, path, editors, reporter, None).run()
+        output = Path(request.output)
+        if request.resume and (waiting or was_published(output)):
+            return whole_already(made, reporter)
         with work_folder(made, path) as folder:
-            return Edit(made, path, editors or Editors(), reporter, folder).run()
+            return Edit(made, path, editors, reporter, folder).run()
 
 
 @contextlib.contextmanager
@@ -64,10 +73,11 @@ def work_folder(made: Plan, path: Path) -> Iterator[WorkFolder]:
         folder.close()
 
 
-def _was_whole(made: Plan, reporter: Reporter) -> EditSummary:
+def whole_already(made: Plan, reporter: Reporter) -> EditSummary:
     """An edit that was stopped when all was done but the removal of the folder."""
     request = made.request
-    frames = remove_published(Path(request.output))
+    output = Path(request.output)
+    frames = remove_published(output) or media.probe(output).video.frames or 0
     reporter.message("info", f"{request.output} was whole already")
     summary = summarize(made, frames, 0.0, cached=False, resumed=frames)
     reporter.done(asdict(summary))

@@ -8,7 +8,9 @@ what is inside the source or the checkpoint.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
+import json
 import math
 import os
 import re
@@ -18,6 +20,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal, Protocol
 
+from movie_cli import remote
 from movie_cli.errors import OutputError, SourceError, UsageError
 from movie_cli.reading import ReadOptions
 from movie_cli.recipe import Recipe
@@ -136,6 +139,13 @@ class EditRequest:
     resume: bool = False
     segment_frames: int | None = None
 
+    @property
+    def key(self) -> str:
+        """A name for the request, the same whenever it is made again, also to continue or to replace its output."""
+        plain = dataclasses.replace(self, overwrite=False, resume=False, batch_size=None, offline=False)
+        text = json.dumps(dataclasses.asdict(plain), default=str, sort_keys=True)
+        return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=12).hexdigest()
+
     def __post_init__(self) -> None:
         if self.end is not None and self.duration is not None:
             raise UsageError("--end and --duration are both given", "keep one of the two")
@@ -233,6 +243,9 @@ def check_source(source: str) -> None:
     """
     if source == STREAM:
         return
+    if remote.is_url(source):
+        remote.check_source(source)
+        return
     path = Path(source)
     try:
         if path.is_dir():
@@ -259,6 +272,8 @@ def _is_sequence(path: Path) -> bool:
 
 def output_exists(output: str) -> bool:
     """Whether the output, or a picture of that sequence, is there already."""
+    if remote.is_url(output):
+        return remote.exists(output)
     path = Path(output)
     if output == STREAM or not _is_sequence(path):
         return output != STREAM and path.exists()
@@ -272,13 +287,19 @@ def check_output(source: str, output: str) -> None:
     """Refuse an output that could never be written. Whether it may replace an existing file is asked elsewhere.
 
     Raises:
-        UsageError: the output is the source, or is empty.
+        UsageError: the output is the source, is empty, or is a sequence in a store.
         OutputError: it is a folder, or its folder is missing or may not be written.
     """
     if output == STREAM:
         return
     if not output:
         raise UsageError("the output's name is empty", "name a file with -o, for example -o out.mp4")
+    if remote.is_url(output):
+        if source == output:
+            raise UsageError(f"{output} is the source itself", "choose another name with -o")
+        if _is_sequence(Path(remote.file_name(output))):
+            raise UsageError(f"{output} stands for numbered pictures", "a store takes one file; write them here first")
+        return
     path = Path(output)
     try:
         if source != STREAM and _same_file(Path(source), path):

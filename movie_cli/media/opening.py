@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import av
 import av.error
 
+from movie_cli import remote
 from movie_cli.errors import OutputError, SourceError
 from movie_cli.media import sequence, webp
 from movie_cli.media.boxes import diagnose
@@ -51,12 +52,17 @@ def file_url(path: Path) -> str:
 def local_source(path: str | Path, reading: ReadOptions | None = None) -> Iterator[Path]:
     """A path that ffmpeg can open twice and search in: the path itself, or a copy.
 
-    Standard input (`-`) and pipes are copied; an animated WebP is converted.
+    Standard input (`-`), pipes and what a URL names are copied; an animated WebP is converted.
 
     Raises:
         SourceError: standard input is a terminal or empty; or as `webp.convert`.
         OutputError: there is no room for the copy.
+        DeviceError: what speaks the URL's protocol is not installed.
     """
+    if remote.is_url(str(path)):
+        with remote.local_copy(str(path)) as fetched, _converted(fetched, reading or ReadOptions()) as readable:
+            yield readable
+        return
     if str(path) != STDIN and not _is_pipe(Path(path)):
         with _converted(Path(path), reading or ReadOptions()) as readable:
             yield readable

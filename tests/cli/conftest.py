@@ -4,6 +4,7 @@ import os
 import signal
 
 import pytest
+import torch
 
 from movie_cli.cli import main
 from tests.cli.running import Finished
@@ -17,6 +18,7 @@ def movie(tmp_path, monkeypatch, capfd):
             monkeypatch.delenv(name)
     monkeypatch.setenv("MOVIE_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
 
     def run(*arguments: str, **environment: str) -> Finished:
@@ -27,5 +29,6 @@ def movie(tmp_path, monkeypatch, capfd):
         return Finished(code, *capfd.readouterr())
 
     yield run
+    torch.set_num_threads(threads)  # a cluster's driver takes as many as its workers have
     for number, handler in handlers.items():
         signal.signal(number, handler)

@@ -107,6 +107,20 @@ def test_one_video_is_split(movie, tmp_path):
     assert packets("a.mkv") == packets("b.mkv")
 
 
+def test_urls_are_fetched_by_workers_and_sent_by_the_driver(movie, tmp_path):
+    model = tiny.one_step(tmp_path / "model")
+    (tmp_path / "far").mkdir()
+    make_clip(tmp_path / "far" / "in.mp4", frames=20, size=(96, 64))
+    source, output = (f"file://{tmp_path}/far/{name}.mp4" for name in ("in", "out"))
+    assert movie("edit", "far/in.mp4", "sepia", "-o", "alone.mp4", *edit_options(model)).returncode == 0
+    options = [*edit_options(model), "--engine", "ray", "--workers", "2"]
+    done = movie("edit", source, "sepia", "-o", output, *options, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["output"] == output
+    assert (tmp_path / "far" / "out.mp4").read_bytes() == (tmp_path / "alone.mp4").read_bytes()
+    assert list((tmp_path / "home" / "cache" / "outputs").iterdir()) == []
+
+
 def test_no_cluster_is_told(movie, tmp_path):
     make_clip(tmp_path / "in.mp4", frames=2)
     refused = movie("edit", "in.mp4", "sepia", "-o", "a.mp4", "--engine", "ray", "--address", "127.0.0.1:1")
