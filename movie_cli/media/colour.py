@@ -143,7 +143,7 @@ class ToRgb:
         """`(H, W, 3)` uint8 RGB as stored (not turned upright). Transparent pixels are laid on black."""
         if self._tone_map is not None:
             return self._tone_map(np.asarray(self._converted(frame, "rgb48le").to_ndarray(), np.uint16))
-        if not has_alpha(frame):
+        if not has_alpha(frame.format.name):
             return np.ascontiguousarray(self._converted(frame, "rgb24").to_ndarray(), np.uint8)
         return np.ascontiguousarray(_on_black(np.asarray(self._converted(frame, "rgba").to_ndarray(), np.uint8)))
 
@@ -173,7 +173,7 @@ class ToAlpha(ToRgb):
 
     def __call__(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         """`(H, W, 1)` uint8 as stored; 255 is opaque."""
-        if not has_alpha(frame):
+        if not has_alpha(frame.format.name):
             return np.full((self._size[1], self._size[0], 1), 255, np.uint8)
         return np.ascontiguousarray(self._converted(frame, "rgba").to_ndarray()[..., 3:], np.uint8)
 
@@ -209,9 +209,9 @@ class FromRgb:
         return frame
 
 
-def has_alpha(frame: av.VideoFrame) -> bool:
-    """Whether the frame's pixel format carries transparency."""
-    return frame.format.name == "pal8" or any(part.is_alpha for part in frame.format.components)
+def has_alpha(pix_fmt: str) -> bool:
+    """Whether a pixel format carries transparency."""
+    return pix_fmt == "pal8" or any(part.is_alpha for part in av.VideoFormat(pix_fmt).components)
 
 
 def off_black(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -21,9 +21,12 @@ from av.codec.codec import UnknownCodecError
 from numpy._core._multiarray_umath import __cpu_features__  # type: ignore[import-not-found]
 
 from movie_cli.errors import OutputError, UsageError
+from movie_cli.media.colour import has_alpha
 from movie_cli.media.sequence import is_pattern
 
 STDOUT = "-"
+PALETTE = "pal8"
+"""The pixel format of 256 colours, one of which may be transparent."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +83,27 @@ _ONLY |= {"image2": {container.default_codec for container in CONTAINERS.values(
 """What these muxers hold; asking them does not tell."""
 
 _WITH_ALPHA = {"libvpx": "yuva420p", "libvpx-vp9": "yuva420p", "prores_ks": "yuva444p10le", "ffv1": "bgra"}
-_WITH_ALPHA |= {"png": "rgba", "qtrle": "argb", "utvideo": "gbrap", "libwebp_anim": "bgra", "tiff": "rgba"}
+_WITH_ALPHA |= {
+    "png": "rgba",
+    "qtrle": "argb",
+    "utvideo": "gbrap",
+    "libwebp_anim": "bgra",
+    "tiff": "rgba",
+    "gif": PALETTE,
+}
 """Pixel formats for transparency."""
 
 _NO_ALPHA_IN = {"libvpx": {"mp4", "mov", "mpegts", "avi"}, "libvpx-vp9": {"mp4", "mov", "mpegts", "avi"}}
 """Only Matroska and WebM have a place for the transparency of VP8 and VP9."""
 
-_PREFERRED = {"libwebp_anim": "bgra", "bmp": "bgr24", "mjpeg": "yuvj420p", "png": "rgb24", "tiff": "rgb24"}
+_PREFERRED = {
+    "libwebp_anim": "bgra",
+    "bmp": "bgr24",
+    "gif": PALETTE,
+    "mjpeg": "yuvj420p",
+    "png": "rgb24",
+    "tiff": "rgb24",
+}
 
 _NAMES = {"h264": "libx264", "x264": "libx264", "avc": "libx264", "h265": "libx265", "hevc": "libx265"}
 _NAMES |= {"x265": "libx265", "vp8": "libvpx", "vp9": "libvpx-vp9", "av1": "libsvtav1", "prores": "prores_ks"}
@@ -162,21 +179,16 @@ def plan_encoding(out: str | Path, options: EncodeOptions, size: tuple[int, int]
     if alpha and options.pix_fmt is None and container.muxer not in _NO_ALPHA_IN.get(codec.name, ()):
         options = dataclasses.replace(options, pix_fmt=_WITH_ALPHA.get(codec.name))
     pix_fmt, messages = _pix_fmt(codec, options, size)
-    if alpha and not has_alpha_plane(pix_fmt):
+    if alpha and not has_alpha(pix_fmt):
         messages = (
             *messages,
             f"{codec.name} in {container.muxer} keeps no transparency: it is laid on black (.webm does)",
         )
     chosen = _codec_options(codec.name, options)
-    if codec.name == "libvpx" and has_alpha_plane(pix_fmt):
+    if codec.name == "libvpx" and has_alpha(pix_fmt):
         # It refuses transparency together with hidden reference frames.
         chosen = {"auto-alt-ref": "0", **chosen}
     return Plan(container, codec.name, pix_fmt, chosen, messages)
-
-
-def has_alpha_plane(pix_fmt: str) -> bool:
-    """Whether a pixel format has transparency."""
-    return any(part.is_alpha for part in av.VideoFormat(pix_fmt).components)
 
 
 def default_pix_fmt(codec: Codec) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from movie_cli.errors import OutputError, UsageError
-from movie_cli.media.sequence import is_pattern
+from movie_cli.media.sequence import files_of, is_pattern
 
 PIPE = "-"
 """Standard input or output instead of a file."""
@@ -117,8 +117,10 @@ def publish_file(temporary: Path, out: Path, ready: Callable[[Path], None] | Non
     return size
 
 
-def publish_sequence(temporary: Path, out: Path) -> int:
+def publish_sequence(temporary: Path, out: Path) -> tuple[int, int]:
     """Give finished pictures their names, the first one last, so that a sequence with a first picture is whole.
+
+    Returns their size in bytes, and how many pictures of that sequence were there already and are not replaced.
 
     Raises:
         OSError: one cannot be renamed.
@@ -128,7 +130,7 @@ def publish_sequence(temporary: Path, out: Path) -> int:
     for file in reversed(files):
         size += publish_file(file, out.parent / file.name)
     temporary.parent.rmdir()
-    return size
+    return size, len(files_of(out)) - len(files)
 
 
 def remove_temporary(temporary: Path) -> None:

@@ -136,7 +136,7 @@ def _video_info(
     if header_rate and rate and rate != header_rate:
         notes.append(f"the header says {float(header_rate):g} frames a second, the frames {float(rate):.6g}")
     tags = tags_of(frame, declared)
-    alpha = has_alpha(frame)
+    alpha = has_alpha(frame.format.name)
     if tags.hdr:
         notes.append(f"the video is HDR ({_HDR_NAMES[tags.transfer]}); its frames are tone-mapped to BT.709")
     if frame.interlaced_frame:

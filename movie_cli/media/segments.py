@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
+from movie_cli.media.colour import has_alpha
 
 BLOCK = 1 << 20
 CHECKSUM_BYTES = 16
@@ -103,7 +103,7 @@ def can_be_joined(codec: str, pix_fmt: str) -> bool:
 
     Palettes travel beside the packets; a source's transparency is read beside its colours, from the beginning.
     """
-    return codec != "gif" and not any(part.is_alpha for part in av.VideoFormat(pix_fmt).components)
+    return codec != "gif" and not has_alpha(pix_fmt)
 
 
 def joined_decoding_times(packets: Sequence[PacketEntry], shown_before: Sequence[int]) -> list[int]:

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from movie_cli.errors import MovieError, OutputError
 from movie_cli.media.alpha import AlphaCopier
-from movie_cli.media.colour import FromRgb
-from movie_cli.media.containers import STDOUT, EncodeOptions, has_alpha_plane, plan_encoding
+from movie_cli.media.colour import FromRgb, has_alpha
+from movie_cli.media.containers import PALETTE, STDOUT, EncodeOptions, plan_encoding
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.muxing import free_tags, may_reorder, muxer_options, needs_fixed_rate, output_rate, output_tags
 from movie_cli.media.opening import file_url
@@ -44,6 +44,7 @@ from movie_cli.media.outfile import (
     publish_sequence,
     remove_temporary,
 )
+from movie_cli.media.palette import ToPalette
 from movie_cli.media.passthrough import StreamCopier, kept_tags
 from movie_cli.media.segments import Segment, joined_decoding_times
 from movie_cli.media.timing import shifted_chapters
@@ -129,7 +130,7 @@ class VideoWriter:
         self._plan = plan_encoding(out_path, options, self._stored, alpha=video.alpha)
         self.messages.extend(self._plan.messages)
         self._tags = output_tags(video.colour.shown, self._plan, self._stored[1])
-        self._from_rgb = FromRgb(self._tags, self._plan.pix_fmt)
+        self._from_rgb = ToPalette() if self._plan.pix_fmt == PALETTE else FromRgb(self._tags, self._plan.pix_fmt)
         self._fixed_rate = needs_fixed_rate(self._plan)
         self._rate = output_rate(source)
         self._time_base = 1 / self._rate if self._fixed_rate else video.time_base
@@ -262,7 +263,7 @@ class VideoWriter:
                 target = file_url(self._temporary.parent).replace("%", "%%") + f"/{self._temporary.name}"
         source, muxer = self._source, self._plan.container.muxer
         free = free_tags(source, self._plan, self._options, bool(extra_tags))
-        if source.video.alpha and has_alpha_plane(self._plan.pix_fmt):
+        if source.video.alpha and has_alpha(self._plan.pix_fmt):
             self._alpha = AlphaCopier(source, self._size, start, self._end)
         if not self._plan.container.only_video:
             self._copier = StreamCopier(source, self._options, self._plan.container, start, self._end, covers=not free)
@@ -413,7 +414,9 @@ class VideoWriter:
         check_written(self._temporary, self.frames_written, self._stored, self._out)
         try:
             if self._plan.container.numbered:
-                size = publish_sequence(self._temporary, self._out)
+                size, older = publish_sequence(self._temporary, self._out)
+                if older:
+                    self.messages.append(f"{older} older pictures named like {self._out.name} are left beside them")
             else:
                 size = publish_file(self._temporary, self._out, ready)
         except OSError as error:

@@ -70,7 +70,18 @@ def test_transparency_comes_through(tmp_path, source, name, codec, decoder):
     assert not any("transparency" in message for message in report.messages)
 
 
-@pytest.mark.parametrize(("name", "codec"), [("o.mp4", None), ("o.mp4", "vp9"), ("o.mkv", None), ("o.gif", None)])
+def test_gif_knows_seen_and_unseen(tmp_path, source):
+    report = identity_edit(source, tmp_path / "o.gif")
+    assert not any("transparency" in message for message in report.messages)
+    out = rgba(tmp_path / "o.gif").astype(int)
+    assert len(out) == 5
+    for index, frame in enumerate(out):
+        expected = picture(index).astype(int)
+        assert np.array_equal(frame[..., 3] > 0, expected[..., 3] >= 128)
+        assert np.abs(frame[expected[..., 3] == 255] - expected[expected[..., 3] == 255]).max() < 12
+
+
+@pytest.mark.parametrize(("name", "codec"), [("o.mp4", None), ("o.mp4", "vp9"), ("o.mkv", None), ("o.flv", None)])
 def test_where_there_is_no_place_for_it_black_is_said(tmp_path, source, name, codec):
     report = identity_edit(source, tmp_path / name, EncodeOptions(codec=codec))
     assert any("laid on black" in message for message in report.messages)

@@ -85,6 +85,15 @@ def test_nothing_is_there_before_all_is(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4"]
 
 
+def test_pictures_of_a_longer_sequence_are_told_of(tmp_path):
+    make_clip(tmp_path / "long.mkv", frames=5, size=(32, 16), codec="ffv1")
+    make_clip(tmp_path / "short.mkv", frames=3, size=(32, 16), codec="ffv1")
+    first = identity_edit(tmp_path / "long.mkv", tmp_path / "o_%02d.png")
+    again = identity_edit(tmp_path / "short.mkv", tmp_path / "o_%02d.png")
+    assert not any("older" in message for message in first.messages)
+    assert any(message.startswith("2 older pictures") for message in again.messages)
+
+
 def test_refusals(tmp_path):
     with pytest.raises(SourceError, match="no file has a name like"):
         probe(tmp_path / "frame_%04d.png")
