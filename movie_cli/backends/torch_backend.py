@@ -14,6 +14,7 @@ from movie_cli.errors import DeviceError
 from movie_cli.models.attention import attach
 from movie_cli.models.codec import place_weights
 from movie_cli.models.sampling import Guidance, is_recurrent, sample
+from movie_cli.models.steady import SteadyLayers
 
 
 class TorchBackend:
@@ -36,6 +37,7 @@ class TorchBackend:
         self._unet = parts.unet
         self._codec, self._text, self._scheduler = parts.codec, parts.text, parts.scheduler
         self._anchors = attach(self._unet)
+        self._steady = SteadyLayers(self._unet)
         self._previous: Tensor | None = None
 
     @torch.inference_mode()
@@ -59,13 +61,11 @@ class TorchBackend:
         guidance = self._guidance(settings)
         with _memory_errors(self.device):
             if not is_recurrent(self._unet):
-                return sample(self._unet, self._scheduler, latents, settings.seed, guidance, self._anchors)
+                return self._sample(latents, settings.seed, guidance)
             edited = []
             for frame in latents.split(1):
                 before = self._previous if self._previous is not None and self._previous.shape == frame.shape else None
-                self._previous = sample(
-                    self._unet, self._scheduler, frame, settings.seed, guidance, self._anchors, before
-                )
+                self._previous = self._sample(frame, settings.seed, guidance, before)
                 edited.append(self._previous)
             return torch.cat(edited)
 
@@ -90,8 +90,11 @@ class TorchBackend:
             return
         self._anchors.mode = "write"
         with _memory_errors(self.device):
-            sample(self._unet, self._scheduler, latents, settings.seed, self._guidance(settings), self._anchors)
+            self._sample(latents, settings.seed, self._guidance(settings))
         self._anchors.mode = "read"
+
+    def _sample(self, latents: Tensor, seed: int, guidance: Guidance, before: Tensor | None = None) -> Tensor:
+        return sample(self._unet, self._scheduler, latents, seed, guidance, self._anchors, before, self._steady)
 
     def to_cache(self, latents: Tensor) -> Tensor:
         """Latents on the CPU, in the dtype they were made in."""
