@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from movie_cli.cli.batch import batch
+from movie_cli.cli.bench import bench
 from movie_cli.cli.cache import cache
 from movie_cli.cli.devices import devices
 from movie_cli.cli.edit import edit
@@ -20,7 +21,7 @@ EXAMPLES = (
 )
 SECTIONS = {
     "Video": ("edit", "preview", "batch", "info"),
-    "Machine": ("models", "devices", "cache"),
+    "Machine": ("models", "devices", "cache", "bench"),
     "Training": ("train",),
 }
 
@@ -39,5 +40,5 @@ def movie() -> None:
     """
 
 
-for command in (edit, preview, batch, info, models, devices, cache, train):
+for command in (edit, preview, batch, info, models, devices, cache, bench, train):
     movie.add_command(command)

@@ -1,0 +1,155 @@
+"""One measurement: the values that `movie bench` shows, in its order."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import diffusers
+import numpy as np
+import torch
+
+from movie_cli.backends.select import Choice, choose
+from movie_cli.bench.clip import make_clip
+from movie_cli.bench.operations import FrameCost, frame_cost
+from movie_cli.bench.pipeline import STEPS, seconds_a_frame
+from movie_cli.bench.shapes import SHAPES
+from movie_cli.bench.stages import as_values, matmul_peak, measure_stages, measure_whole
+from movie_cli.checkpoints.descriptor import Descriptor
+from movie_cli.checkpoints.load import AUTOENCODERS, UNETS
+from movie_cli.checkpoints.registry import open_model
+from movie_cli.editing.editor import Editor
+from movie_cli.editing.editors import Editors
+from movie_cli.editing.request import EditRequest
+from movie_cli.media import FrameReader, probe
+from movie_cli.recipe import Recipe
+
+COMPARED = 3
+"""Frames that diffusers' pipeline edits, the first of which warms it up."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be measured: `source` None is a generated clip of `frames` frames of (width, height) `size`."""
+
+    source: str | None
+    frames: int
+    size: tuple[int, int]
+    recipe: Recipe
+    backend: str
+    device: str
+    dtype: str
+    batch: int | None
+    offline: bool
+    compare: bool
+
+
+def operations_of_kind(kind: str, size: tuple[int, int]) -> FrameCost:
+    """Operations of a frame of `size` (width, height) for networks of a kind of `shapes`."""
+    shape = SHAPES[kind]
+    return frame_cost(shape.unet, shape.autoencoder, size, shape.passes, shape.steps, shape.tokens)
+
+
+def operations_of_model(descriptor: Descriptor, size: tuple[int, int], steps: int, tokens: int) -> FrameCost:
+    """The same for a checkpoint, from its configurations alone; `tokens` is the length of its embedded text."""
+
+    def part(name: str, known: dict[str, Any]) -> Any:
+        config = json.loads((descriptor.folder / name / "config.json").read_text(encoding="utf-8"))
+        return known[config["_class_name"]].from_config(config)
+
+    return frame_cost(
+        lambda: part("unet", UNETS), lambda: part("vae", AUTOENCODERS), size, descriptor.passes, steps, tokens
+    )
+
+
+def operation_values(cost: FrameCost, size: tuple[int, int], *, anchored: bool) -> dict[str, Any]:
+    """Operations as shown: of every frame but the first, with the cached anchor where there is one."""
+    steady = (cost.anchored if anchored else cost.steady) + cost.autoencoder
+    return {
+        "size": f"{size[0]}x{size[1]}",
+        "flops_per_frame_without_attention": steady.layers,
+        "flops_per_frame": steady.total,
+        "flops_of_first_frame_without_attention": (cost.first + cost.autoencoder).layers,
+        "flops_kept_from_first_frame": cost.first.layers - cost.steady.layers,
+    }
+
+
+def measure(asked: Asked, folder: Path) -> dict[str, Any]:
+    """Edit a clip, time its stages and count its operations; `folder` takes what is written on the way.
+
+    Raises:
+        MovieError: the model, the device or the source cannot be used.
+    """
+    source = Path(asked.source) if asked.source is not None else folder / "clip.mp4"
+    if asked.source is None:
+        make_clip(source, asked.frames, asked.size)
+    request = EditRequest(
+        str(source),
+        str(folder / "edited.mp4"),
+        asked.recipe,
+        backend=asked.backend,
+        device=asked.device,
+        dtype=asked.dtype,
+        batch_size=asked.batch,
+        use_cache=False,
+        offline=asked.offline,
+        overwrite=True,
+    )
+    editors = Editors()
+    whole = measure_whole(request, editors)
+    stages = measure_stages(request, editors)
+    summary = whole.summary
+    descriptor = open_model(asked.recipe.model, asked.offline)
+    choice = choose(asked.device, asked.dtype, asked.backend)
+    editor = editors.get(descriptor, choice)
+    steps = asked.recipe.steps or descriptor.steps
+    tokens = editor.settings.text.tokens.shape[1]
+    cost = operations_of_model(descriptor, summary.working_size, steps, tokens)
+    counted = operation_values(cost, summary.working_size, anchored=asked.recipe.anchors != "none")
+    peak = matmul_peak(summary.device, choice.torch_dtype)
+    slowest = max(stages.network, stages.decode, stages.resize + stages.encode)
+    values = {
+        "model": summary.model,
+        "machine": _machine(choice),
+        "device": summary.device,
+        "dtype": summary.dtype,
+        "versions": f"torch {torch.__version__}, diffusers {diffusers.__version__}, PyAV {av.__version__}",
+        "clip": f"{summary.size[0]}x{summary.size[1]}, {summary.frames} frames",
+        "working_size": "{}x{}".format(*summary.working_size),
+        "fps": summary.frames / summary.seconds,
+        "load_s": whole.load,
+        "first_frame_s": whole.first_frame,
+        **as_values(stages),
+        "network_fps": 1000 / stages.network,
+        "share_of_slowest_stage": slowest * summary.frames / summary.seconds / 1000,
+        **{key: value for key, value in counted.items() if key != "size"},
+        "matmul_peak_flops": peak,
+        "share_of_peak": counted["flops_per_frame"] * 1000 / stages.network / peak,
+        "peak_memory_bytes": whole.peak,
+        "device_peak_memory_bytes": whole.device_peak,
+    }
+    if asked.compare:
+        values |= _compared(source, descriptor, choice, asked.recipe, values["fps"])
+    return values
+
+
+def _compared(source: Path, descriptor: Descriptor, choice: Choice, recipe: Recipe, fps: float) -> dict[str, Any]:
+    size = Editor.size_for(descriptor, *probe(source).video.presentation_size)
+    with FrameReader(source, also_size=size) as reader:
+        frames = [frame.pixels if frame.small is None else frame.small for frame, _ in zip(reader, range(COMPARED))]  # noqa: B905
+    seconds = seconds_a_frame(descriptor, choice, recipe, np.stack(frames))
+    return {
+        "diffusers_pipeline": f"InstructPix2Pix, {STEPS} steps of 3 passes, the same weights",
+        "diffusers_fps": 1 / seconds,
+        "times_diffusers": fps * seconds,
+    }
+
+
+def _machine(choice: Choice) -> str:
+    if choice.device.startswith("cuda"):
+        return torch.cuda.get_device_name(choice.device)
+    return f"{platform.machine()}, {torch.get_num_threads()} threads"

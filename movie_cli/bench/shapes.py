@@ -1,0 +1,133 @@
+"""Networks of the true shapes with random weights, so that speed and operations are known without any download.
+
+`nano` is the embedded model, `sd15-movie` the method's one-step editor at Stable Diffusion 1.5 scale with TAESD,
+`sd15-base` InstructPix2Pix with its own autoencoder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderTiny,
+    EulerAncestralDiscreteScheduler,
+    LCMScheduler,
+    UNet2DConditionModel,
+)
+
+from movie_cli.checkpoints.load import AUTOENCODERS, UNETS
+from movie_cli.checkpoints.registry import DEFAULT_MODEL, EMBEDDED
+from movie_cli.checkpoints.save import save_checkpoint
+from movie_cli.models.text import InstructionEncoder
+from movie_cli.models.tokenizer import InstructionTokenizer
+from movie_cli.training.costs import INSTRUCT_PIX2PIX, SCALE_DIM, SD_AUTOENCODER
+from movie_cli.training.surgery import drop_top_attention, with_scales
+
+PROMPT_TOKENS = 77
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a kind of networks is made and run: `tokens` is the length of its embedded text."""
+
+    unet: Callable[[], Any]
+    autoencoder: Callable[[], Any]
+    steps: int
+    passes: int
+    tokens: int
+    clip: bool
+
+
+def _part(name: str, known: dict[str, Any]) -> Any:
+    config = json.loads((EMBEDDED / DEFAULT_MODEL / name / "config.json").read_text(encoding="utf-8"))
+    return known[config["_class_name"]].from_config(config)
+
+
+def _mobile() -> Any:
+    return with_scales(drop_top_attention(UNet2DConditionModel(**INSTRUCT_PIX2PIX)), SCALE_DIM)
+
+
+SHAPES = {
+    "nano": Shape(lambda: _part("unet", UNETS), lambda: _part("vae", AUTOENCODERS), 1, 1, 4, clip=False),
+    "sd15-movie": Shape(_mobile, AutoencoderTiny, 1, 1, PROMPT_TOKENS, clip=True),
+    "sd15-base": Shape(
+        lambda: UNet2DConditionModel(**INSTRUCT_PIX2PIX),
+        lambda: AutoencoderKL(**SD_AUTOENCODER, scaling_factor=0.18215),
+        10,
+        3,
+        PROMPT_TOKENS,
+        clip=True,
+    ),
+}
+
+
+def save_random(kind: str, folder: Path, seed: int = 0) -> Path:
+    """Write a whole checkpoint of that kind with random weights, float16; returns its folder.
+
+    Raises:
+        OSError: there is no room for it: 1.9 GB at Stable Diffusion's scale.
+    """
+    shape = SHAPES[kind]
+    torch.manual_seed(seed)
+    unet, vae = shape.unet().half(), shape.autoencoder().half()
+    if shape.clip:
+        text, tokenizer = _clip(folder.with_name(f"{folder.name}-words"))
+    else:
+        text = InstructionEncoder.from_pretrained(EMBEDDED / DEFAULT_MODEL / "text_encoder")
+        tokenizer = InstructionTokenizer.from_pretrained(EMBEDDED / DEFAULT_MODEL / "tokenizer")
+    betas = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+    if shape.passes == 1:
+        scheduler: Any = LCMScheduler(
+            **betas, prediction_type="v_prediction", rescale_betas_zero_snr=True, clip_sample=False
+        )
+    else:
+        scheduler = EulerAncestralDiscreteScheduler(**betas)
+    save_checkpoint(
+        folder,
+        unet,
+        vae,
+        text,
+        tokenizer,
+        scheduler,
+        name=f"{kind} (random weights)",
+        stage="one-step" if shape.passes == 1 else "base",
+        steps=shape.steps,
+        size_multiple=64 if shape.clip else 16,
+        source_skip=not shape.clip,
+        licence="none: random weights",
+        description="for measurements",
+        edits=[],
+    )
+    return folder
+
+
+def _clip(folder: Path) -> tuple[Any, Any]:
+    """SD 1.5's text encoder with random weights, and a tokenizer of single letters."""
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    folder.mkdir(parents=True)
+    (folder / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    tokenizer = CLIPTokenizer(
+        vocab=str(folder / "vocab.json"),
+        merges=str(folder / "merges.txt"),
+        unk_token="<|endoftext|>",  # noqa: S106 - a word, not a password
+        model_max_length=PROMPT_TOKENS,
+    )
+    config = CLIPTextConfig(
+        hidden_size=768,
+        intermediate_size=3072,
+        num_hidden_layers=12,
+        num_attention_heads=12,
+        bos_token_id=len(words) - 2,
+        eos_token_id=len(words) - 1,
+    )
+    return CLIPTextModel(config).half(), tokenizer

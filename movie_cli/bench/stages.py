@@ -1,0 +1,183 @@
+"""How long each stage of an edit takes on its own, and the whole edit from file to file.
+
+Promises times of warm stages, one after the other in one process; in an edit they run beside each other.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from movie_cli.editing.detail import transfer
+from movie_cli.editing.editors import Editors
+from movie_cli.editing.pipeline import EditSummary, edit_video, make_plan
+from movie_cli.editing.request import EditRequest, SilentReporter
+from movie_cli.media import FrameReader, VideoWriter, probe
+
+WARM_UP = 2
+LEAST_SECONDS = 2.0
+"""How long each of the network's stages is run at least."""
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Milliseconds a frame; `resize` is the way to the working size and back with the source's detail."""
+
+    decode: float
+    resize: float
+    encode_latents: float
+    denoise: float
+    decode_latents: float
+    encode: float
+
+    @property
+    def network(self) -> float:
+        """The three that run on the device, one after the other."""
+        return self.encode_latents + self.denoise + self.decode_latents
+
+
+@dataclass(frozen=True)
+class Whole:
+    """An edit from file to file in this process.
+
+    `load` is the time until the model is ready, `first_frame` that from then until the first frame is written, both in
+    seconds; `peak` is the largest resident memory of the process so far and `device_peak` of the device, in bytes.
+    """
+
+    summary: EditSummary
+    load: float
+    first_frame: float
+    peak: int
+    device_peak: int | None
+
+
+class _FirstFrame(SilentReporter):
+    """Notes when the model was ready and when the first frame was written."""
+
+    def __init__(self) -> None:
+        self.ready = self.first = 0.0
+
+    def message(self, level: Literal["info", "warning"], text: str) -> None:
+        """The first sentence comes when the model is loaded."""
+        self.ready = self.ready or time.monotonic()
+
+    def advance(self, frames: int) -> None:
+        """The first frame is what counts."""
+        self.first = self.first or time.monotonic()
+
+
+def measure_whole(request: EditRequest, editors: Editors) -> Whole:
+    """Edit a video as `movie edit` does.
+
+    Raises:
+        MovieError: as `edit_video`.
+    """
+    notes = _FirstFrame()
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+    began = time.monotonic()
+    summary = edit_video(request, notes, editors)
+    used = torch.cuda.max_memory_allocated() if cuda and summary.device.startswith("cuda") else None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Whole(summary, notes.ready - began, notes.first - notes.ready, peak, used)
+
+
+def measure_stages(request: EditRequest, editors: Editors) -> Stages:
+    """Time every stage of such an edit.
+
+    Raises:
+        MovieError: the source or the model cannot be read.
+    """
+    path = Path(request.source)
+    made = make_plan(request, path)
+    editor = editors.get(made.descriptor, made.choice)
+    also = made.working if made.needs_full else None
+    plain, frames = _reading(path, None)
+    both = plain
+    if also is not None:
+        both, frames = _reading(path, also)
+    small = np.stack([frame.pixels if frame.small is None else frame.small for frame in frames[: made.batch]])
+    editor.set_recipe(request.recipe)
+    if request.recipe.anchors != "none":
+        editor.set_anchors(editor.encode(small[:1]))
+
+    def clock(run: Callable[[], Any]) -> tuple[float, Any]:
+        for _ in range(WARM_UP):
+            result = run()
+        settle(made.choice.device)
+        start = time.monotonic()
+        rounds = 0
+        while rounds == 0 or time.monotonic() - start < LEAST_SECONDS:
+            result = run()
+            settle(made.choice.device)
+            rounds += 1
+        return 1000 * (time.monotonic() - start) / (rounds * len(small)), result
+
+    encode, latents = clock(lambda: editor.encode(small))
+    denoise, edited = clock(lambda: editor.backend.denoise(latents, editor.settings))
+    decode, pictures = clock(lambda: editor.backend.decode_latents(edited, small))
+    back = 0.0
+    if also is not None:
+        full, detail = [frame.pixels for frame in frames[: made.batch]], request.recipe.detail
+        back, pictures = clock(
+            lambda: [
+                transfer(one, two, three, made.size, detail)
+                for one, two, three in zip(full, small, pictures, strict=True)
+            ]
+        )
+    return Stages(plain, both - plain + back, encode, denoise, decode, _writing(request, frames))
+
+
+def _reading(path: Path, also: tuple[int, int] | None) -> tuple[float, list[Any]]:
+    began = time.monotonic()
+    with FrameReader(path, also_size=also) as reader:
+        frames = list(reader)
+    return 1000 * (time.monotonic() - began) / len(frames), frames
+
+
+def _writing(request: EditRequest, frames: list[Any]) -> float:
+    output = Path(request.output)
+    began = time.monotonic()
+    with VideoWriter(output.with_name(f"written{output.suffix}"), probe(Path(request.source))) as writer:
+        for frame in frames:
+            writer.write(frame.pixels, frame.pts, frame.duration)
+        report = writer.commit()
+    assert report.path is not None
+    report.path.unlink()
+    return 1000 * (time.monotonic() - began) / len(frames)
+
+
+def settle(device: str) -> None:
+    """Wait for a GPU: its work is only queued when a call returns."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    elif device == "mps":
+        torch.mps.synchronize()
+
+
+def matmul_peak(device: str, dtype: torch.dtype) -> float:
+    """The most floating-point operations a second that a product of two square matrices reaches there."""
+    side = 1024 if device == "cpu" else 8192
+    one, other = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    best = float("inf")
+    until = time.monotonic() + 1.0
+    while time.monotonic() < until:
+        began = time.monotonic()
+        torch.mm(one, other)
+        settle(device)
+        best = min(best, time.monotonic() - began)
+    return 2 * side**3 / best
+
+
+def as_values(stages: Stages) -> Mapping[str, float]:
+    """Names as in JSON."""
+    return {f"{name}_ms": value for name, value in vars(stages).items()}
