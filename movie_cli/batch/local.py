@@ -182,6 +182,9 @@ def work(pipe: Connection, threads: int) -> None:
     try:
         import torch
 
+        from movie_cli.models.light_imports import import_networks
+
+        import_networks()
         from movie_cli.editing.editors import Editors
 
         torch.set_num_threads(threads)

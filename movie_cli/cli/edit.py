@@ -222,6 +222,9 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
         _show_plan(request, shown)
         return
     _check_stdout(output, shown)
+    from movie_cli.models.light_imports import import_networks
+
+    import_networks()
     from movie_cli.editing.pipeline import edit_video
     from movie_cli.editing.work_folder import was_published
 

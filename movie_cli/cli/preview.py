@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,9 @@ def preview(source: str, instructions: tuple[str, ...], **values: Any) -> None:
     if output is not None:
         check_output(source, output)
         may_overwrite(output, values["yes"], values["no"], shown)
+    from movie_cli.models.light_imports import import_networks
+
+    import_networks()
     from movie_cli.editing.contact_sheet import ContactSheet
     from movie_cli.editing.preview import Previewer
 
@@ -97,13 +101,21 @@ def preview(source: str, instructions: tuple[str, ...], **values: Any) -> None:
         if length is not None:
             _write_clip(previewer, sheet, output, length, reporter)
             return
+        began = time.monotonic()
         picture = _draw(previewer, sheet, reporter)
         if output is not None:
             _save(picture, Path(output))
     if output is None:
         _show(picture)
     elif shown.json:
-        emit("done", output=output, width=picture.width, height=picture.height, tiles=len(request.recipes()))
+        emit(
+            "done",
+            output=output,
+            width=picture.width,
+            height=picture.height,
+            tiles=len(request.recipes()) * len(previewer.places),
+            seconds=round(time.monotonic() - began, 3),
+        )
 
 
 def _request(source: str, instructions: tuple[str, ...], values: dict[str, Any]) -> PreviewRequest:
@@ -162,8 +174,6 @@ def _draw(previewer: Previewer, sheet: ContactSheet, reporter: Reporter) -> Imag
 
 
 def _write_clip(previewer: Previewer, sheet: ContactSheet, output: str, length: TimeValue, reporter: Reporter) -> None:
-    import time
-
     import numpy as np
 
     from movie_cli.media import VideoWriter

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 
+import diffusers  # noqa: F401 - whole, so that no command run in this process decides for later tests how it is imported
 import pytest
 import torch
 

@@ -64,7 +64,7 @@ def test_instructions_go_down_and_frames_across(movie, model):
     done = movie("preview", SAMPLE, "winter", "sepia", "--at", "1f,3f,5f", "--model", model, "--tile-width", "100",
                  "-o", "looks.jpg", "--json")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert '"tiles": 2' in done.stdout
+    assert '"tiles": 6' in done.stdout
     with Image.open("looks.jpg") as sheet:
         assert sheet.width >= 3 * 106
         assert sheet.height >= 3 * (75 + 30)
