@@ -1,7 +1,4 @@
-"""What the benchmarks share: a clip to edit, one `movie edit` in a process of its own, and how results are shown.
-
-The clip is drifting noise, which an encoder finds neither empty nor impossible.
-"""
+"""What the benchmarks share: a clip to edit, one `movie edit` in a process of its own, and how results are shown."""
 
 from __future__ import annotations
 
@@ -14,14 +11,14 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
+from movie_cli.bench.clip import make_clip
 
-WIDTH, HEIGHT, FPS = 512, 384, 24
+__all__ = ["HEIGHT", "WIDTH", "make_clip", "parser", "run_edit", "show"]
+
+WIDTH, HEIGHT = 512, 384
 MOVIE = (sys.executable, "-c", "import sys; from movie_cli.cli import main; sys.exit(main())")
 """The program, from the environment that runs the benchmark."""
 
@@ -38,25 +35,6 @@ class EditRun:
     seconds: float
     peak: int
     done: Mapping[str, Any]
-
-
-def make_clip(path: Path, frames: int, size: tuple[int, int] = (WIDTH, HEIGHT)) -> None:
-    """Write an H.264 clip of `frames` frames at 24 frames a second."""
-    width, height = size
-    random = np.random.default_rng(1)
-    coarse = random.random((height // 16 + 2, width // 8 + 2, 3))
-    field = np.kron(coarse, np.ones((16, 16, 1))) + 0.15 * random.random(np.array(coarse.shape) * (16, 16, 1))
-    pixels = (np.clip(field / 1.15, 0, 1) * 255).astype(np.uint8)
-    with av.open(str(path), "w", format="mp4") as out:
-        stream = out.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "crf": "23"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for number in range(frames):
-            left = 2 * number % width
-            view = np.ascontiguousarray(pixels[8 : 8 + height, left : left + width])
-            frame = av.VideoFrame.from_ndarray(view, format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, FPS)
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
 
 
 def run_edit(source: Path, model: str, extra: list[str], threads: int | None = None) -> EditRun:

@@ -52,7 +52,7 @@ class FrameCost:
 
 
 def count(call: Callable[[], object]) -> Operations:
-    """What `call` computes."""
+    """What `call` computes, on the meta device: elsewhere attention is one operator, which torch does not count."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         call()
     found = {str(name): number for name, number in counter.get_flop_counts()["Global"].items()}

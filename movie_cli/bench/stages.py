@@ -23,8 +23,6 @@ from movie_cli.editing.request import EditRequest, SilentReporter
 from movie_cli.media import FrameReader, VideoWriter, probe
 
 WARM_UP = 2
-LEAST_SECONDS = 2.0
-"""How long each of the network's stages is run at least."""
 
 
 @dataclass(frozen=True)
@@ -114,12 +112,11 @@ def measure_stages(request: EditRequest, editors: Editors) -> Stages:
         for _ in range(WARM_UP):
             result = run()
         settle(made.choice.device)
+        rounds = max(1, len(frames) // len(small))
         start = time.monotonic()
-        rounds = 0
-        while rounds == 0 or time.monotonic() - start < LEAST_SECONDS:
+        for _ in range(rounds):
             result = run()
-            settle(made.choice.device)
-            rounds += 1
+        settle(made.choice.device)
         return 1000 * (time.monotonic() - start) / (rounds * len(small)), result
 
     encode, latents = clock(lambda: editor.encode(small))

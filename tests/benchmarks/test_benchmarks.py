@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from movie_cli.media import probe
 from tests.tiny import one_step
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
@@ -26,19 +25,9 @@ def test_start_up_is_measured():
     assert values["help_s"] > values["python_s"] > 0
 
 
-def test_clips_are_as_long_as_asked(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    from harness import make_clip
-
-    make_clip(tmp_path / "clip.mp4", 5, (64, 48))
-    video = probe(tmp_path / "clip.mp4").video
-    assert (video.frames, video.display_size) == (5, (64, 48))
-
-
 def test_speed_is_measured(model):
     values = run("speed.py", "--model", model, "--frames", "4", "--size", "64x64", "--threads", "1")
     assert values["edit_fps"] >= values["overall_fps"] > 0
-    assert values["denoise_ms"] > 0
     assert values["start_up_s"] > 0
 
 
