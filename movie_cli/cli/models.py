@@ -1,8 +1,11 @@
-"""`movie models list|show`: which checkpoints are here and what they can do."""
+"""`movie models list|show|pull|verify`: which checkpoints are here, what they can do, and getting more."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
+import sys
+from pathlib import Path
 
 import click
 
@@ -11,11 +14,12 @@ from movie_cli.checkpoints.folder import FolderFacts
 from movie_cli.cli.errors import one_line
 from movie_cli.cli.help import Command, Group, themed
 from movie_cli.cli.output import emit, human_bytes, json_option, print_pairs, print_table, quieten_libraries
+from movie_cli.errors import UsageError
 
 
 @click.group(cls=Group)
 def models() -> None:
-    """Show which models are here and what they can do."""
+    """Show which models are here and what they can do; fetch and verify more."""
 
 
 @models.command(name="list", cls=Command)
@@ -68,6 +72,62 @@ def show(model: str, offline: bool, as_json: bool) -> None:
         emit("model", parameters=facts.parameters, bytes=facts.bytes, **_values(descriptor))
         return
     print_pairs(_lines(descriptor, facts))
+
+
+@models.command(
+    cls=Command, examples=["movie models pull timbrooks/instruct-pix2pix", "movie models pull owner/name@v1.0"]
+)
+@click.argument("model", metavar="HUB-ID[@REVISION]")
+@json_option
+def pull(model: str, as_json: bool) -> None:
+    """Fetch a model from the Hugging Face Hub, and verify it.
+
+    Only JSON, safetensors and vocabularies are fetched. Files that are here already are not fetched again, so
+    an interrupted download goes on.
+    """
+    quieten_libraries(verbose=False)
+    if not as_json and sys.stderr.isatty():
+        os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "0"
+    from movie_cli.checkpoints import hub
+    from movie_cli.checkpoints.registry import WANTED
+
+    if not hub.is_hub_id(model):
+        raise UsageError(f"{model} is not a name on the Hub", "write owner/name, or owner/name@revision")
+    folder = hub.fetch(model, WANTED)
+    _verify(folder, as_json, details=False)
+    if as_json:
+        emit("model", model=model, folder=str(folder), revision=folder.name)
+    else:
+        click.echo(f"{model} is in {folder}")
+
+
+@models.command(cls=Command, examples=["movie models verify nano", "movie models verify ./my-checkpoint"])
+@click.argument("model", metavar="NAME|FOLDER|HUB-ID")
+@json_option
+def verify(model: str, as_json: bool) -> None:
+    """Read every byte of a model: hashes where they are known, whole files, finite numbers.
+
+    Hashes are those of the Hub, or of a file SHA256SUMS in the folder.
+    """
+    quieten_libraries(verbose=False)
+    from movie_cli.checkpoints.registry import resolve
+
+    _verify(resolve(model, offline=True), as_json, details=True)
+
+
+def _verify(folder: Path, as_json: bool, *, details: bool) -> None:
+    from movie_cli.checkpoints.verify import verify as verified
+
+    count = size = known = 0
+    for file in verified(folder):
+        count, size, known = count + 1, size + file.bytes, known + bool(file.against)
+        if as_json:
+            emit("file", **dataclasses.asdict(file))
+        elif details:
+            click.echo(f"{file.sha256}  {file.name}" + (f"  as {file.against} says" if file.against else ""))
+    if not as_json:
+        hashes = f", {known} with a known hash" if known else ""
+        click.echo(f"{count} files are whole ({human_bytes(size)}){hashes}")
 
 
 def _lines(model: Descriptor, facts: FolderFacts) -> list[tuple[str, object]]:
