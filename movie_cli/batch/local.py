@@ -35,6 +35,7 @@ class LocalEngine:
     def run(self, jobs: Sequence[Job], listener: Listener, *, fail_fast: bool) -> None:
         """See `Engine.run`."""
         waiting = deque(jobs)
+        light = all(job.request.recipe.lora is None for job in jobs)
         workers: list[_Worker] = []
         try:
             while waiting or any(worker.job for worker in workers):
@@ -42,7 +43,7 @@ class LocalEngine:
                 idle = [worker for worker in workers if worker.job is None]
                 while waiting and (idle or len(workers) < self._count):
                     if not idle:
-                        workers.append(_Worker(threads_for(self._count)))
+                        workers.append(_Worker(threads_for(self._count), light))
                         idle.append(workers[-1])
                     idle.pop().begin(waiting.popleft())
                 busy = {worker.pipe: worker for worker in workers if worker.job}
@@ -84,13 +85,13 @@ def threads_for(workers: int) -> int:
 class _Worker:
     """One process and the pipe to it."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, light: bool) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.job: Job | None = None
         self.alive = True
         self._interrupted = False
-        self._process = context.Process(target=work, args=(theirs, threads), name="movie-batch", daemon=True)
+        self._process = context.Process(target=work, args=(theirs, threads, light), name="movie-batch", daemon=True)
         self._process.start()
         theirs.close()
 
@@ -173,8 +174,8 @@ class PipeReporter:
         """The summary comes with the result."""
 
 
-def work(pipe: Connection, threads: int) -> None:
-    """What a worker does: edit what comes through the pipe until it is closed."""
+def work(pipe: Connection, threads: int, light: bool) -> None:
+    """What a worker does: edit what comes through the pipe until it is closed. `light` as in `light_imports`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent decides
     signal.signal(signal.SIGTERM, _interrupt)
     if os.environ.get("MOVIE_DEBUG") != "1":
@@ -182,9 +183,10 @@ def work(pipe: Connection, threads: int) -> None:
     try:
         import torch
 
-        from movie_cli.models.light_imports import import_networks
+        if light:
+            from movie_cli.models.light_imports import import_networks
 
-        import_networks()
+            import_networks()
         from movie_cli.editing.editors import Editors
 
         torch.set_num_threads(threads)

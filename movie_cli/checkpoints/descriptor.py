@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from movie_cli.checkpoints.variant import Variant
 from movie_cli.errors import ModelError
 
 FORMAT = 1
@@ -48,7 +49,7 @@ class Descriptor:
 
     `native_area` is in pixels (width times height); sizes it works at are multiples of `size_multiple`.
     `latent_scaling` is what the autoencoder's latents are multiplied with before the UNet sees them. `edits` names
-    the edits it was trained on and is empty for an open vocabulary.
+    the edits it was trained on and is empty for an open vocabulary. `variant` is what is used instead of its own parts.
     """
 
     name: str
@@ -66,6 +67,12 @@ class Descriptor:
     licence: str
     description: str
     edits: tuple[str, ...]
+    variant: Variant = field(default_factory=Variant)
+
+    @property
+    def vae_folder(self) -> Path:
+        """The folder of the autoencoder that is used."""
+        return self.variant.vae or self.folder / "vae"
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -124,12 +131,24 @@ def read_descriptor(folder: Path) -> Descriptor:
 def _derived(folder: Path) -> dict[str, Any]:
     """What `movie.json` would say of a published pipeline in diffusers layout (Brooks et al. 2023, section 3.2.1)."""
     kind = read_json(folder / "model_index.json").get("_class_name")
+    if "XL" in str(kind):
+        raise ModelError(
+            f"{folder} is a {kind}: editors of SDXL's kind, with two text encoders, are not run",
+            "use one of SD 1.x or 2.x, such as timbrooks/instruct-pix2pix",
+        )
     if kind != INSTRUCT_PIX2PIX:
         raise ModelError(
             f"{folder / 'movie.json'} is missing and {folder / 'model_index.json'} is a {kind}, not an editor",
             f"movie runs checkpoints with a movie.json, and pipelines of the class {INSTRUCT_PIX2PIX}",
         )
-    sample_size = read_json(folder / "unet" / "config.json").get("sample_size")
+    unet, vae = (read_json(folder / part / "config.json") for part in ("unet", "vae"))
+    channels = unet.get("in_channels", 4), vae.get("latent_channels", 4)
+    if channels != (8, 4):
+        raise ModelError(
+            f"{folder}: its UNet takes {channels[0]} channels and its latents have {channels[1]}, not 8 and 4",
+            "an InstructPix2Pix editor takes noisy and source latents side by side; `movie train mobile` adds channels",
+        )
+    sample_size = unet.get("sample_size")
     side = 8 * sample_size if isinstance(sample_size, int) and 8 <= sample_size <= 512 else 512
     return {
         "format": FORMAT,

@@ -17,6 +17,8 @@ from diffusers import AutoencoderKL, AutoencoderTiny, SchedulerMixin, UNet2DCond
 from torch import nn
 
 from movie_cli.checkpoints.descriptor import Descriptor
+from movie_cli.checkpoints.lora import merge_lora
+from movie_cli.checkpoints.variant import SCHEDULERS
 from movie_cli.errors import ModelError
 from movie_cli.models.autoencoder import PatchAutoencoder
 from movie_cli.models.codec import Codec, codec_of
@@ -52,8 +54,12 @@ def load_checkpoint(descriptor: Descriptor) -> Parts:
     """
     folder = descriptor.folder
     unet = _load(folder / "unet", _known_class(folder / "unet", UNETS).from_pretrained, use_safetensors=True)
-    vae = _load(folder / "vae", _known_class(folder / "vae", AUTOENCODERS).from_pretrained, use_safetensors=True)
-    return Parts(unet.eval(), codec_of(vae.eval()), _text(folder), _scheduler(folder / "scheduler"))
+    place = descriptor.vae_folder
+    vae = _load(place, _known_class(place, AUTOENCODERS).from_pretrained, use_safetensors=True)
+    if descriptor.variant.lora is not None:
+        merge_lora(unet, descriptor.variant.lora)
+    scheduler = _scheduler(folder / "scheduler", descriptor.variant.scheduler)
+    return Parts(unet.eval(), codec_of(vae.eval()), _text(folder), scheduler)
 
 
 def _load(path: Path, load: Callable[..., Any], **options: Any) -> Any:
@@ -91,8 +97,8 @@ def _text(folder: Path) -> TextConditioner:
     raise ModelError(f"{path} is no text encoder that is known here", "InstructionEncoder and CLIPTextModel are")
 
 
-def _scheduler(path: Path) -> SchedulerMixin:
-    name = _class_name(path, "scheduler_config.json")
+def _scheduler(path: Path, wanted: str | None = None) -> SchedulerMixin:
+    name = _class_name(path, "scheduler_config.json") if wanted is None else SCHEDULERS[wanted]
     kind: Any = getattr(diffusers, name, None)
     if SchedulerMixin not in getattr(kind, "__mro__", ()):
         raise ModelError(f"{path} asks for {name}, which is no scheduler of diffusers {diffusers.__version__}")

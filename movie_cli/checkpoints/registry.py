@@ -6,14 +6,17 @@ to fetch nothing when offline, and to fetch only JSON, safetensors and vocabular
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from pathlib import Path
 
 from movie_cli.checkpoints import hub
 from movie_cli.checkpoints.descriptor import Descriptor, read_descriptor
 from movie_cli.checkpoints.folder import PARTS_WITH_WEIGHTS, check_folder
+from movie_cli.checkpoints.variant import find_variant
 from movie_cli.errors import ModelError
 from movie_cli.places import models_folder
+from movie_cli.recipe import Recipe
 
 EMBEDDED = Path(__file__).parent
 """The package folder whose subfolders with a `movie.json` are the embedded checkpoints."""
@@ -70,6 +73,18 @@ def open_model(name_or_folder: str, offline: bool = False) -> Descriptor:
     folder = resolve(name_or_folder, offline)
     check_folder(folder)
     return read_descriptor(folder)
+
+
+def open_variant(recipe: Recipe, offline: bool = False) -> Descriptor:
+    """The checkpoint of a recipe, with the parts that the recipe asks for.
+
+    Raises:
+        ModelError: there is no such checkpoint or part, or they do not fit.
+        UsageError: the checkpoint takes no other parts.
+    """
+    descriptor = open_model(recipe.model, offline)
+    variant = find_variant(descriptor, recipe.vae, recipe.scheduler, recipe.lora, offline)
+    return dataclasses.replace(descriptor, variant=variant)
 
 
 def list_models() -> list[Descriptor]:

@@ -88,6 +88,13 @@ def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
             metavar="MODEL",
             help="What edits: a name, a folder, or owner/name on the Hub.",
         ),
+        _what("--vae", metavar="taesd|FOLDER|HUB-ID", help="Another autoencoder for a checkpoint of many steps."),
+        _what(
+            "--scheduler",
+            metavar="NAME",
+            help="Another scheduler for one: ddim, euler, euler-a, dpm++, unipc, lcm.",
+        ),
+        _what("--lora", metavar="FILE|FOLDER|HUB-ID", help="Low-rank layers for one, such as LCM's with --steps 4."),
         common.anchors(_what),
         _what(
             "--detail",
@@ -222,9 +229,10 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
         _show_plan(request, shown)
         return
     _check_stdout(output, shown)
-    from movie_cli.models.light_imports import import_networks
+    if request.recipe.lora is None:
+        from movie_cli.models.light_imports import import_networks
 
-    import_networks()
+        import_networks()
     from movie_cli.editing.pipeline import edit_video
     from movie_cli.editing.work_folder import was_published
 
@@ -291,7 +299,7 @@ def request_of(ctx: click.Context, source: str, instruction: str | None, values:
 
 def _recipe(ctx: click.Context, instruction: str | None, values: Mapping[str, Any]) -> Recipe:
     """The recipe that was typed, or another output's with what was typed put over it."""
-    names = ("text_scale", "image_scale", "seed", "steps", "model", "size", "anchors", "detail")
+    names = tuple(field.name for field in dataclasses.fields(Recipe) if field.name != "instruction")
     if values["recipe_from"] is None:
         if instruction is None:
             raise UsageError('"INSTRUCTION" is missing', 'say what to do, for example "make it winter"')

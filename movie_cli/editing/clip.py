@@ -112,7 +112,7 @@ def frame_at(path: Path, info: SourceInfo, span: Span, seconds: float | None, si
 def autoencoder_id(descriptor: Descriptor) -> str:
     """A digest of the autoencoder's files: latents of another autoencoder must not be mistaken for its own."""
     digest = hashlib.blake2b(digest_size=8)
-    for path in sorted((descriptor.folder / "vae").glob("*")):
+    for path in sorted(descriptor.vae_folder.glob("*")):
         if path.is_file():
             digest.update(path.name.encode())
             with path.open("rb") as stream:

@@ -12,7 +12,7 @@ class Editors:
     """Gives editors and keeps the one that was used last, with the texts it has embedded."""
 
     def __init__(self) -> None:
-        self._key: tuple[str, str, str] | None = None
+        self._key: tuple[Descriptor, str, str] | None = None
         self._editor: Editor | None = None
 
     def get(self, descriptor: Descriptor, choice: Choice) -> Editor:
@@ -22,7 +22,7 @@ class Editors:
             ModelError: the checkpoint is damaged.
             DeviceError: the device has too little memory.
         """
-        key = (str(descriptor.folder), choice.device, choice.dtype)
+        key = (descriptor, choice.device, choice.dtype)
         if self._editor is None or self._key != key:
             self._editor = None  # two models at once may be too much for the device
             self._editor = Editor(TorchBackend(descriptor, choice))

@@ -80,6 +80,10 @@ def _checkpoint_identity(descriptor: Descriptor) -> str:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix in {".json", ".safetensors", ".txt"}:
             digest.update(f"{path.relative_to(folder).as_posix()} {content_identity(path)}\n".encode())
+    variant = descriptor.variant
+    for part in (*(sorted(variant.vae.glob("*.safetensors")) if variant.vae else ()), variant.lora):
+        if part is not None:
+            digest.update(f"{part.name} {content_identity(part)}\n".encode())
     return digest.hexdigest()
 
 

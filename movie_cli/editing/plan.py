@@ -13,7 +13,7 @@ from pathlib import Path
 from movie_cli import media
 from movie_cli.backends.select import Choice, choose
 from movie_cli.checkpoints.descriptor import Descriptor
-from movie_cli.checkpoints.registry import open_model
+from movie_cli.checkpoints.registry import open_variant
 from movie_cli.editing import clip
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.job import segment_frames
@@ -59,7 +59,7 @@ def make_plan(request: EditRequest, path: Path) -> Plan:
         MovieError: anything that makes the edit impossible, before work is done.
     """
     info = media.probe(path, request.reading)
-    descriptor = open_model(request.recipe.model, request.offline)
+    descriptor = open_variant(request.recipe, request.offline)
     choice = choose(request.device, request.dtype, request.backend)
     working = Editor.size_for(descriptor, *info.video.presentation_size)
     size = request.recipe.size or info.video.display_size

@@ -224,7 +224,7 @@ def test_a_published_pipeline_needs_no_movie_json(tmp_path):
     (folder / "movie.json").unlink()
     put(folder / "model_index.json", {"_class_name": "StableDiffusionInstructPix2PixPipeline"})
     put(folder / "vae" / "config.json", {"_class_name": "AutoencoderKL", "latent_channels": 4})
-    put(folder / "unet" / "config.json", {"sample_size": 64})
+    put(folder / "unet" / "config.json", {"sample_size": 64, "in_channels": 8})
     check_folder(folder)
     found = read_descriptor(folder)
     assert (found.stage, found.passes, found.native_area) == ("base", 3, 512 * 512)
