@@ -17,6 +17,7 @@ from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import OutputOptions, emit, make_reporter, output_options, shown_as
 from movie_cli.editing.request import STREAM, PreviewRequest, Reporter, TimeValue, check_output, check_source
 from movie_cli.errors import OutputError, UsageError
+from movie_cli.files import write_whole
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
 
 if TYPE_CHECKING:
@@ -195,19 +196,10 @@ def _write_clip(previewer: Previewer, sheet: ContactSheet, output: str, length: 
 
 
 def _save(picture: Image.Image, path: Path) -> None:
-    """Write the picture beside its place and rename it, so that a file under its name is whole."""
-    from movie_cli.media.outfile import output_error
-
     kind = {".png": "PNG", ".webp": "WEBP"}.get(path.suffix.lower(), "JPEG")
     stream = io.BytesIO()
     picture.save(stream, kind, **({} if kind == "PNG" else {"quality": 92}))
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(stream.getvalue())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise output_error(path, error) from error
+    write_whole(path, stream.getvalue())
 
 
 def _show(picture: Image.Image) -> None:

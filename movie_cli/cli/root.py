@@ -7,6 +7,7 @@ import click
 from movie_cli.cli.batch import batch
 from movie_cli.cli.bench import bench
 from movie_cli.cli.cache import cache
+from movie_cli.cli.compare import compare
 from movie_cli.cli.devices import devices
 from movie_cli.cli.edit import edit
 from movie_cli.cli.help import Group
@@ -20,7 +21,7 @@ EXAMPLES = (
     'movie edit in.mp4 "as a pencil drawing" -o out.mp4 --text-scale 10 --start 2s --duration 5s',
 )
 SECTIONS = {
-    "Video": ("edit", "preview", "batch", "info"),
+    "Video": ("edit", "preview", "compare", "batch", "info"),
     "Machine": ("models", "devices", "cache", "bench"),
     "Training": ("train",),
 }
@@ -40,5 +41,5 @@ def movie() -> None:
     """
 
 
-for command in (edit, preview, batch, info, models, devices, cache, bench, train):
+for command in (edit, preview, compare, batch, info, models, devices, cache, bench, train):
     movie.add_command(command)

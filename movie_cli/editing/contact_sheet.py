@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from movie_cli.backends.base import Pixels
+from movie_cli.editing.labels import PAPER, write_label
 from movie_cli.editing.request import PreviewRequest, TimeValue
 from movie_cli.recipe import Recipe
 
-_GAP, _LABEL, _FONT_SIZE, _SMALLEST_FONT = 6, 24, 15, 9
-_PAPER, _INK = (250, 250, 248), (20, 20, 20)
+_GAP, _LABEL = 6, 24
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,10 @@ class ContactSheet:
 
     def blank(self) -> Image.Image:
         """The sheet with its labels and no pictures."""
-        sheet = Image.new("RGB", self.size, _PAPER)
+        sheet = Image.new("RGB", self.size, PAPER)
         draw = ImageDraw.Draw(sheet)
         for cell in (*self.sources, *self.tiles.values()):
-            draw.text(
-                (cell.left, cell.top - _LABEL // 2),
-                cell.label,
-                fill=_INK,
-                font=_fitting(draw, cell.label, cell.width),
-                anchor="lm",
-            )
+            write_label(draw, (cell.left, cell.top - _LABEL // 2), cell.label, cell.width)
         return sheet
 
     def paste(self, sheet: Image.Image, cell: Cell, pixels: Pixels) -> None:
@@ -102,11 +96,3 @@ def label_of(recipe: Recipe, request: PreviewRequest, where: TimeValue, places: 
     if places > 1 and not parts:
         parts.append(f"at {where}")
     return " ".join(parts) or f'"{recipe.instruction}"'
-
-
-def _fitting(draw: ImageDraw.ImageDraw, label: str, width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """The built-in font, smaller for a label that would run into the next tile."""
-    size = _FONT_SIZE
-    while size > _SMALLEST_FONT and draw.textlength(label, font=ImageFont.load_default(size=size)) > width:
-        size -= 1
-    return ImageFont.load_default(size=size)

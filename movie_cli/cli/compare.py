@@ -1,0 +1,142 @@
+"""`movie compare`: videos side by side, as a page with a wipe and curves, a picture, or a video."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from movie_cli.cli import common, types
+from movie_cli.cli.edit import may_overwrite
+from movie_cli.cli.help import Command, Decorator, themed, with_options
+from movie_cli.cli.output import LineReporter, make_reporter, output_options, shown_as
+from movie_cli.editing.request import STREAM, TimeValue, check_output, check_source
+from movie_cli.errors import UsageError
+from movie_cli.files import write_whole
+
+PAGES, PICTURES = (".html", ".htm"), (".png", ".jpg", ".jpeg", ".webp")
+MOST_FILMS = 9
+TILE, MOMENTS = 480, 6
+LARGE_PAGE = 100_000_000
+
+EXAMPLES = (
+    "movie compare in.mp4 out.mp4 -o report.html",
+    "movie compare in.mp4 winter.mp4 night.mp4 -o strip.png",
+    "movie compare in.mp4 out.mp4 -o both.mp4 --start 10s",
+)
+
+_what, _file = map(themed, ("What to compare", "Output file"))
+
+
+def _compare_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """All options of the command, in the order of its help."""
+    options: tuple[Decorator, ...] = (
+        _what("--start", type=types.TIME, setting=False, help="Where in A the others begin, if they are a part of it."),
+        _what("--duration", type=types.TIME, setting=False, help="Compare this much."),
+        _file("-o", "--output", setting=False, required=True, metavar="OUT", help="A page, a picture or a video."),
+        _file("--embed", is_flag=True, setting=False, help="Put the videos into the page, to send one file."),
+        _file("--tile-width", type=types.WholeType(64, 4096), metavar="PIXELS", help="Of picture and video."),
+        _file("--moments", type=types.WholeType(1, 100), metavar="N", default=MOMENTS, help="Columns of a picture."),
+        common.YES,
+        common.NO,
+    )
+    return with_options(function, options)
+
+
+@click.command(cls=Command, examples=EXAMPLES, options_metavar="-o OUT [OPTIONS]")
+@click.argument("videos", metavar="A B [C ...]", nargs=-1, required=True)
+@_compare_options
+@output_options
+def compare(videos: tuple[str, ...], **values: Any) -> None:
+    """Show videos side by side: A, usually the source, against the others.
+
+    The ending of OUT says how: .html is a page with synchronised players, a wipe slider, curves of difference and
+    flicker, and recipes; it needs no network. .png is a strip of moments; .mp4 shows all at once.
+    """
+    shown = shown_as(values)
+    output = values["output"]
+    _check(videos, output, values["embed"])
+    for video in videos:
+        check_source(video)
+        check_output(video, output)
+    may_overwrite(output, values["yes"], values["no"], shown)
+    from movie_cli.comparison.films import open_films
+
+    films = open_films([Path(video) for video in videos])
+    start, limit = (_seconds(values[name], name) for name in ("start", "duration"))
+    films = open_films([film.path for film in films], start) if start is not None else films
+    began = time.monotonic()
+    path = Path(output)
+    with make_reporter(shown) as reporter:
+        reporter.start(films[0].info.video.frames if limit is None and start is None else None, path.name)
+        if path.suffix.lower() in PAGES:
+            frames = _page(path, films, limit, values["embed"], reporter)
+        elif path.suffix.lower() in PICTURES:
+            frames = _strip(path, films, limit, values)
+        else:
+            from movie_cli.comparison.pictures import write_side_by_side
+
+            frames = write_side_by_side(path, films, _tile(films, values), limit, reporter.advance).frames
+        reporter.done({"output": output, "frames": frames, "seconds": round(time.monotonic() - began, 3)})
+
+
+def _check(videos: tuple[str, ...], output: str, embed: bool) -> None:
+    if len(videos) < 2:
+        raise UsageError("one video alone cannot be compared", "name two or more, the source first")
+    if len(videos) > MOST_FILMS:
+        raise UsageError(f"{len(videos)} videos are more than {MOST_FILMS}", "compare fewer at a time")
+    if STREAM in {*videos, output}:
+        raise UsageError("videos are compared as files, not as streams", "name files")
+    if embed and Path(output).suffix.lower() not in PAGES:
+        raise UsageError("--embed is for pages", "end OUT in .html")
+
+
+def _seconds(value: TimeValue | None, name: str) -> float | None:
+    if value is None:
+        return None
+    if value.seconds is None:
+        raise UsageError(f"--{name} is {value}, a number of frames", "give it in seconds or as HH:MM:SS")
+    return float(value.seconds)
+
+
+def _page(path: Path, films: Any, limit: float | None, embed: bool, reporter: LineReporter) -> int:
+    from movie_cli.comparison.films import compared_size, in_step
+    from movie_cli.comparison.measure import measure
+    from movie_cli.comparison.page import copies_folder, write_page
+
+    def counted() -> Any:
+        for shown in in_step(films, compared_size(films[0]), limit):
+            reporter.advance(1)
+            yield shown
+
+    curves, note = measure(counted(), len(films))
+    if note:
+        reporter.message("info", note)
+    copied = write_page(path, films, curves, note, embed=embed, limit=limit)
+    if copied and not embed:
+        reporter.message("info", f"browsers do not play {', '.join(copied)}: copies are in {copies_folder(path)}")
+    size = path.stat().st_size
+    if size > LARGE_PAGE:
+        reporter.message("warning", f"the page has {size / 1e6:.0f} MB; without --embed it links the videos")
+    return len(curves.times[0])
+
+
+def _tile(films: Any, values: dict[str, Any]) -> tuple[int, int]:
+    from movie_cli.comparison.films import tile_size
+
+    return tile_size(films[0], values["tile_width"] or TILE)
+
+
+def _strip(path: Path, films: Any, limit: float | None, values: dict[str, Any]) -> int:
+    from movie_cli.comparison.pictures import strip
+
+    picture = strip(films, values["moments"], _tile(films, values), limit)
+    stream = io.BytesIO()
+    kind = {".png": "PNG", ".webp": "WEBP"}.get(path.suffix.lower(), "JPEG")
+    picture.save(stream, kind, **({} if kind == "PNG" else {"quality": 92}))
+    write_whole(path, stream.getvalue())
+    return values["moments"]

@@ -1,0 +1,154 @@
+"""Videos that are compared, opened and read in step.
+
+Promises that what stands side by side was shown at the same moment: frames are matched by time, so that a video with
+another frame rate, or of which only a part was edited, is still compared with what it was made from.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from movie_cli import media
+from movie_cli.errors import SourceError, UsageError
+from movie_cli.media import Frame, FrameReader, SourceInfo
+from movie_cli.recipe import RECIPE_KEY, Recipe
+
+LARGEST_SIDE = 512
+"""Pixels of the longer side at which frames are compared."""
+SLACK = 0.4
+"""Share of a frame's time by which two frames may differ and still count as shown together."""
+
+
+@dataclass(frozen=True)
+class Film:
+    """One of the compared videos. `recipe` is None where it carries none; `start` is where it is read from, in s."""
+
+    path: Path
+    label: str
+    info: SourceInfo
+    recipe: Recipe | None
+    start: float | None = None
+
+
+def open_films(paths: Sequence[Path], start: float | None = None) -> list[Film]:
+    """Look into all files; the first is read from `start`, where all others have been cut from it.
+
+    Raises:
+        SourceError: one cannot be read.
+        UsageError: there are fewer than two.
+    """
+    if len(paths) < 2:
+        raise UsageError("one video alone cannot be compared", "name two or more, the source first")
+    found = [media.probe(path) for path in paths]
+    labels = _labels(paths)
+    return [
+        Film(path, label, info, recipe_of(info), start if number == 0 else None)
+        for number, (path, label, info) in enumerate(zip(paths, labels, found, strict=True))
+    ]
+
+
+def recipe_of(info: SourceInfo) -> Recipe | None:
+    """The recipe in a file's metadata; None where there is none, or one that cannot be read."""
+    # Matroska writes tag names in capitals.
+    tags = {name.lower(): text for name, text in info.metadata.items()}
+    try:
+        return Recipe.from_json(tags[RECIPE_KEY]) if RECIPE_KEY in tags else None
+    except UsageError:
+        return None
+
+
+def compared_size(film: Film, longest: int = LARGEST_SIDE) -> tuple[int, int]:
+    """The size at which frames are compared: that of the first film on a screen, no side over `longest`, both even."""
+    shown = film.info.video.presentation_size
+    return _scaled(shown, min(1.0, longest / max(shown)))
+
+
+def tile_size(film: Film, width: int) -> tuple[int, int]:
+    """The size of a tile that is `width` pixels wide, with the shape of the film on a screen; both sides even."""
+    shown = film.info.video.presentation_size
+    return _scaled(shown, width / shown[0])
+
+
+def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    width, height = (max(2, round(side * scale / 2) * 2) for side in size)
+    return width, height
+
+
+def in_step(films: Sequence[Film], size: tuple[int, int], limit: float | None = None) -> Iterator[tuple[Frame, ...]]:
+    """What all films show at each frame of the first; `Frame.small` has `size`. Ends with the shortest film.
+
+    `limit` is in seconds of the first film. Constant memory: one frame a film.
+
+    Raises:
+        SourceError: a file has no frames there.
+    """
+    with ExitStack() as stack:
+        readers = [
+            stack.enter_context(FrameReader(film.path, start=film.start, info=film.info, also_size=size))
+            for film in films
+        ]
+        clocks = [_Clock(iter(reader)) for reader in readers[1:]]
+        zero: float | None = None
+        for frame, following in _with_next(iter(readers[0])):
+            zero = frame.time if zero is None else zero
+            moment = frame.time - zero
+            if limit is not None and moment >= limit:
+                return
+            length = (following.time - frame.time) if following else frame_seconds(films[0].info)
+            shown = [clock.at(moment, SLACK * length) for clock in clocks]
+            others = [other for other in shown if other is not None]
+            if len(others) < len(shown):
+                return
+            yield (frame, *others)
+
+
+def frame_seconds(info: SourceInfo) -> float:
+    """How long a frame is shown, from the average rate; 1/25 s where there is none."""
+    return float(1 / info.video.average_rate) if info.video.average_rate else 0.04
+
+
+class _Clock:
+    """A film's frames by time since its first one."""
+
+    def __init__(self, frames: Iterator[Frame]) -> None:
+        self._frames = frames
+        self._shown = next(frames, None)
+        if self._shown is None:
+            raise SourceError("a video has no frames", "see `movie info`")
+        self._zero = self._shown.time
+        self._next = next(frames, None)
+        self._step = 0.04
+
+    def at(self, moment: float, slack: float) -> Frame | None:
+        """The frame that is on the screen at `moment`, or begins within `slack`; None when the film is over."""
+        while self._next is not None and self._next.time - self._zero <= moment + slack:
+            assert self._shown is not None
+            self._step = self._next.time - self._shown.time
+            self._shown, self._next = self._next, next(self._frames, None)
+        if (
+            self._next is None
+            and self._shown is not None
+            and moment + slack >= self._shown.time - self._zero + self._step
+        ):
+            return None
+        return self._shown
+
+
+def _with_next(frames: Iterator[Frame]) -> Iterator[tuple[Frame, Frame | None]]:
+    last: Frame | None = None
+    for frame in frames:
+        if last is not None:
+            yield last, frame
+        last = frame
+    if last is not None:
+        yield last, None
+
+
+def _labels(paths: Sequence[Path]) -> list[str]:
+    """The files' names; with a number where two are called alike."""
+    names = [path.name for path in paths]
+    return [name if names.count(name) == 1 else f"{name} ({number})" for number, name in zip(itertools.count(1), names)]

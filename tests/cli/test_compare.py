@@ -1,0 +1,71 @@
+"""`movie compare` through its entry point: page, picture, video, and what it refuses."""
+
+import json
+
+import av
+import pytest
+from PIL import Image
+
+from tests.cli.running import assert_refused
+from tests.comparison.clips import SIZE, counting
+
+
+@pytest.fixture
+def clips(tmp_path):
+    return [str(counting(tmp_path / "a.mp4", count=12)), str(counting(tmp_path / "b.mp4", count=10, more=9))]
+
+
+def test_a_page_holds_its_measures(movie, clips, tmp_path):
+    done = movie("compare", *clips, "-o", "page.html", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["frames"] == 10
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    data = json.loads(page.split('id="data">')[1].split("</script>")[0])
+    assert [film["src"] for film in data["films"]] == ["a.mp4", "b.mp4"]
+    assert data["frames"] == 10
+    assert data["charts"][0]["lines"][0]["mean"] == pytest.approx(0.75 * 9 / 255, rel=0.35)
+    assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert "https://" not in page
+
+
+def test_without_opencv_the_page_says_what_is_missing(movie, clips, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "cv2", None)
+    done = movie("compare", *clips, "-o", "page.html")
+    assert done.returncode == 0, done.stderr
+    assert 'pip install "movie-cli[eval]"' in done.stderr
+    assert "warp errors are left out" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_strip_has_a_row_a_film_and_a_column_a_moment(movie, clips):
+    assert movie("compare", *clips, "-o", "strip.png", "--moments", "4", "--tile-width", "80").returncode == 0
+    with Image.open("strip.png") as strip:
+        assert strip.size == (6 + 4 * 86, 6 + 2 * (48 + 30))
+
+
+def test_a_video_shows_all_at_once(movie, clips):
+    done = movie("compare", *clips, "-o", "both.mp4", "--tile-width", str(SIZE[0]))
+    assert done.returncode == 0, done.stderr
+    with av.open("both.mp4") as container:
+        frames = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+    assert len(frames) == 10
+    left, right = frames[5][60, 40], frames[5][60, 40 + SIZE[0] + 6]
+    assert int(right) - int(left) == pytest.approx(9, abs=3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["{a}", "-o", "x.html"], 2, "one video alone"),
+        (["{a}", "{b}", "-o", "x.mp4", "--embed"], 2, "--embed is for pages"),
+        (["{a}", "{b}", "-o", "{b}"], 2, "is the source itself"),
+        (["{a}", "nothing.mp4", "-o", "x.html"], 3, "nothing.mp4"),
+        (["{a}", "-", "-o", "x.html"], 2, "not as streams"),
+        (["{a}", "{b}", "-o", "nowhere/x.html"], 7, "nowhere"),
+        (["{a}", "{b}", "-o", "x.html", "-q", "--start", "99s"], 3, "lies in the range"),
+        (["{a}", "{b}", "-o", "x.html", "--start", "5f"], 2, "a number of frames"),
+    ],
+)
+def test_refusals_are_one_clear_line(movie, clips, tmp_path, arguments, code, said):
+    given = [argument.format(a=clips[0], b=clips[1]) for argument in arguments]
+    assert_refused(movie("compare", *given), code, said)
+    assert {path.name for path in tmp_path.iterdir()} - {"home"} == {"a.mp4", "b.mp4"}
