@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers import UNet2DConditionModel
+from diffusers import DDIMScheduler, UNet2DConditionModel
 from diffusers.models.embeddings import TextTimeEmbedding, TimestepEmbedding
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import Tensor, nn
@@ -22,6 +22,14 @@ TEXT_SCALE_RANGE = (2.0, 14.0)
 """The range `s_T` is drawn from in guidance distillation (MoViE, section 3.3)."""
 IMAGE_SCALE_RANGE = (1.0, 3.0)
 """The range `s_I` is drawn from in guidance distillation (MoViE, section 3.3)."""
+
+
+def _alphas(first: float, last: float) -> Tensor:
+    schedule: Any = DDIMScheduler(
+        beta_start=first, beta_end=last, beta_schedule="scaled_linear", rescale_betas_zero_snr=True
+    )
+    alphas: Tensor = schedule.alphas_cumprod.sqrt()
+    return alphas
 
 
 class GuidedTimestepEmbedding(nn.Module):
@@ -75,6 +83,10 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
     be float32 beside weights of half precision: the subtraction then loses nothing of the source. A network that
     predicts the picture itself adds the source instead: `residual_sign` is 1 for it.
 
+    `blank_betas`, first and last of a scaled-linear schedule brought to zero terminal signal, are for such a network
+    that also runs without a source. Where the source is all zeros, `alpha_t x_t` takes its place in the residual: the
+    best linear guess at latents of unit variance (EDM's skip, arXiv 2206.00364, table 1).
+
     `held_scales`, text scale first, stand for the scales of a call without any: so a base network, which is guided from
     outside, can keep the scale layers of the one-step network that it was made from.
 
@@ -90,6 +102,7 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
         padded_addition: bool = False,
         residual_sign: int = -1,
         held_scales: Sequence[float] | None = None,
+        blank_betas: Sequence[float] | None = None,
         **unet_config: Any,
     ) -> None:
         super().__init__(**unet_config)
@@ -99,7 +112,10 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
             padded_addition=padded_addition,
             residual_sign=residual_sign,
             held_scales=held_scales,
+            blank_betas=blank_betas,
         )
+        # No buffer: it must stay float32 beside weights of half precision.
+        self._alphas = None if blank_betas is None else _alphas(*blank_betas)
         time_dim = self.config["time_embedding_dim"] - 2 * scale_embedding_dim
         if time_dim <= 0:
             raise ValueError("time_embedding_dim must exceed 2 * scale_embedding_dim")
@@ -111,12 +127,19 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
             heads = self.config["addition_embed_type_num_heads"]
             self.add_embedding = PaddedTextEmbedding(text_dim, time_dim, heads, 2 * scale_embedding_dim)
 
-    def forward(self, sample: Tensor, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, sample: Tensor, timestep: Tensor | float, *args: Any, **kwargs: Any) -> Any:
         """Predict from `concat(x_t, source latents)`; arguments and result are those of `UNet2DConditionModel`."""
-        output = super().forward(sample.to(self.conv_in.weight.dtype), *args, **kwargs)
+        output = super().forward(sample.to(self.conv_in.weight.dtype), timestep, *args, **kwargs)
         if not self.config["source_residual"]:
             return output
-        source = self.config["residual_sign"] * sample[:, -self.config["out_channels"] :]
+        channels = self.config["out_channels"]
+        source = sample[:, -channels:]
+        if self._alphas is not None:
+            blank = (source == 0).flatten(1).all(dim=1).view(-1, 1, 1, 1)
+            times = torch.as_tensor(timestep, device=sample.device).long().reshape(-1).expand(len(sample))
+            alphas = self._alphas.to(sample.device)[times].view(-1, 1, 1, 1)
+            source = torch.where(blank, alphas * sample[:, :channels], source)
+        source = self.config["residual_sign"] * source
         if isinstance(output, tuple):
             return (output[0] + source, *output[1:])
         return UNet2DConditionOutput(sample=output.sample + source)

@@ -118,6 +118,9 @@ class BaseSettings(StageSettings):
     image_weight: float = setting(
         1.0, "chosen: of the loss where the source is seen, against 1 where it was dropped; P and S weigh all alike", 0
     )
+    pixel_weight: float = setting(
+        0.0, "chosen: of latent errors as they show in the linear picture, which white latents hide", 0
+    )
     decoded_weight: float = setting(
         0.0, "chosen: of the decoded, guided picture's distance, for `sample` and null_text `source`; P has none", 0
     )

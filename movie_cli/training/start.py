@@ -16,6 +16,7 @@ from movie_cli.checkpoints.registry import resolve
 from movie_cli.checkpoints.save import NANO_AREA
 from movie_cli.errors import ModelError
 from movie_cli.models.codec import Codec
+from movie_cli.training.surgery import BETAS
 
 TEXT_TO_IMAGE = "StableDiffusionPipeline"
 PREDICTIONS = ("epsilon", "sample")
@@ -69,7 +70,7 @@ def training_scheduler(scheduler: SchedulerMixin | None, prediction: str = "epsi
     Without one, the noise levels of Stable Diffusion 1.x. A network that predicts the picture starts from noise alone
     (zero terminal signal, arXiv 2305.08891), which one that predicts noise could not.
     """
-    config: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+    config: dict[str, Any] = {"beta_start": BETAS[0], "beta_end": BETAS[1], "beta_schedule": "scaled_linear"}
     if scheduler is not None:
         known: Any = scheduler.config
         keys = ("beta_start", "beta_end", "beta_schedule", "trained_betas", "num_train_timesteps")

@@ -14,6 +14,8 @@ from movie_cli.errors import ModelError
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 
 TRANSFORMER = ".attentions."
+BETAS = (0.00085, 0.012)
+"""First and last of Stable Diffusion 1.x's scaled-linear schedule."""
 
 
 def settings_of(unet: Any) -> dict[str, Any]:
@@ -68,7 +70,7 @@ def with_scales(unet: Any, scale_embedding_dim: int) -> GuidedUNet2DConditionMod
     if isinstance(unet, GuidedUNet2DConditionModel):
         if config["held_scales"] is None:
             raise ModelError("the denoiser takes the scales already", "start from a base checkpoint")
-        return _guided_like(unet, {"held_scales": None})
+        return _guided_like(unet, {"held_scales": None, "blank_betas": None})
     time_dim = unet.time_embedding.linear_2.out_features
     extra = 2 * scale_embedding_dim
     device = next(unet.parameters()).device
@@ -97,7 +99,7 @@ def with_held_scales(
 
     `prediction` is what it predicts and `wanted` what the result is to predict, in diffusers' words. A velocity at zero
     signal is the negative picture, so only the last layer's sign differs there; at other timesteps the result has to
-    learn. A result that predicts the picture has a source residual of that sign if the UNet has one.
+    learn. A source residual changes its sign as well, and gets `alpha_t x_t` for what it is without a source.
 
     Raises:
         ModelError: it takes no scales, or its prediction cannot become the wanted one.
@@ -109,7 +111,7 @@ def with_held_scales(
         raise ModelError(f"a denoiser that predicts {prediction} cannot be made one that predicts {wanted}")
     changes: dict[str, Any] = {"held_scales": [text_scale, image_scale]}
     if flips:
-        changes["residual_sign"] = -unet.config["residual_sign"]
+        changes |= {"residual_sign": -unet.config["residual_sign"], "blank_betas": list(BETAS)}
     held = _guided_like(unet, changes)
     if flips:
         with torch.no_grad():

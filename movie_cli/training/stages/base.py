@@ -18,6 +18,7 @@ from diffusers import AutoencoderTiny, SchedulerMixin, UNet2DConditionModel
 from torch import Tensor, nn
 
 from movie_cli.errors import ModelError, UsageError
+from movie_cli.models.autoencoder import PatchAutoencoder
 from movie_cli.models.codec import TinyCodec
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.models.sampling import is_recurrent
@@ -67,6 +68,7 @@ class BaseStage(Stage):
             # Held scales have nothing to learn; their layers are for the guided student to go on with.
             self.unet.time_embedding.text_scale.requires_grad_(False)
             self.unet.time_embedding.image_scale.requires_grad_(False)
+        self._pixel_scale = pixel_scale(self.codec.module)
         self.prediction = prediction_of(start.scheduler)
         self.scheduler = training_scheduler(start.scheduler, self.prediction)
         self._schedule = NoiseSchedule.of(self.scheduler)
@@ -95,14 +97,18 @@ class BaseStage(Stage):
         noised = self._schedule.to(self.device).noised(edited, noise, timesteps)
         prediction = self.unet(joined(noised, source, latents.previous), timesteps, tokens).sample
         target = noise if self.prediction == "epsilon" else edited
-        weights = torch.where(no_image, 1.0, settings.image_weight)
         errors = objectives.squared_errors(prediction, target)
         metrics = {self.prediction: errors.mean()}
+        seen = ~(no_image | no_text)
         if self.prediction == "sample":
             # Of the change that is asked for, the part that is left: 1 where nothing is edited.
-            seen = ~(no_image | no_text)
             change = objectives.squared_errors(latents.source * self.codec.scaling, edited)
             metrics["of_edit"] = (errors * seen).sum() / (change * seen).sum().clamp_min(1e-12)
+            metrics["blank"] = (errors * no_image).sum() / no_image.sum().clamp_min(1)
+        if settings.pixel_weight:
+            scale = self._pixel_scale.to(self.device)
+            errors = errors + settings.pixel_weight * objectives.squared_errors(prediction * scale, target * scale)
+        weights = torch.where(no_image, 1.0, settings.image_weight)
         total = (weights * errors).mean()
         if settings.decoded_weight and seen.any():
             decoded, metrics["gain"] = self._decoded_loss(batch, latents, prediction, seen)
@@ -132,6 +138,14 @@ class BaseStage(Stage):
             "description": "multi-step editor guided from outside by three passes",
         }
         return self.unet, self.scheduler, facts
+
+
+def pixel_scale(vae: Any) -> Tensor:
+    """What a latent of each channel amounts to in the picture, `(1, C, 1, 1)` of mean square 1; ones if unknown."""
+    if not isinstance(vae, PatchAutoencoder):
+        return torch.ones(1, 1, 1, 1)
+    energy = vae.decoder.weight.detach().square().sum(dim=(1, 2, 3))
+    return (energy / energy.mean()).sqrt().view(1, -1, 1, 1)
 
 
 def base_stage(settings: BaseSettings) -> BaseStage:
