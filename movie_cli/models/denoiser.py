@@ -6,11 +6,12 @@ guidance embedding) to a one-step student. Knows nothing of files, devices or sc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers import UNet2DConditionModel
+from diffusers import DDIMScheduler, UNet2DConditionModel
 from diffusers.models.embeddings import TextTimeEmbedding, TimestepEmbedding
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import Tensor, nn
@@ -23,6 +24,14 @@ IMAGE_SCALE_RANGE = (1.0, 3.0)
 """The range `s_I` is drawn from in guidance distillation (MoViE, section 3.3)."""
 
 
+def _alphas(first: float, last: float) -> Tensor:
+    schedule: Any = DDIMScheduler(
+        beta_start=first, beta_end=last, beta_schedule="scaled_linear", rescale_betas_zero_snr=True
+    )
+    alphas: Tensor = schedule.alphas_cumprod.sqrt()
+    return alphas
+
+
 class GuidedTimestepEmbedding(nn.Module):
     """Concatenates the timestep's embedding with those of the two guidance scales.
 
@@ -31,16 +40,21 @@ class GuidedTimestepEmbedding(nn.Module):
     one for `s_T` and one for `s_I`, added to its features, as MoViE asks.
     """
 
-    def __init__(self, in_channels: int, time_dim: int, scale_dim: int, act_fn: str) -> None:
+    def __init__(
+        self, in_channels: int, time_dim: int, scale_dim: int, act_fn: str, held: Sequence[float] | None
+    ) -> None:
         super().__init__()
+        self._held = held
         self.timestep = TimestepEmbedding(in_channels, time_dim, act_fn)
         self.text_scale = ScaleEmbedding(scale_dim, TEXT_SCALE_RANGE)
         self.image_scale = ScaleEmbedding(scale_dim, IMAGE_SCALE_RANGE)
 
     def forward(self, sample: Tensor, condition: Tensor | None = None) -> Tensor:
         """Embed timesteps `(N, in_channels)` and scales `(N, 2)`, text scale first; returns `(N, time + 2 * scale)`."""
-        if condition is None:
+        if condition is None and self._held is None:
             raise ValueError("a guided denoiser needs its scales: pass timestep_cond=(N, 2)")
+        if condition is None:
+            condition = torch.tensor([self._held], device=sample.device).expand(len(sample), 2)
         parts = (self.timestep(sample), self.text_scale(condition[:, 0]), self.image_scale(condition[:, 1]))
         return torch.cat([part.to(sample.dtype) for part in parts], dim=-1)
 
@@ -66,7 +80,15 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
 
     `source_residual` subtracts the source latents (the last `out_channels` input channels) from the prediction: with
     v-prediction at zero signal, where `x0 = -v`, the network then learns the change and not the picture. `sample` may
-    be float32 beside weights of half precision: the subtraction then loses nothing of the source.
+    be float32 beside weights of half precision: the subtraction then loses nothing of the source. A network that
+    predicts the picture itself adds the source instead: `residual_sign` is 1 for it.
+
+    `blank_betas`, first and last of a scaled-linear schedule brought to zero terminal signal, are for such a network
+    that also runs without a source. Where the source is all zeros, `alpha_t x_t` takes its place in the residual: the
+    best linear guess at latents of unit variance (EDM's skip, arXiv 2206.00364, table 1).
+
+    `held_scales`, text scale first, stand for the scales of a call without any: so a base network, which is guided from
+    outside, can keep the scale layers of the one-step network that it was made from.
 
     `padded_addition` keeps diffusers' added text embedding (`addition_embed_type="text"`) to the timestep's part, as
     in a network that the scales were added to later; otherwise it is as wide as all three parts.
@@ -78,32 +100,49 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
         scale_embedding_dim: int,
         source_residual: bool = False,
         padded_addition: bool = False,
+        residual_sign: int = -1,
+        held_scales: Sequence[float] | None = None,
+        blank_betas: Sequence[float] | None = None,
         **unet_config: Any,
     ) -> None:
         super().__init__(**unet_config)
         self.register_to_config(
-            scale_embedding_dim=scale_embedding_dim, source_residual=source_residual, padded_addition=padded_addition
+            scale_embedding_dim=scale_embedding_dim,
+            source_residual=source_residual,
+            padded_addition=padded_addition,
+            residual_sign=residual_sign,
+            held_scales=held_scales,
+            blank_betas=blank_betas,
         )
+        # No buffer: it must stay float32 beside weights of half precision.
+        self._alphas = None if blank_betas is None else _alphas(*blank_betas)
         time_dim = self.config["time_embedding_dim"] - 2 * scale_embedding_dim
         if time_dim <= 0:
             raise ValueError("time_embedding_dim must exceed 2 * scale_embedding_dim")
         self.time_embedding = GuidedTimestepEmbedding(
-            self.config["block_out_channels"][0], time_dim, scale_embedding_dim, self.config["act_fn"]
+            self.config["block_out_channels"][0], time_dim, scale_embedding_dim, self.config["act_fn"], held_scales
         )
         if padded_addition:
             text_dim = self.config["encoder_hid_dim"] or self.config["cross_attention_dim"]
             heads = self.config["addition_embed_type_num_heads"]
             self.add_embedding = PaddedTextEmbedding(text_dim, time_dim, heads, 2 * scale_embedding_dim)
 
-    def forward(self, sample: Tensor, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, sample: Tensor, timestep: Tensor | float, *args: Any, **kwargs: Any) -> Any:
         """Predict from `concat(x_t, source latents)`; arguments and result are those of `UNet2DConditionModel`."""
-        output = super().forward(sample.to(self.conv_in.weight.dtype), *args, **kwargs)
+        output = super().forward(sample.to(self.conv_in.weight.dtype), timestep, *args, **kwargs)
         if not self.config["source_residual"]:
             return output
-        source = sample[:, -self.config["out_channels"] :]
+        channels = self.config["out_channels"]
+        source = sample[:, -channels:]
+        if self._alphas is not None:
+            blank = (source == 0).flatten(1).all(dim=1).view(-1, 1, 1, 1)
+            times = torch.as_tensor(timestep, device=sample.device).long().reshape(-1).expand(len(sample))
+            alphas = self._alphas.to(sample.device)[times].view(-1, 1, 1, 1)
+            source = torch.where(blank, alphas * sample[:, :channels], source)
+        source = self.config["residual_sign"] * source
         if isinstance(output, tuple):
-            return (output[0] - source, *output[1:])
-        return UNet2DConditionOutput(sample=output.sample - source)
+            return (output[0] + source, *output[1:])
+        return UNet2DConditionOutput(sample=output.sample + source)
 
     @classmethod
     def _get_init_keys(cls, input_class: type) -> set[str]:

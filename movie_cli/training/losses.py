@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -27,6 +28,13 @@ def energy_map(image: Tensor, window: int = 8) -> Tensor:
     """Mean absolute difference between neighbours in each window: how much texture there is, wherever it lies."""
     dx, dy = differences(image)
     return F.avg_pool2d(dx.abs(), window, ceil_mode=True) + F.avg_pool2d(dy.abs(), window, ceil_mode=True)
+
+
+@torch.no_grad()
+def gain(source: Tensor, output: Tensor, target: Tensor) -> Tensor:
+    """How much nearer to the target than the source the output is, in dB; a scalar over all pictures."""
+    far, near = ((one - target).square().mean().clamp_min(1e-8) for one in (source, output))
+    return 10 * (far / near).log10()
 
 
 def reconstruction_loss(output: Tensor, target: Tensor, weights: LossWeights) -> Tensor:

@@ -32,6 +32,11 @@ def dropped(uniform: Tensor, shares: Dropout) -> tuple[Tensor, Tensor]:
     return text_alone | all_of_it, image_alone | all_of_it
 
 
+def squared_errors(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean over all values of each sample, `(N,)`, in float32."""
+    return (prediction.float() - target.float()).square().flatten(1).mean(dim=1)
+
+
 def squared_error(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean over all values, in float32."""
     return F.mse_loss(prediction.float(), target.float())

@@ -107,6 +107,23 @@ class BaseSettings(StageSettings):
     null_text: Literal["edited", "source"] = setting(
         "edited", f"{IP2P}: without text the edited picture stays the target. `source` suits the bank: no text, no edit"
     )
+    prediction: Literal["epsilon", "sample"] = setting(
+        "epsilon",
+        f"{IP2P}: the noise. `sample`, the picture, suits edits that follow from the source alone: a small edit hardly "
+        "shows in the noise. For a new denoiser, or one taken over; else the starting checkpoint's stays",
+    )
+    held_scales: tuple[float, float] = setting(
+        (0.0, 0.0), "chosen: takes over a guided or one-step START's denoiser, both scales held there; 0 does not"
+    )
+    image_weight: float = setting(
+        1.0, "chosen: of the loss where the source is seen, against 1 where it was dropped; P and S weigh all alike", 0
+    )
+    pixel_weight: float = setting(
+        0.0, "chosen: of latent errors as they show in the linear picture, which white latents hide", 0
+    )
+    decoded_weight: float = setting(
+        0.0, "chosen: of the decoded, guided picture's distance, for `sample` and null_text `source`; P has none", 0
+    )
     sampling_steps: int = setting(10, "P: 10 steps", 1, 1000)
     recurrent: bool = setting(False, "S RFDM: the previous edited frame as further input channels")
     codes_learning_rate: float = setting(3e-3, "chosen: the embedded encoder's edit codes, trained from noise", 0, 1)
@@ -114,6 +131,7 @@ class BaseSettings(StageSettings):
         default_factory=dict,
         metadata={"source": "a new denoiser of this shape; empty goes on with the starting checkpoint's"},
     )
+    loss: LossWeights = field(default_factory=LossWeights)
 
 
 @dataclass(frozen=True)
@@ -154,11 +172,15 @@ class AdversarialSettings(StageSettings):
     log_sigma_mean: float = setting(-1.0, "P, Algorithm 2: log sigma' ~ N(-1, 1)", -10, 10)
     log_sigma_deviation: float = setting(1.0, "P, Algorithm 2: log sigma' ~ N(-1, 1)", 0, 10)
     mse_weight: float = setting(0.1, "unpublished; S SF-V: 0.1 on reconstruction", 0)
+    decoded_weight: float = setting(
+        0.0, "chosen: of the decoded pictures' distance, where latents are white; P has none", 0
+    )
     generator_weight: float = setting(1.0, "unpublished; S SF-V: 1 on the adversarial term", 0)
     r1_weight: float = setting(1e-5, "unpublished; S ADD (arXiv 2311.17042): 1e-5 on the heads' inputs", 0)
     discriminator_learning_rate: float = setting(1e-4, "unpublished; S SF-V: ten times the student's", 0, 1)
     head_width: int = setting(64, "unpublished; S StyleGAN-T (arXiv 2301.09515): 64 channels", 4, 1024)
     scale_heads: bool = setting(True, "P: heads see both scales; Table 2 shows the edit's control lost without")
+    loss: LossWeights = field(default_factory=LossWeights)
 
 
 SETTINGS: dict[StageName, type[StageSettings]] = {

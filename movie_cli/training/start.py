@@ -16,8 +16,10 @@ from movie_cli.checkpoints.registry import resolve
 from movie_cli.checkpoints.save import NANO_AREA
 from movie_cli.errors import ModelError
 from movie_cli.models.codec import Codec
+from movie_cli.training.surgery import BETAS
 
 TEXT_TO_IMAGE = "StableDiffusionPipeline"
+PREDICTIONS = ("epsilon", "sample")
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,10 @@ def open_start(name: str, command: str, stages: tuple[Stage, ...], text_to_image
 def training_scheduler(scheduler: SchedulerMixin | None, prediction: str = "epsilon") -> DDIMScheduler:
     """A deterministic scheduler over the same noise levels, which starts at the last training timestep.
 
-    Without one, the noise levels of Stable Diffusion 1.x.
+    Without one, the noise levels of Stable Diffusion 1.x. A network that predicts the picture starts from noise alone
+    (zero terminal signal, arXiv 2305.08891), which one that predicts noise could not.
     """
-    config: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+    config: dict[str, Any] = {"beta_start": BETAS[0], "beta_end": BETAS[1], "beta_schedule": "scaled_linear"}
     if scheduler is not None:
         known: Any = scheduler.config
         keys = ("beta_start", "beta_end", "beta_schedule", "trained_betas", "num_train_timesteps")
@@ -75,23 +78,29 @@ def training_scheduler(scheduler: SchedulerMixin | None, prediction: str = "epsi
     return DDIMScheduler(
         **config,
         prediction_type=prediction,
+        rescale_betas_zero_snr=prediction == "sample",
         timestep_spacing="trailing",
         clip_sample=False,
         set_alpha_to_one=True,
     )
 
 
-def predicts_noise(start: Start) -> Start:
+def prediction_of(scheduler: SchedulerMixin) -> str:
+    """What a scheduler's network predicts, in diffusers' words: epsilon, sample, v_prediction."""
+    config: Any = scheduler.config
+    return str(config.get("prediction_type", "epsilon"))
+
+
+def as_teacher(start: Start) -> Start:
     """The start itself.
 
     Raises:
-        ModelError: its network predicts something else than noise.
+        ModelError: its network predicts neither noise nor the picture.
     """
-    config: Any = start.scheduler.config
-    prediction = config.get("prediction_type", "epsilon")
-    if prediction != "epsilon":
+    prediction = prediction_of(start.scheduler)
+    if prediction not in PREDICTIONS:
         raise ModelError(
-            f"{start.descriptor.folder / 'scheduler'} says {prediction}; a network that predicts noise is needed",
+            f"{start.descriptor.folder / 'scheduler'} says {prediction}; {' or '.join(PREDICTIONS)} is needed",
             "start from a checkpoint of the chain, or from InstructPix2Pix",
         )
     return start

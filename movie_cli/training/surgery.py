@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from movie_cli.errors import ModelError
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 
 TRANSFORMER = ".attentions."
+BETAS = (0.00085, 0.012)
+"""First and last of Stable Diffusion 1.x's scaled-linear schedule."""
 
 
 def settings_of(unet: Any) -> dict[str, Any]:
@@ -60,14 +61,16 @@ def with_scales(unet: Any, scale_embedding_dim: int) -> GuidedUNet2DConditionMod
     """The same UNet with both guidance scales as embeddings of that width in every ResNet block.
 
     The blocks' new projections are zero, so the result is the starting network's conditional pass, whatever the
-    scales.
+    scales. One with held scales takes its own layers for them into use again, and is the conditional pass at those.
 
     Raises:
-        ModelError: it has scales already.
+        ModelError: it takes scales already.
     """
-    if isinstance(unet, GuidedUNet2DConditionModel):
-        raise ModelError("the denoiser takes the scales already", "start from a base checkpoint")
     config = settings_of(unet)
+    if isinstance(unet, GuidedUNet2DConditionModel):
+        if config["held_scales"] is None:
+            raise ModelError("the denoiser takes the scales already", "start from a base checkpoint")
+        return _guided_like(unet, {"held_scales": None, "blank_betas": None})
     time_dim = unet.time_embedding.linear_2.out_features
     extra = 2 * scale_embedding_dim
     device = next(unet.parameters()).device
@@ -89,11 +92,46 @@ def with_scales(unet: Any, scale_embedding_dim: int) -> GuidedUNet2DConditionMod
     return guided
 
 
+def with_held_scales(
+    unet: Any, text_scale: float, image_scale: float, prediction: str, wanted: str
+) -> GuidedUNet2DConditionModel:
+    """A guided UNet as one that is called without scales: what it gave at these.
+
+    `prediction` is what it predicts and `wanted` what the result is to predict, in diffusers' words. A velocity at zero
+    signal is the negative picture, so only the last layer's sign differs there; at other timesteps the result has to
+    learn. A source residual changes its sign as well, and gets `alpha_t x_t` for what it is without a source.
+
+    Raises:
+        ModelError: it takes no scales, or its prediction cannot become the wanted one.
+    """
+    if not isinstance(unet, GuidedUNet2DConditionModel):
+        raise ModelError("the denoiser takes no scales that could be held", "leave out held_scales")
+    flips = prediction == "v_prediction" and wanted == "sample"
+    if not flips and prediction != wanted:
+        raise ModelError(f"a denoiser that predicts {prediction} cannot be made one that predicts {wanted}")
+    changes: dict[str, Any] = {"held_scales": [text_scale, image_scale]}
+    if flips:
+        changes |= {"residual_sign": -unet.config["residual_sign"], "blank_betas": list(BETAS)}
+    held = _guided_like(unet, changes)
+    if flips:
+        with torch.no_grad():
+            for value in held.conv_out.parameters():
+                value.neg_()
+    return held
+
+
 def frozen(module: nn.Module) -> nn.Module:
     """The module itself, without gradients and in evaluation mode."""
     return module.requires_grad_(False).eval()
 
 
+def _guided_like(unet: GuidedUNet2DConditionModel, changes: dict[str, Any]) -> GuidedUNet2DConditionModel:
+    with torch.device(next(unet.parameters()).device):
+        result = GuidedUNet2DConditionModel(**settings_of(unet) | changes)
+    result.load_state_dict(unet.state_dict())
+    return result
+
+
 def _like(unet: Any, config: dict[str, Any]) -> Any:
     with torch.device(next(unet.parameters()).device):
-        return UNet2DConditionModel(**config)
+        return type(unet)(**config)

@@ -1,4 +1,6 @@
+import pytest
 import torch
+from diffusers import DDIMScheduler
 
 from movie_cli.models.attention import attach
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
@@ -81,3 +83,37 @@ def test_an_anchor_equal_to_the_frame_changes_nothing():
     torch.testing.assert_close(call(unet, sample, [[7.5, 1.5]]), alone, atol=1e-5, rtol=1e-4)
     other = torch.randn(3, 8, 8, 8)
     assert not torch.allclose(call(unet, other, [[7.5, 1.5]] * 3)[0], alone[0], atol=1e-3)
+
+
+def test_a_network_of_pictures_adds_the_source():
+    sample = torch.randn(1, 8, 8, 8)
+    plain, residual = network(), network(source_residual=True, residual_sign=1)
+    difference = call(residual, sample, [[7.5, 1.5]]) - call(plain, sample, [[7.5, 1.5]])
+    torch.testing.assert_close(difference, sample[:, 4:])
+
+
+def test_without_a_source_the_noisy_picture_is_the_residual():
+    sample = torch.randn(2, 8, 8, 8)
+    sample[1, 4:] = 0
+    shape = {"source_residual": True, "residual_sign": 1, "blank_betas": [0.00085, 0.012]}
+    cumulative = DDIMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", rescale_betas_zero_snr=True
+    ).alphas_cumprod
+    plain, residual = network().bfloat16(), network(**shape).bfloat16()
+    tokens, scales = torch.zeros(2, 3, 12).bfloat16(), torch.tensor([[7.5, 1.5]] * 2)
+    for timestep in (torch.tensor([300, 500]), torch.tensor(500), 500):
+        with torch.inference_mode():
+            found, without = (unet(sample, timestep, tokens, timestep_cond=scales).sample for unet in (residual, plain))
+        torch.testing.assert_close(found[0], without[0] + sample[0, 4:])
+        torch.testing.assert_close(found[1], without[1] + cumulative[500].sqrt() * sample[1, :4])
+
+
+def test_held_scales_stand_for_none():
+    sample, tokens = torch.randn(2, 8, 8, 8), torch.zeros(2, 3, 12)
+    held, free = network(held_scales=[2.0, 3.0]), network()
+    with torch.inference_mode():
+        found = held(sample, 10, tokens).sample
+        expected = free(sample, 10, tokens, timestep_cond=torch.tensor([[2.0, 3.0]] * 2)).sample
+    assert torch.equal(found, expected)
+    with pytest.raises(ValueError, match="needs its scales"):
+        free(sample, 10, tokens)

@@ -311,3 +311,114 @@ def test_the_frame_before_is_left_out_now_and_then(tmp_path, chain):
     kept = latents.previous[~torch.tensor(empty)], latents.edited[~torch.tensor(empty)]
     far = (latents.source[~torch.tensor(empty)] - kept[0]).square().mean()
     assert (kept[0] - kept[1]).square().mean() < far  # the edited picture, moved a little
+
+
+@pytest.fixture(scope="module")
+def picture_chain(tmp_path_factory):
+    """A chain from a one-step network whose scales are held: all stages predict the picture."""
+    folder = tmp_path_factory.mktemp("picture")
+    small.photos(folder / "photos")
+    tiny.one_step(folder / "start")
+    start = folder / "start"
+    held = 'prediction = "sample"\nheld_scales = [2.0, 3.0]\nnull_text = "source"\ndecoded_weight = 1.0'
+    for stage, extra in (("base", held), ("guidance", ""), ("adversarial", "decoded_weight = 1.0")):
+        path = small.config(folder / f"{stage}.toml", stage, extra=f"steps = 2\nsample_every = 0\n{extra}")
+        changes = [f"start={json.dumps(str(start))}", f"data.folder={json.dumps(str(folder / 'photos'))}"]
+        train(stage, read_settings(stage, str(path), changes), folder / stage, cpu=True, say=lambda text: None)
+        start = folder / stage / "checkpoint"
+    return folder
+
+
+def test_a_chain_of_pictures_is_run_at_once(picture_chain):
+    frames = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8)
+    for stage, passes in (("base", 3), ("guidance", 1), ("adversarial", 1)):
+        descriptor = read_descriptor(picture_chain / stage / "checkpoint")
+        assert descriptor.passes == passes
+        scheduler = json.loads((descriptor.folder / "scheduler" / "scheduler_config.json").read_text())
+        assert (scheduler["prediction_type"], scheduler["rescale_betas_zero_snr"]) == ("sample", True)
+        editor = Editor(TorchBackend(descriptor, choose("cpu", "float32")))
+        editor.set_recipe(Recipe("make it brighter"))
+        assert editor.edit(frames).shape == frames.shape
+
+
+def test_a_released_student_is_the_teachers_conditional_pass_at_the_held_scales(picture_chain):
+    stage = stage_of(picture_chain, "guidance", "base")
+    batch, draws = batch_of(), Draws(0, [0, 1])
+    _, latents = stage.encoded(batch, draws, stage.student)
+    tokens, times = stage.conditioning.tokens(batch, draws), torch.tensor([10, 900])
+    noised, ones = torch.randn_like(latents.edited), torch.ones(2)
+    _, conditional = stage.guided_teacher(noised, latents, tokens, 7.5 * ones, 1.5 * ones, times)
+    sample = torch.cat([noised, latents.source], dim=1)
+    found = stage.student(sample, times, tokens, timestep_cond=torch.tensor([[2.0, 3.0]] * 2)).sample
+    torch.testing.assert_close(found, conditional, atol=1e-5, rtol=1e-5)
+
+
+def test_held_scale_layers_keep_what_they_know(picture_chain):
+    before, after = (load_file(picture_chain / stage / "unet" / WEIGHTS) for stage in ("start", "base/checkpoint"))
+    layers = [name for name in before if "_scale." in name]
+    assert layers
+    assert all(torch.equal(before[name], after[name]) for name in layers)
+    assert not torch.equal(before["conv_in.weight"], after["conv_in.weight"])
+
+
+def test_a_teacher_of_pictures_needs_no_conversion(picture_chain):
+    stage = stage_of(picture_chain, "adversarial", "guidance", "conversion_steps=50")
+    assert stage.total_steps() == stage.settings.steps
+    batch, draws = batch_of(), Draws(0, [0, 1])
+    _, latents = stage.encoded(batch, draws, stage.student)
+    tokens, scales = stage.conditioning.tokens(batch, draws), torch.tensor([[7.5, 1.5]] * 2)
+    noise, times = torch.randn_like(latents.source), torch.tensor([999, 999])
+    found = stage.pictures(noise, latents, tokens, scales, times)
+    _, scheduler, _ = stage.denoiser()
+    scheduler.set_timesteps(1)
+    sample = torch.cat([noise, latents.source], dim=1)
+    prediction = stage.student(sample, 999, tokens, timestep_cond=scales).sample
+    expected = scheduler.step(prediction, scheduler.timesteps[0], noise, return_dict=False)[0]
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+class Ideal(torch.nn.Module):
+    """What a perfect base gives: source and small edit where it sees the source, else what lies under the noise."""
+
+    def __init__(self, source, change, noise_free):
+        super().__init__()
+        self.source, self.change, self.noise_free = source, change, noise_free
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.config = {"in_channels": 2, "out_channels": 1}
+
+    def forward(self, sample, timestep, tokens, return_dict):
+        none = sample.chunk(3)[2]
+        under = self.noise_free(none[:, :1], timestep)
+        return (torch.cat([self.source + self.change, self.source, under]),)
+
+
+@pytest.mark.parametrize("scales", [(7.5, 1.5), (4.0, 1.25), (3.0, 1.75)])
+def test_guided_steps_come_to_show_the_ratio_of_the_scales_times_the_edit(scales):
+    """The fixed point that `GUIDED` is taken from, with the noise known."""
+    from movie_cli.models.attention import AnchorStore
+    from movie_cli.models.sampling import initial_noise, sample
+    from movie_cli.training.start import training_scheduler
+
+    source, change = torch.full((1, 1, 4, 4), 0.3), torch.full((1, 1, 4, 4), 0.1)
+    noise = initial_noise(0, (1, 4, 4))[0]
+    scheduler = training_scheduler(None, "sample")
+
+    def noise_free(noised, timestep):
+        cumulative = scheduler.alphas_cumprod[timestep]
+        return (noised - (1 - cumulative).sqrt() * noise) / cumulative.sqrt().clamp_min(0.05)
+
+    text_scale, image_scale = scales
+    guidance = Guidance(torch.zeros(1, 1, 1), torch.zeros(1, 1, 1), text_scale, image_scale, 3, 60)
+    found = sample(Ideal(source, change, noise_free), scheduler, source, 0, guidance, AnchorStore())
+    shown = ((found - source) / change).mean().item()
+    assert shown == pytest.approx(text_scale / image_scale, rel=0.05)
+
+
+def test_two_denoisers_for_one_base_are_refused(tmp_path):
+    from movie_cli.errors import UsageError
+
+    tiny.one_step(tmp_path / "start")
+    path = small.config(tmp_path / "mine.toml", "base", unet=small.UNET, extra="held_scales = [2.0, 3.0]")
+    settings = read_settings("base", str(path), [f"start={json.dumps(str(tmp_path / 'start'))}"])
+    with pytest.raises(UsageError, match="held_scales"):
+        make_stage("base", settings, None)

@@ -3,6 +3,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from movie_cli.errors import ModelError
+from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.training import surgery
 
 SMALL = {
@@ -56,6 +57,36 @@ def test_scales_are_added_once(tmp_path):
     assert torch.equal(call(again, timestep_cond=scales), call(student, timestep_cond=scales))
     with pytest.raises(ModelError):
         surgery.with_scales(student, 8)
+
+
+def guided(**changes):
+    torch.manual_seed(0)
+    shape = SMALL | {"scale_embedding_dim": 8, "time_embedding_dim": 32, "source_residual": True}
+    return GuidedUNet2DConditionModel(**(shape | changes)).eval()
+
+
+def test_held_scales_are_the_guided_network_at_those(tmp_path):
+    velocity = guided()
+    held = surgery.with_held_scales(velocity, 2.0, 3.0, "v_prediction", "sample").eval()
+    there = torch.tensor([[2.0, 3.0]] * 2)
+    # At zero signal a velocity is the negative picture.
+    torch.testing.assert_close(call(held), -call(velocity, timestep_cond=there))
+    held.save_pretrained(tmp_path)
+    again = type(held).from_pretrained(tmp_path).eval()
+    torch.testing.assert_close(call(again), call(held))
+    released = surgery.with_scales(again, 8).eval()
+    other = torch.tensor([[9.0, 1.5]] * 2)
+    torch.testing.assert_close(call(released, timestep_cond=there), call(held))
+    torch.testing.assert_close(call(released, timestep_cond=other), -call(velocity, timestep_cond=other))
+    with pytest.raises(ValueError, match="needs its scales"):
+        call(released)
+
+
+def test_scales_are_held_of_guided_networks_alone():
+    with pytest.raises(ModelError, match="takes no scales"):
+        surgery.with_held_scales(network(), 2.0, 3.0, "epsilon", "epsilon")
+    with pytest.raises(ModelError, match="v_prediction cannot"):
+        surgery.with_held_scales(guided(), 2.0, 3.0, "v_prediction", "epsilon")
 
 
 def test_dropped_attention_leaves_the_rest_alone():

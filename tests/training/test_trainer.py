@@ -117,13 +117,13 @@ def test_two_processes_do_what_one_does(work, whole):
 def test_a_nan_stops_the_run_with_the_last_good_state(work, tmp_path, monkeypatch):
     from movie_cli.training.stages import base as module
 
-    original, seen = module.objectives.squared_error, []
+    original, seen = module.objectives.squared_errors, []
 
     def sometimes(prediction, target):
         seen.append(1)
         return original(prediction, target) * (math.nan if len(seen) > 2 * 6 else 1.0)
 
-    monkeypatch.setattr(module.objectives, "squared_error", sometimes)
+    monkeypatch.setattr(module.objectives, "squared_errors", sometimes)
     path = small.config(tmp_path / "base.toml", "base", unet=small.UNET, extra="sample_every = 0")
     changes = ["start=" + json.dumps(str(work / "start")), "data.folder=" + json.dumps(str(work / "photos"))]
     settings = read_settings("base", str(path), changes)

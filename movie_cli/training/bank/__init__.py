@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+from functools import cache
 
 from torch import Tensor
 
@@ -135,6 +136,7 @@ def combine(*edits: Edit) -> Edit:
     )
 
 
+@cache
 def get(name: str) -> Edit:
     """The edit called `name`, or the combination of several: `get("winter+night")` is winter, then night.
 

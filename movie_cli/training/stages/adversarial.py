@@ -1,6 +1,7 @@
 """`adversarial`: many steps become one, both scales alive. v-prediction, then MoViE's Algorithm 2.
 
-First the student learns the velocity that follows from its teacher's noise. Then it is trained against the teacher's
+First the student learns the velocity that follows from its teacher's noise; a teacher that predicts the picture needs
+no such conversion, as the picture is defined at the noisiest timestep too. Then it is trained against the teacher's
 own samples: "real" is what the guided teacher makes in a few steps, the discriminator is the teacher's frozen encoder
 with trained heads, and real and fake are noised alike before they are judged. Scores are low for real.
 """
@@ -19,12 +20,13 @@ from movie_cli.training import objectives, surgery
 from movie_cli.training.conditioning import conditioning_of
 from movie_cli.training.discriminator import Heads, encoder_features, feature_widths
 from movie_cli.training.draws import Draws
+from movie_cli.training.losses import gain, reconstruction_loss
 from movie_cli.training.low_rank import train_low_rank
 from movie_cli.training.samples import SampleBatch
 from movie_cli.training.schedule import TIMESTEPS, NoiseSchedule, euler_timesteps
 from movie_cli.training.settings import AdversarialSettings
 from movie_cli.training.stages.stage import Latents, Loss, Stage, joined
-from movie_cli.training.start import Start, open_start, predicts_noise, training_scheduler
+from movie_cli.training.start import Start, as_teacher, open_start, prediction_of, training_scheduler
 
 STUDENT, DISCRIMINATOR = "student", "discriminator"
 
@@ -50,19 +52,27 @@ class AdversarialStage(Stage):
         self.heads = Heads(feature_widths(self.teacher), settings.head_width, prompt_dim, settings.scale_heads)
         self.parts[DISCRIMINATOR] = self.heads
         self.parts[STUDENT] = self.student
-        many = training_scheduler(start.scheduler)
-        keys = ("beta_start", "beta_end", "beta_schedule", "trained_betas", "num_train_timesteps")
+        self.prediction = prediction_of(start.scheduler)
+        many = training_scheduler(start.scheduler, self.prediction)
+        keys = (
+            *("beta_start", "beta_end", "beta_schedule", "trained_betas", "num_train_timesteps"),
+            "rescale_betas_zero_snr",
+        )
         self._noise_levels = {key: many.config[key] for key in keys}
         self._schedule = NoiseSchedule.of(many)
         self._times = euler_timesteps(settings.train_timesteps)
 
     def total_steps(self) -> int:
         """The conversion's steps come before."""
-        return self.settings.conversion_steps + self.settings.steps
+        return self._conversion_steps + self.settings.steps
 
     def converting(self, step: int) -> bool:
         """Whether the student is still learning to predict velocities."""
-        return step < self.settings.conversion_steps
+        return step < self._conversion_steps
+
+    @property
+    def _conversion_steps(self) -> int:
+        return self.settings.conversion_steps if self.prediction == "epsilon" else 0
 
     def active(self, step: int) -> tuple[str, ...]:
         """The student alone while converting; then the discriminator first."""
@@ -95,7 +105,7 @@ class AdversarialStage(Stage):
             fake = self.pictures(noised, latents, tokens, scales, timesteps)
         yield self._discriminator_loss(real, fake, latents, tokens, scales, draws)
         fake = self.pictures(noised, latents, tokens, scales, timesteps)
-        yield self._student_loss(real, fake, latents, tokens, scales, draws)
+        yield self._student_loss(real, fake, latents, tokens, scales, draws, batch.source)
 
     def _conversion(self, latents: Latents, tokens: Tensor, scales: Tensor, draws: Draws) -> Loss:
         """`|| v - v_teacher ||^2` with the velocity that the teacher's noise amounts to."""
@@ -115,7 +125,7 @@ class AdversarialStage(Stage):
         lcm = self.settings.teacher_sampler == "lcm"
         options: dict[str, Any] = {} if lcm else {"timestep_spacing": "trailing", "set_alpha_to_one": True}
         kind: Any = LCMScheduler if lcm else DDIMScheduler
-        scheduler = kind(**self._noise_levels, prediction_type="epsilon", clip_sample=False, **options)
+        scheduler = kind(**self._noise_levels, prediction_type=self.prediction, clip_sample=False, **options)
         scheduler.set_timesteps(self.settings.teacher_steps, device=self.device)
         extra = {"generator": draws.generators} if lcm else {}
         sample = draws.normal(*latents.source.shape[1:])
@@ -140,8 +150,10 @@ class AdversarialStage(Stage):
     def pictures(self, noised: Tensor, latents: Latents, tokens: Tensor, scales: Tensor, timesteps: Tensor) -> Tensor:
         """The student's `x0` in one step."""
         network_input = joined(noised, latents.source, latents.previous)
-        velocity = self.student(network_input, timesteps, tokens, timestep_cond=scales).sample.float()
-        return self._schedule.picture_of_velocity(velocity, noised, timesteps)
+        prediction = self.student(network_input, timesteps, tokens, timestep_cond=scales).sample.float()
+        if self.prediction == "sample":
+            return prediction
+        return self._schedule.picture_of_velocity(prediction, noised, timesteps)
 
     def _judged(self, draws: Draws, shape: torch.Size) -> tuple[Tensor, Tensor]:
         """Fresh `t'` and `eps'` for real and fake alike."""
@@ -178,17 +190,33 @@ class AdversarialStage(Stage):
         return Loss(hinge + self.settings.r1_weight * penalty, metrics)
 
     def _student_loss(
-        self, real: Tensor, fake: Tensor, latents: Latents, tokens: Tensor, scales: Tensor, draws: Draws
+        self,
+        real: Tensor,
+        fake: Tensor,
+        latents: Latents,
+        tokens: Tensor,
+        scales: Tensor,
+        draws: Draws,
+        source: Tensor,
     ) -> Loss:
         judged = self._judged(draws, real.shape)
         scores = self.heads(self._features(fake, judged, latents, tokens, scales), judged[0], tokens, scales)
         distance, term = objectives.squared_error(fake, real), objectives.generator_term(scores)
         total = self.settings.mse_weight * distance + self.settings.generator_weight * term
-        return Loss(total, {"distance": distance, "generator": term})
+        metrics = {"distance": distance, "generator": term}
+        if self.settings.decoded_weight:
+            with torch.no_grad():
+                wanted = self.codec.decode(real, source).float()
+            picture = self.codec.decode(fake, source).float()
+            decoded = reconstruction_loss((picture + 1) / 2, (wanted + 1) / 2, self.settings.loss)
+            total = total + self.settings.decoded_weight * decoded
+            metrics |= {"decoded": decoded, "gain": gain(source, picture, wanted)}
+        return Loss(total, metrics)
 
     def denoiser(self) -> tuple[nn.Module, SchedulerMixin, dict[str, Any]]:
         """A one-step checkpoint."""
-        scheduler = LCMScheduler(**self._noise_levels, prediction_type="v_prediction", clip_sample=False)
+        prediction = "sample" if self.prediction == "sample" else "v_prediction"
+        scheduler = LCMScheduler(**self._noise_levels, prediction_type=prediction, clip_sample=False)
         known = self.start.descriptor
         facts = {
             "stage": "one-step",
@@ -206,4 +234,4 @@ def adversarial_stage(settings: AdversarialSettings) -> AdversarialStage:
     Raises:
         ModelError: the starting checkpoint cannot be used.
     """
-    return AdversarialStage(settings, predicts_noise(open_start(settings.start, "adversarial", ("guided",))))
+    return AdversarialStage(settings, as_teacher(open_start(settings.start, "adversarial", ("guided",))))

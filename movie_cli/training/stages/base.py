@@ -2,6 +2,9 @@
 
 InstructPix2Pix (arXiv 2211.09800): `L = || eps - e(x_t, c_I, c_T, t) ||^2`, the conditions zeroed now and then so that
 `e(x_t, c_I, 0)` and `e(x_t, 0, 0)` are learnt by the same network. `mobile` changes the network first.
+
+With `prediction = "sample"` the network gives the picture `x` instead. Guidance is the same: at one `x_t` either
+prediction is an affine function of the other, and the guided one's coefficients add up to 1.
 """
 
 from __future__ import annotations
@@ -15,19 +18,30 @@ from diffusers import AutoencoderTiny, SchedulerMixin, UNet2DConditionModel
 from torch import Tensor, nn
 
 from movie_cli.errors import ModelError, UsageError
+from movie_cli.models.autoencoder import PatchAutoencoder
 from movie_cli.models.codec import TinyCodec
+from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.models.sampling import is_recurrent
+from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE
 from movie_cli.training import objectives, surgery
 from movie_cli.training.conditioning import conditioning_of
 from movie_cli.training.draws import Draws
+from movie_cli.training.losses import gain, reconstruction_loss
 from movie_cli.training.low_rank import train_low_rank
 from movie_cli.training.samples import SampleBatch
 from movie_cli.training.schedule import TIMESTEPS, NoiseSchedule
 from movie_cli.training.settings import BaseSettings, MobileSettings
-from movie_cli.training.stages.stage import Loss, Stage, joined
-from movie_cli.training.start import Start, open_start, predicts_noise, training_scheduler
+from movie_cli.training.stages.stage import Latents, Loss, Stage, joined
+from movie_cli.training.start import Start, as_teacher, open_start, prediction_of, training_scheduler
 
 DENOISER = "denoiser"
+GUIDED = DEFAULT_TEXT_SCALE / DEFAULT_IMAGE_SCALE
+"""How much of a base's small edit many guided steps show at the usual scales.
+
+Where the edited picture follows from the source, the passes that see it give `x = c_I + d` and `x = c_I` at any noise.
+The unconditional pass comes to give back what is there, so a step's picture is `x' = x + s_I (c_I - x) + s_T d`, whose
+fixed point is `c_I + (s_T / s_I) d`.
+"""
 _SET_HERE = ("in_channels", "out_channels")
 
 
@@ -50,7 +64,13 @@ class BaseStage(Stage):
         if settings.lora_rank:
             train_low_rank(self.unet, settings.lora_rank)
         self.parts[DENOISER] = nn.ModuleDict({"unet": self.unet, "text": self.conditioning.module})
-        self.scheduler = training_scheduler(start.scheduler)
+        if isinstance(self.unet, GuidedUNet2DConditionModel):
+            # Held scales have nothing to learn; their layers are for the guided student to go on with.
+            self.unet.time_embedding.text_scale.requires_grad_(False)
+            self.unet.time_embedding.image_scale.requires_grad_(False)
+        self._pixel_scale = pixel_scale(self.codec.module)
+        self.prediction = prediction_of(start.scheduler)
+        self.scheduler = training_scheduler(start.scheduler, self.prediction)
         self._schedule = NoiseSchedule.of(self.scheduler)
 
     def learning_rate(self, part: str, name: str, step: int) -> float:
@@ -59,7 +79,7 @@ class BaseStage(Stage):
         return self.settings.codes_learning_rate if name == "text.codes" else self.settings.learning_rate
 
     def losses(self, batch: SampleBatch, draws: Draws, step: int) -> Iterator[Loss]:
-        """The squared error of the predicted noise."""
+        """The squared error of the predicted noise, or picture."""
         del step
         settings = self.settings
         batch, latents = self.encoded(batch, draws, self.unet)
@@ -76,8 +96,39 @@ class BaseStage(Stage):
         timesteps = draws.whole(TIMESTEPS)
         noised = self._schedule.to(self.device).noised(edited, noise, timesteps)
         prediction = self.unet(joined(noised, source, latents.previous), timesteps, tokens).sample
-        loss = objectives.squared_error(prediction, noise)
-        yield Loss(loss, {"noise": loss})
+        target = noise if self.prediction == "epsilon" else edited
+        errors = objectives.squared_errors(prediction, target)
+        metrics = {self.prediction: errors.mean()}
+        seen = ~(no_image | no_text)
+        if self.prediction == "sample":
+            # Of the change that is asked for, the part that is left: 1 where nothing is edited.
+            change = objectives.squared_errors(latents.source * self.codec.scaling, edited)
+            metrics["of_edit"] = (errors * seen).sum() / (change * seen).sum().clamp_min(1e-12)
+            metrics["blank"] = (errors * no_image).sum() / no_image.sum().clamp_min(1)
+        if settings.pixel_weight:
+            scale = self._pixel_scale.to(self.device)
+            errors = errors + settings.pixel_weight * objectives.squared_errors(prediction * scale, target * scale)
+        weights = torch.where(no_image, 1.0, settings.image_weight)
+        total = (weights * errors).mean()
+        if settings.decoded_weight and seen.any():
+            decoded, metrics["gain"] = self._decoded_loss(batch, latents, prediction, seen)
+            total = total + settings.decoded_weight * decoded
+        yield Loss(total, metrics)
+
+    def _decoded_loss(
+        self, batch: SampleBatch, latents: Latents, prediction: Tensor, seen: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Distance of the picture that guidance would make from the one it is meant to make; its gain over the source.
+
+        At the usual scales ten steps show `s_T / s_I` times the change (see `GUIDED`). The gain is in dB.
+        """
+        source, wanted = batch.source[seen], batch.edited[seen]
+        start = latents.source[seen] * self.codec.scaling
+        guided = start + GUIDED * (prediction[seen].float() - start)
+        wanted = (source + GUIDED * (wanted - source)).clamp(-1, 1)
+        picture = self.codec.decode(guided, source).float()
+        loss = reconstruction_loss((picture + 1) / 2, (wanted + 1) / 2, self.settings.loss)
+        return loss, gain(source, picture, wanted)
 
     def denoiser(self) -> tuple[nn.Module, SchedulerMixin, dict[str, Any]]:
         """A base checkpoint: three passes, many steps."""
@@ -89,18 +140,37 @@ class BaseStage(Stage):
         return self.unet, self.scheduler, facts
 
 
+def pixel_scale(vae: Any) -> Tensor:
+    """What a latent of each channel amounts to in the picture, `(1, C, 1, 1)` of mean square 1; ones if unknown."""
+    if not isinstance(vae, PatchAutoencoder):
+        return torch.ones(1, 1, 1, 1)
+    energy = vae.decoder.weight.detach().square().sum(dim=(1, 2, 3))
+    return (energy / energy.mean()).sqrt().view(1, -1, 1, 1)
+
+
 def base_stage(settings: BaseSettings) -> BaseStage:
     """`movie train base`.
 
     Raises:
         ModelError: the starting checkpoint cannot be used.
-        UsageError: the denoiser's shape in the table `[unet]` cannot be built.
+        UsageError: the denoiser's shape in the table `[unet]` cannot be built, or two denoisers are asked for.
     """
-    if not settings.unet:
-        return BaseStage(settings, predicts_noise(open_start(settings.start, "base", ("base",))))
-    start = open_start(settings.start, "base", ("base", "guided", "one-step"))
-    unet = new_unet(settings.unet, start, settings.seed)
-    return BaseStage(settings, start.replace(unet=unet, scheduler=training_scheduler(None)))
+    held = any(settings.held_scales)
+    if held and settings.unet:
+        raise UsageError("held_scales takes a denoiser over, and [unet] describes a new one", "leave one of them out")
+    if not settings.unet and not held:
+        return BaseStage(settings, as_teacher(open_start(settings.start, "base", ("base",))))
+    scheduler = training_scheduler(None, settings.prediction)
+    if held:
+        start = open_start(settings.start, "base", ("guided", "one-step"))
+        text_scale, image_scale = settings.held_scales
+        unet = surgery.with_held_scales(
+            start.unet, text_scale, image_scale, prediction_of(start.scheduler), settings.prediction
+        )
+    else:
+        start = open_start(settings.start, "base", ("base", "guided", "one-step"))
+        unet = new_unet(settings.unet, start, settings.seed)
+    return BaseStage(settings, start.replace(unet=unet, scheduler=scheduler))
 
 
 def mobile_stage(settings: MobileSettings) -> BaseStage:
@@ -111,7 +181,7 @@ def mobile_stage(settings: MobileSettings) -> BaseStage:
     """
     if settings.unet:
         raise UsageError("mobile changes the starting checkpoint's denoiser", "leave the table [unet] out")
-    start = predicts_noise(open_start(settings.start, "mobile", ("base",), text_to_image=True))
+    start = as_teacher(open_start(settings.start, "mobile", ("base",), text_to_image=True))
     unet = surgery.drop_top_attention(start.unet) if settings.drop_attention else start.unet
     channels = unet.config["out_channels"]
     if unet.config["in_channels"] == channels:

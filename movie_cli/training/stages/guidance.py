@@ -22,7 +22,7 @@ from movie_cli.training.samples import SampleBatch
 from movie_cli.training.schedule import TIMESTEPS, NoiseSchedule
 from movie_cli.training.settings import GuidanceSettings
 from movie_cli.training.stages.stage import Latents, Loss, Stage, joined
-from movie_cli.training.start import Start, open_start, predicts_noise, training_scheduler
+from movie_cli.training.start import Start, as_teacher, open_start, prediction_of, training_scheduler
 
 STUDENT = "student"
 
@@ -45,7 +45,7 @@ class GuidanceStage(Stage):
         if settings.lora_rank:
             train_low_rank(self.student, settings.lora_rank)
         self.parts[STUDENT] = self.student
-        self.scheduler = training_scheduler(start.scheduler)
+        self.scheduler = training_scheduler(start.scheduler, prediction_of(start.scheduler))
         self._schedule = NoiseSchedule.of(self.scheduler)
 
     def losses(self, batch: SampleBatch, draws: Draws, step: int) -> Iterator[Loss]:
@@ -112,4 +112,4 @@ def guidance_stage(settings: GuidanceSettings) -> GuidanceStage:
         low, high = getattr(settings, f"{name}_low"), getattr(settings, f"{name}_high")
         if low >= high:
             raise UsageError(f"{name}_low is {low:g} and {name}_high {high:g}", "the first must be the smaller one")
-    return GuidanceStage(settings, predicts_noise(open_start(settings.start, "guidance", ("base",))))
+    return GuidanceStage(settings, as_teacher(open_start(settings.start, "guidance", ("base",))))
