@@ -23,9 +23,10 @@ class Recipe:
     """What is done to a source.
 
     `text_scale` and `image_scale` are the paper's `s_T` and `s_I`. `steps` is None for the checkpoint's own
-    number. `size` is the output's width and height, None for the source's. `anchors` is `middle`, `first` or `none`.
-    `detail` in [0, 1] is how much of the source's own fine detail is carried to the output's size. `vae`, `scheduler`
-    and `lora` are used instead of, or with, the checkpoint's own parts (see `movie_cli.checkpoints.variant`).
+    number. `size` is the output's width and height, None for the source's. `anchors` is `middle`, `first`, `every:N`,
+    `scene` or `none`. `detail` in [0, 1] is how much of the source's own fine detail is carried to the output's size.
+    `vae`, `scheduler` and `lora` are used instead of, or with, the checkpoint's own parts (see
+    `movie_cli.checkpoints.variant`).
 
     Raises:
         UsageError: a value is out of range, not a number, or the instruction is empty.

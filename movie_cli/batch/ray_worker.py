@@ -17,8 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from safetensors.torch import save
-
 from movie_cli import media
 from movie_cli.backends.select import Choice, choose
 from movie_cli.batch.jobs import Result
@@ -94,7 +92,7 @@ class Worker:
         return _told(lambda: choose(request.device, request.dtype, request.backend))
 
     def anchors(self, request: EditRequest, choice: Choice) -> tuple[bytes | None, list[tuple[str, str]]] | Result:
-        """The anchors' source latents as safetensors, None where there are none; and what is to be told of the edit."""
+        """What `Edit.anchors` gives, and what is to be told of the edit."""
         return _told(lambda: self._anchors(request, choice))
 
     def segment(
@@ -131,11 +129,8 @@ class Worker:
     def _anchors(self, request: EditRequest, choice: Choice) -> tuple[bytes | None, list[tuple[str, str]]]:
         notes = Notes()
         edit = Edit(self._made(request, choice), self._readable(request), self._editors, notes, None)
-        editor = edit.load()
-        latents = edit.anchors()
-        if latents is None:
-            return None, notes.said
-        return save({"latents": editor.backend.to_cache(latents).contiguous()}), notes.said
+        edit.load()
+        return edit.anchors(), notes.said
 
     def _segment(
         self, request: EditRequest, choice: Choice, mark: Mark | None, limit: int | None, anchors: bytes | None

@@ -55,7 +55,7 @@ def _bench_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="Length of the clip.",
         ),
         common.steps(_what),
-        common.anchors(_what),
+        common.anchors(_what, moving=False),
         _what("--flops-only", is_flag=True, setting=False, help="Count operations and run nothing."),
         _what("--compare", is_flag=True, setting=False, help="Also run diffusers' pipeline with the same weights."),
         common.BACKEND,

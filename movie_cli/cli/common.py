@@ -32,13 +32,15 @@ def steps(option: Callable[..., Decorator]) -> Decorator:
     )
 
 
-def anchors(option: Callable[..., Decorator]) -> Decorator:
-    """`--anchors`, under the theme of `option`."""
+def anchors(option: Callable[..., Decorator], *, moving: bool = True) -> Decorator:
+    """`--anchors`, under the theme of `option`; `moving` where anchors may change within a clip."""
     return option(
         "--anchors",
-        type=types.ANCHOR,
-        metavar="middle|first|none",
+        type=types.ANCHOR if moving else types.STILL_ANCHOR,
+        metavar="middle|first|every:N|scene|none" if moving else "middle|first|none",
         default="middle",
         show_default=True,
-        help="Frames that the others follow.",
+        help="Frames that the others follow: one, the newest of every N, or one of each scene."
+        if moving
+        else "Frame that the others follow.",
     )

@@ -53,7 +53,7 @@ def _preview_options(function: Callable[..., Any]) -> Callable[..., Any]:
         _what("--clip", type=types.TIME, setting=False, metavar="TIME", help="A grid video this long, not a picture."),
         common.steps(_what),
         _what("--model", default="nano", show_default=True, metavar="MODEL", help="What edits."),
-        common.anchors(_what),
+        common.anchors(_what, moving=False),
         _file(
             "-o", "--output", setting=False, metavar="OUT", help="A picture, or a video with --clip; else it is shown."
         ),

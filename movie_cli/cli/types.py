@@ -17,7 +17,6 @@ from movie_cli.errors import UsageError
 from movie_cli.recipe import SCALE_LIMITS
 
 SIZE_LIMITS = (2, 16384)
-ANCHORS = ("middle", "first", "none")
 
 _RATE = re.compile(r"\d{1,7}(?:\.\d{1,7})?|\d{1,7}/\d{1,7}", re.ASCII)
 _SIZE = re.compile(r"(\d{1,6})[xX×](\d{1,6})", re.ASCII)
@@ -160,14 +159,23 @@ class KeyValueType(click.ParamType["tuple[str, str]"]):
 
 
 class AnchorsType(click.ParamType[str]):
-    """Which frames the others attend to."""
+    """Which frames the others attend to; `moving` where they may change within a clip."""
 
-    name = "|".join(ANCHORS)
+    name = "anchors"
+
+    def __init__(self, moving: bool) -> None:
+        self._moving = moving
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Read a choice of anchors."""
-        if value not in ANCHORS:
-            self.fail(f"{value} is not one of {', '.join(ANCHORS)}, which are what this version knows", param, ctx)
+        from movie_cli.editing.anchor_rule import Rule
+
+        try:
+            rule = Rule.parse(str(value))
+        except UsageError as error:
+            self.fail(f"{error}; {error.hint}", param, ctx)
+        if rule.moves and not self._moving:
+            self.fail(f"{value} moves with the clip, of which only single frames are shown", param, ctx)
         return str(value)
 
 
@@ -177,4 +185,5 @@ SIZE = SizeType()
 TIME = TimeType()
 KEY_VALUE = KeyValueType()
 RATE = RateType()
-ANCHOR = AnchorsType()
+ANCHOR = AnchorsType(moving=True)
+STILL_ANCHOR = AnchorsType(moving=False)

@@ -15,11 +15,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors.torch import load, save
 
 from movie_cli import media
 from movie_cli.backends.base import Pixels
 from movie_cli.editing import clip
+from movie_cli.editing.anchor_bank import AnchorBank
+from movie_cli.editing.anchor_rule import Rule
+from movie_cli.editing.anchors import Schedule, make_schedule
 from movie_cli.editing.cache_entry import CachedClip
 from movie_cli.editing.clip_cache import ClipCache
 from movie_cli.editing.continuing import FrameSource, Mark
@@ -33,7 +37,6 @@ from movie_cli.editing.sinks import PipeSink, SegmentSink, Sink
 from movie_cli.editing.work_folder import ANCHORS, WorkFolder
 from movie_cli.media import FrameReader, VideoWriter, WriterThread, prefetch
 from movie_cli.media.segment_encoder import SegmentEncoder
-from movie_cli.media.timing import seconds_to_pts
 from movie_cli.recipe import RECIPE_KEY
 
 QUEUE = 4
@@ -137,6 +140,8 @@ class Edit:
         self._editors = editors
         self._anchors = anchors
         self._cache = ClipCache(lambda text: reporter.message("warning", text))
+        self._schedule: Schedule | None = None
+        self._current: tuple[int, ...] = ()
         self._done = folder.leading if folder is not None and made.joined else 0
 
     def run(self) -> EditSummary:
@@ -197,12 +202,23 @@ class Edit:
             )
             for piece in source:
                 latents = self.editor.encode(piece.small) if piece.latents is None else piece.latents
-                thread.put((piece, self.editor.edit(piece.small, latents)))
+                thread.put((piece, self._edit_piece(piece, latents, cached)))
                 if self._cache.fills:
                     self._cache.store(self.editor.backend.to_cache(latents), piece.small, piece.times)
             thread.finish()
             sink.finish()
         return cached is not None
+
+    def _edit_piece(self, piece: clip.Piece, latents: Any, cached: CachedClip | None) -> Pixels:
+        if self._schedule is None:
+            return self.editor.edit(piece.small, latents)
+        edited = []
+        for frames, anchors in self._schedule.parts([pts for pts, _ in piece.times]):
+            if anchors != self._current:
+                self.editor.set_anchors(self._bank.latents(anchors, cached))
+                self._current = anchors
+            edited.append(self.editor.edit(piece.small[frames], latents[frames]))
+        return np.concatenate(edited)
 
     def load(self) -> Editor:
         """Have the model ready, with the recipe set; tells of it."""
@@ -321,35 +337,34 @@ class Edit:
 
     # Anchors and cache
 
-    def anchors(self, cached: CachedClip | None = None) -> Any | None:
-        """Source latents of the anchor: the clip's middle frame, or its first, which all frames attend to."""
-        span, video = self.made.span, self.info.video
-        if self.request.recipe.anchors == "none":
+    def anchors(self, cached: CachedClip | None = None) -> bytes | None:
+        """What frames attend to, as safetensors: source latents, or a schedule where anchors move; None without."""
+        rule, span = Rule.parse(self.request.recipe.anchors), self.made.span
+        if rule.kind == "none":
             return None
-        middle = span.middle if self.request.recipe.anchors == "middle" else span.start
-        if cached is not None:
-            wanted = video.origin + seconds_to_pts(middle or 0.0, video.time_base)
-            late = (index for index, (pts, _) in enumerate(cached.times) if middle is None or pts >= wanted)
-            latents, _, _ = cached.at(next(late, 0))
-            return self.editor.backend.from_cache(latents)
-        frame = clip.frame_at(self.path, self.info, span, middle, self.made.working)
-        if frame is None:
-            frame = clip.frame_at(self.path, self.info, span, span.start, self.made.working)
-        return None if frame is None else self.editor.encode(frame)
+        if rule.moves:
+            schedule = make_schedule(rule, self.path, self.info, span)
+            return None if schedule is None else schedule.to_bytes()
+        bank = AnchorBank(self.made, self.path, self.editor)
+        latents = bank.one(span.middle if rule.kind == "middle" else span.start, cached)
+        return None if latents is None else save({"latents": self.editor.backend.to_cache(latents).contiguous()})
 
     def _prepare_anchors(self, cached: CachedClip | None) -> None:
-        """Set the anchor: that of the run before if there was one, so that all frames follow the same."""
-        backend = self.editor.backend
+        """Set the anchors: those of the run before if there was one, so that all frames follow the same."""
         kept = self._anchors if self.folder is None else self.folder.stored(ANCHORS)
-        if kept is not None:
-            self.editor.set_anchors(backend.from_cache(load(kept)["latents"]))
+        if kept is None:
+            kept = self.anchors(cached)
+            if kept is not None and self.folder is not None:
+                self.folder.store(ANCHORS, kept)
+        self._schedule, self._current = None, ()
+        if kept is None:
             return
-        latents = self.anchors(cached)
-        if latents is None:
-            return
-        if self.folder is not None:
-            self.folder.store(ANCHORS, save({"latents": backend.to_cache(latents).contiguous()}))
-        self.editor.set_anchors(latents)
+        found = load(kept)
+        if "latents" in found:
+            self.editor.set_anchors(self.editor.backend.from_cache(found["latents"]))
+        else:
+            self._schedule = Schedule.from_arrays({name: value.numpy() for name, value in found.items()})
+            self._bank = AnchorBank(self.made, self.path, self.editor)
 
     def _open_cache(self, fill: bool) -> CachedClip | None:
         """The clip's latents. What a run began without them is continued without: rounding may differ."""

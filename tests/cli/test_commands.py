@@ -114,8 +114,8 @@ GOOD = ["edit", "in.mp4", "make it winter", "-o", "out.mp4"]
         ([*GOOD, "--start", "-1s"], "--start"),
         ([*GOOD, "--end", "2s", "--duration", "1s"], "--duration"),
         ([*GOOD, "--start", "2s", "--end", "1s"], "--end"),
-        ([*GOOD, "--anchors", "every:5"], "every:5"),
-        ([*GOOD, "--anchors", "scene"], "scene"),
+        ([*GOOD, "--anchors", "every:0"], "every:0"),
+        ([*GOOD, "--anchors", "last"], "last"),
         ([*GOOD, "--dtype", "float8"], "float8"),
         ([*GOOD, "--crf", "nan"], "--crf"),
         ([*GOOD, "-e", "noequals"], "noequals"),
@@ -186,8 +186,8 @@ def test_settings_go_flag_then_environment_then_file(movie, tmp_path):
     assert_refused(movie(*refuse), 2, f"{config}: text_scale")
     config.write_text("text_scale = true\n")
     assert_refused(movie(*refuse), 2, f"{config}: text_scale")
-    config.write_text("text-scale = 3\nanchors = 'scene'\n")
-    assert_refused(movie(*refuse), 2, "anchors", "scene")
+    config.write_text("text-scale = 3\nanchors = 'last'\n")
+    assert_refused(movie(*refuse), 2, "anchors", "last")
     assert_refused(movie(*refuse, MOVIE_TEXT_SCALE="-3"), 2)
     config.write_text("text-scale = 3\n")
     assert_refused(movie(*refuse, MOVIE_TEXT_SCALE="-3"), 2, "MOVIE_TEXT_SCALE", "-3")
