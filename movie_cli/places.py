@@ -33,6 +33,11 @@ def latents_folder() -> Path:
     return cache / "latents"
 
 
+def graphs_folder() -> Path:
+    """The folder of graphs that are made of checkpoints for a backend. It need not exist."""
+    return latents_folder().with_name("graphs")
+
+
 def models_folder() -> Path:
     """The folder whose subfolders are checkpoints known by name. It need not exist."""
     root = home()

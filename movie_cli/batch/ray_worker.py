@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from safetensors.torch import save
+from safetensors.numpy import save
 
-from movie_cli.backends.select import Choice, choose
+from movie_cli.backends.select import Choice
 from movie_cli.batch.jobs import Result
 from movie_cli.batch.local import edit_one
 from movie_cli.editing import clip
@@ -86,7 +86,7 @@ class Worker:
 
     def choice(self, request: EditRequest) -> Choice | Result:
         """What this worker runs a request on."""
-        return _told(lambda: choose(request.device, request.dtype, request.backend))
+        return _told(lambda: make_plan(request, Path(request.source)).choice)
 
     def anchors(self, request: EditRequest, choice: Choice) -> tuple[bytes | None, list[tuple[str, str]]] | Result:
         """The anchors' source latents as safetensors, None where there are none; and what is to be told of the edit."""
@@ -120,7 +120,7 @@ class Worker:
         latents = edit.anchors()
         if latents is None:
             return None, notes.said
-        return save({"latents": editor.backend.to_cache(latents).contiguous()}), notes.said
+        return save({"latents": editor.backend.to_cache(latents)}), notes.said
 
     def _segment(
         self, request: EditRequest, choice: Choice, mark: Mark | None, limit: int | None, anchors: bytes | None

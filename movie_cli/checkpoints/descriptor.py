@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from movie_cli.checkpoints.exported import Export, is_export, read_export
 from movie_cli.errors import ModelError
 
 FORMAT = 1
@@ -38,6 +39,8 @@ _KEYS = frozenset(
         "licence",
         "description",
         "edits",
+        "latent_channels",
+        "scaling_factor",
     }
 )
 
@@ -48,7 +51,7 @@ class Descriptor:
 
     `native_area` is in pixels (width times height); sizes it works at are multiples of `size_multiple`.
     `latent_scaling` is what the autoencoder's latents are multiplied with before the UNet sees them. `edits` names
-    the edits it was trained on and is empty for an open vocabulary.
+    the edits it was trained on and is empty for an open vocabulary. `export` is set where the folder holds graphs.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Descriptor:
     licence: str
     description: str
     edits: tuple[str, ...]
+    export: Export | None = None
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -99,7 +103,10 @@ def read_descriptor(folder: Path) -> Descriptor:
     if found != FORMAT:
         raise ModelError(f"{path} has format {found:g}, this version reads format {FORMAT}", "update movie")
     stage = values.stage()
-    autoencoder = _Values(folder / "vae" / "config.json", read_json(folder / "vae" / "config.json"))
+    export = read_export(folder) if is_export(folder) else None
+    # An export has no autoencoder's configuration: what it would say stands in movie.json.
+    beside = path if export is not None else folder / "vae" / "config.json"
+    autoencoder = _Values(beside, read_json(beside))
     # AutoencoderKL's own default, which early published configurations leave out; others work unscaled.
     scaling = 0.18215 if autoencoder.values.get("_class_name") == "AutoencoderKL" else 1.0
     return Descriptor(
@@ -118,6 +125,7 @@ def read_descriptor(folder: Path) -> Descriptor:
         licence=values.text("licence"),
         description=values.text("description", empty=True),
         edits=values.texts("edits"),
+        export=export,
     )
 
 

@@ -8,6 +8,7 @@ from movie_cli.cli.batch import batch
 from movie_cli.cli.cache import cache
 from movie_cli.cli.devices import devices
 from movie_cli.cli.edit import edit
+from movie_cli.cli.export import export
 from movie_cli.cli.help import Group
 from movie_cli.cli.info import info
 from movie_cli.cli.models import models
@@ -21,7 +22,7 @@ EXAMPLES = (
 SECTIONS = {
     "Video": ("edit", "preview", "batch", "info"),
     "Machine": ("models", "devices", "cache"),
-    "Training": ("train",),
+    "Training": ("train", "export"),
 }
 
 
@@ -39,5 +40,5 @@ def movie() -> None:
     """
 
 
-for command in (edit, preview, batch, info, models, devices, cache, train):
+for command in (edit, preview, batch, info, models, devices, cache, train, export):
     movie.add_command(command)

@@ -33,7 +33,7 @@ def edit_video(request: EditRequest, reporter: Reporter, editors: Editors | None
         KeyboardInterrupt: as it came, where nothing is left.
     """
     with media.local_source(request.source, request.reading) as path:
-        made = make_plan(request, path)
+        made = make_plan(request, path, lambda text: reporter.message("info", text))
         if request.output == STREAM:
             return Edit(made, path, editors or Editors(), reporter, None).run()
         if request.resume and was_published(Path(request.output)):

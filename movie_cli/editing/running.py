@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load, save
+from safetensors.numpy import load, save
 
 from movie_cli import media
 from movie_cli.backends.base import Pixels
@@ -23,7 +23,6 @@ from movie_cli.editing import clip
 from movie_cli.editing.cache_entry import CachedClip
 from movie_cli.editing.clip_cache import ClipCache
 from movie_cli.editing.continuing import FrameSource, Mark
-from movie_cli.editing.detail import transfer
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.editors import Editors
 from movie_cli.editing.job import SourceWatch
@@ -211,7 +210,7 @@ class Edit:
         reporter.message(
             "info", f"{made.descriptor.name} on {made.choice.reason}, working at {made.working[0]}x{made.working[1]}"
         )
-        for note in made.info.notes:
+        for note in (*self.editor.backend.notes, *made.info.notes):
             reporter.message("info", note)
         text = self.editor.set_recipe(self.request.recipe)
         if not text.known:
@@ -252,6 +251,7 @@ class Edit:
     def _write(self, sink: Sink, piece: clip.Piece, edited: Pixels) -> None:
         frames: Any = edited
         if piece.full is not None:
+            transfer = self.editor.backend.transfer_detail
             frames = (
                 transfer(full, small, result, self.made.size, self.request.recipe.detail)
                 for full, small, result in zip(piece.full, piece.small, edited, strict=True)
@@ -300,7 +300,7 @@ class Edit:
         stored = cached.batches(made.batch, mark.index if mark is not None else 0, made.segment)
         if not made.needs_full:
             for latents, small, times in stored:
-                yield clip.Piece(small.numpy(), None, times, backend.from_cache(latents))
+                yield clip.Piece(small, None, times, backend.from_cache(latents))
             self.damage = clip.damage_from_text(cached.meta)
             return
         pieces = clip.batches(frames(), made.batch, keep_full=True, cut=made.segment)
@@ -348,7 +348,7 @@ class Edit:
         if latents is None:
             return
         if self.folder is not None:
-            self.folder.store(ANCHORS, save({"latents": backend.to_cache(latents).contiguous()}))
+            self.folder.store(ANCHORS, save({"latents": backend.to_cache(latents)}))
         self.editor.set_anchors(latents)
 
     def _open_cache(self, fill: bool) -> CachedClip | None:
@@ -357,7 +357,7 @@ class Edit:
         if not request.use_cache or request.source == STREAM or not self._uses_cache:
             return None
         autoencoder = clip.autoencoder_id(made.descriptor)
-        cached = self._cache.open(request, self.path, made.working, autoencoder, made.choice.dtype, fill)
+        cached = self._cache.open(request, self.path, made.working, autoencoder, made.choice.latents_type, fill)
         if self.folder is not None and not self._done:
             self.folder.note(cached=cached is not None)
         return cached
