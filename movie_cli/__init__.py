@@ -67,19 +67,20 @@ def edit(source: str | Path, recipe: Recipe | str, output: str | Path, **options
     return edit_video(request, SilentReporter())
 
 
-def open_editor(model: str = "nano", device: str = "auto", dtype: str = "auto") -> Editor:
-    """Load a checkpoint for editing frames from Python.
+def open_editor(model: str = "nano", device: str = "auto", dtype: str = "auto", backend: str = "auto") -> Editor:
+    """Load a checkpoint, or an export, for editing frames from Python.
 
     Raises:
         ModelError: there is no such checkpoint, or it is damaged.
         DeviceError: the device is not there.
     """
-    from movie_cli.backends.select import choose
-    from movie_cli.backends.torch_backend import TorchBackend
+    from movie_cli.backends.opening import open_backend
     from movie_cli.checkpoints.registry import open_model
+    from movie_cli.editing.choosing import choose_for
     from movie_cli.editing.editor import Editor
 
-    return Editor(TorchBackend(open_model(model), choose(device, dtype)))
+    descriptor = open_model(model)
+    return Editor(open_backend(descriptor, choose_for(descriptor, device, dtype, backend)))
 
 
 def __getattr__(name: str) -> Any:

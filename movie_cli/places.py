@@ -38,6 +38,11 @@ def outputs_folder() -> Path:
     return latents_folder().with_name("outputs")
 
 
+def graphs_folder() -> Path:
+    """The folder of graphs that are made of checkpoints for a backend. It need not exist."""
+    return latents_folder().with_name("graphs")
+
+
 def models_folder() -> Path:
     """The folder whose subfolders are checkpoints known by name. It need not exist."""
     root = home()

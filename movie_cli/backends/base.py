@@ -47,6 +47,11 @@ class Backend(Protocol):
     dtype: str
     reason: str
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be told of how the networks run, such as what fell back to the CPU."""
+        ...
+
     def embed_text(self, instruction: str) -> TextEmbedding:
         """Embed one instruction and the empty text."""
         ...
@@ -67,10 +72,16 @@ class Backend(Protocol):
         """Run the anchors' source latents once and keep their keys and values; None forgets them."""
         ...
 
-    def to_cache(self, latents: Any) -> Any:
-        """Latents as a CPU torch tensor for the latent cache."""
+    def to_cache(self, latents: Any) -> NDArray[Any]:
+        """Latents as an array for the latent cache."""
         ...
 
-    def from_cache(self, latents: Any) -> Any:
+    def from_cache(self, latents: NDArray[Any]) -> Any:
         """What `to_cache` gave, back on the device."""
+        ...
+
+    def transfer_detail(
+        self, full: Pixels, source: Pixels, edited: Pixels, size: tuple[int, int], amount: float
+    ) -> Pixels:
+        """One edited frame at `size`, with the source's detail; see `movie_cli.models.detail`. Any thread may call."""
         ...

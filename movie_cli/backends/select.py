@@ -1,4 +1,4 @@
-"""Which backend, device and number type an edit runs on, and why.
+"""Which device and number type torch runs on, and what else there is on this machine.
 
 Promises a choice with its reason in words, never a silent fallback, and a `DeviceError` that says what exists.
 Imports torch inside its functions only, and moves nothing to a device.
@@ -12,23 +12,22 @@ Imports torch inside its functions only, and moves nothing to a device.
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import platform
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from movie_cli.errors import DeviceError
 
 if TYPE_CHECKING:
     import torch
 
-BACKENDS = ("torch", "onnx", "qnn")
+BACKENDS = ("torch", "openvino", "onnx", "qnn")
 DTYPES = ("float32", "bfloat16", "float16")
 
-# The backends beside torch: the module that shows whether the extra is installed.
-_EXTRAS = {"onnx": "onnxruntime", "qnn": "onnxruntime_qnn"}
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(?::(\d{1,4}))?", re.ASCII)
 
 
@@ -46,11 +45,34 @@ class DeviceInfo:
 
 @dataclass(frozen=True)
 class Choice:
-    """A device (`cpu`, `cuda:N`, `mps`), the number type to compute in, and one phrase that says why."""
+    """A device (`cpu`, `cuda:N`, `mps`), the number type to compute in, and one phrase that says why.
+
+    `backend` runs the networks, `provider` is what ONNX Runtime runs them on; `graphs` is the folder of the graphs that
+    were made of a checkpoint, empty where the checkpoint is an export itself.
+    """
 
     device: str
     dtype: str
     reason: str
+    backend: str = "torch"
+    provider: str = ""
+    graphs: str = ""
+
+    @property
+    def latents_type(self) -> str:
+        """What latents of the cache depend on beside the autoencoder: the number type, and who computes in it."""
+        return self.dtype if self.backend == "torch" else f"{self.backend} {self.provider} {self.dtype}"
+
+    @property
+    def version(self) -> dict[str, object]:
+        """What else an edit's pixels depend on: the runtime's version and, on a CPU, the number of its threads."""
+        if self.backend != "torch":
+            module = "openvino" if self.backend == "openvino" else "onnxruntime"
+            return {"backend": self.backend, "provider": self.provider, f"version of {module}": version_of(module)}
+        import torch
+
+        threads = torch.get_num_threads() if self.device == "cpu" else None
+        return {"CPU threads": threads, "version of torch": torch.__version__}
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -62,6 +84,11 @@ class Choice:
 
 def list_devices() -> list[DeviceInfo]:
     """Every backend and device that this version knows of, usable or not, best first."""
+    devices = _torch_devices() if importlib.util.find_spec("torch") is not None else []
+    return devices + [_graph_device(backend) for backend in BACKENDS if backend != "torch"]
+
+
+def _torch_devices() -> list[DeviceInfo]:
     import torch
 
     devices = []
@@ -79,19 +106,40 @@ def list_devices() -> list[DeviceInfo]:
         devices.append(DeviceInfo("torch", "mps", False, _why_no_mps(), "", ""))
     dtype, why = _fastest_dtype("cpu")
     devices.append(DeviceInfo("torch", "cpu", True, why, dtype, _cpu_name()))
-    devices += [DeviceInfo(backend, "", False, _why_no_backend(backend), "", "") for backend in _EXTRAS]
     return devices
 
 
-def choose(device: str = "auto", dtype: str = "auto", backend: str = "auto") -> Choice:
-    """Pick where to compute and in which number type.
+def _graph_device(backend: str) -> DeviceInfo:
+    """The line of a backend that runs exported graphs."""
+    from movie_cli.backends.runtimes import MODULES, is_installed
+
+    if not is_installed(backend):
+        return DeviceInfo(
+            backend, "", False, f'not part of this installation: pip install "movie-cli[{backend}]"', "", ""
+        )
+    name = f"{MODULES[backend]} {version_of(MODULES[backend])}"
+    if backend == "openvino":
+        dtype, why = _fastest_dtype("cpu")
+        return DeviceInfo(backend, "cpu", True, why, dtype, name)
+    if backend == "onnx":
+        from movie_cli.backends.onnx_graphs import present_providers
+
+        return DeviceInfo(backend, ", ".join(present_providers()), True, "runs exports, --model FOLDER", "", name)
+    from movie_cli.backends.qnn_graphs import present_devices
+
+    found = present_devices()
+    why = "runs exports for Qualcomm's HTP, --model FOLDER" if found else "it has no Qualcomm HTP, nor its simulator"
+    return DeviceInfo(backend, ", ".join(found), bool(found), why, "", name)
+
+
+def choose(device: str = "auto", dtype: str = "auto") -> Choice:
+    """Pick where torch computes and in which number type.
 
     `device` is `auto`, `cpu`, `mps`, `cuda` or `cuda:N`; `dtype` is `auto` or one of `DTYPES`.
 
     Raises:
-        DeviceError: the backend, device or number type is unknown or not there.
+        DeviceError: the device or number type is unknown or not there.
     """
-    _check_backend(backend)
     wanted = _DEVICE.fullmatch(device)
     if wanted is None:
         raise DeviceError(
@@ -110,12 +158,17 @@ def choose(device: str = "auto", dtype: str = "auto", backend: str = "auto") -> 
     )
 
 
-def _check_backend(backend: str) -> None:
-    if backend in ("auto", "torch"):
-        return
-    if backend in _EXTRAS:
-        raise DeviceError(f"the backend {backend} cannot be used: {_why_no_backend(backend)}", "use --backend torch")
-    raise DeviceError(f"there is no backend {backend}", f"known are auto, {', '.join(BACKENDS)}")
+def cpu_dtype(dtype: str) -> tuple[str, str]:
+    """The number type for a CPU, and why; `auto` gives the fastest safe one.
+
+    Raises:
+        DeviceError: it is unknown, or CPUs do not compute in it.
+    """
+    if dtype == "auto":
+        return _fastest_dtype("cpu")
+    if dtype not in ("float32", "bfloat16"):
+        raise DeviceError(f"OpenVINO does not compute in {dtype} on a CPU", "known are auto, float32 and bfloat16")
+    return dtype, "as asked"
 
 
 def _best_device() -> str:
@@ -171,16 +224,19 @@ def bfloat16_feature(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     torch is asked first: by its public list of capabilities, which releases before 2.11 lack, then by its private
     probes, which are the same in 2.9 to 2.13. Without either the kernel's list of CPU flags decides.
     """
-    import torch
+    cpu: Any = None
+    if importlib.util.find_spec("torch") is not None:
+        import torch
 
-    capabilities = getattr(torch.cpu, "get_capabilities", None)
+        cpu = torch.cpu
+    capabilities = getattr(cpu, "get_capabilities", None)
     known = capabilities() if capabilities is not None else {}
     probes = (
         ("AMX", "amx_bf16", "_is_amx_tile_supported"),
         ("AVX512-BF16", "avx512_bf16", "_is_avx512_bf16_supported"),
     )
     for feature, flag, probe in probes:
-        ask = getattr(torch.cpu, probe, None)
+        ask = getattr(cpu, probe, None)
         if flag in known:
             present = bool(known[flag])
         elif ask is not None:
@@ -230,7 +286,6 @@ def _why_no_mps() -> str:
     return "this Mac or its system (macOS 14 or newer is needed) has no Metal GPU that torch can use"
 
 
-def _why_no_backend(backend: str) -> str:
-    if importlib.util.find_spec(_EXTRAS[backend]) is not None:
-        return "its package is installed, but this version of movie runs torch only"
-    return "not part of this installation"
+def version_of(module: str) -> str:
+    """The version of the package that a module comes from."""
+    return importlib.metadata.version(module.replace("_", "-"))

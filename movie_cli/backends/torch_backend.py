@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from movie_cli.backends.base import Pixels, Settings, TextEmbedding
@@ -13,6 +16,7 @@ from movie_cli.checkpoints.load import load_checkpoint
 from movie_cli.errors import DeviceError
 from movie_cli.models.attention import attach
 from movie_cli.models.codec import place_weights
+from movie_cli.models.detail import transfer
 from movie_cli.models.sampling import Guidance, is_recurrent, sample
 from movie_cli.models.steady import SteadyLayers
 
@@ -39,6 +43,7 @@ class TorchBackend:
         self._anchors = attach(self._unet)
         self._steady = SteadyLayers(self._unet)
         self._previous: Tensor | None = None
+        self.notes: tuple[str, ...] = ()
 
     @torch.inference_mode()
     def embed_text(self, instruction: str) -> TextEmbedding:
@@ -96,13 +101,24 @@ class TorchBackend:
     def _sample(self, latents: Tensor, seed: int, guidance: Guidance, before: Tensor | None = None) -> Tensor:
         return sample(self._unet, self._scheduler, latents, seed, guidance, self._anchors, before, self._steady)
 
-    def to_cache(self, latents: Tensor) -> Tensor:
-        """Latents on the CPU, in the dtype they were made in."""
-        return latents.cpu()
+    def to_cache(self, latents: Tensor) -> NDArray[Any]:
+        """Latents in the number type they were made in."""
+        array: NDArray[Any] = latents.contiguous().cpu().numpy()
+        return array
 
-    def from_cache(self, latents: Tensor) -> Tensor:
+    def from_cache(self, latents: NDArray[Any]) -> Tensor:
         """Latents on the device, in the memory order that `encode_frames` gives: rounding depends on it."""
-        return latents.to(self._device, self._latents_dtype).contiguous(memory_format=torch.channels_last)
+        return (
+            torch.from_numpy(latents.copy())
+            .to(self._device, self._latents_dtype)
+            .contiguous(memory_format=torch.channels_last)
+        )
+
+    def transfer_detail(
+        self, full: Pixels, source: Pixels, edited: Pixels, size: tuple[int, int], amount: float
+    ) -> Pixels:
+        """One edited frame at `size`, with the source's detail. Works on the CPU."""
+        return transfer(full, source, edited, size, amount)
 
     def _guidance(self, settings: Settings) -> Guidance:
         return Guidance(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from movie_cli import media
-from movie_cli.backends.select import Choice, choose
+from movie_cli.backends.select import Choice
 from movie_cli.batch.jobs import Result
 from movie_cli.batch.local import edit_one
 from movie_cli.editing import clip
@@ -89,7 +89,7 @@ class Worker:
 
     def choice(self, request: EditRequest) -> Choice | Result:
         """What this worker runs a request on."""
-        return _told(lambda: choose(request.device, request.dtype, request.backend))
+        return _told(lambda: make_plan(request, self._readable(request)).choice)
 
     def anchors(self, request: EditRequest, choice: Choice) -> tuple[bytes | None, list[tuple[str, str]]] | Result:
         """What `Edit.anchors` gives, and what is to be told of the edit."""

@@ -13,7 +13,7 @@ import diffusers
 import numpy as np
 import torch
 
-from movie_cli.backends.select import Choice, choose
+from movie_cli.backends.select import Choice
 from movie_cli.bench.clip import make_clip
 from movie_cli.bench.operations import FrameCost, frame_cost
 from movie_cli.bench.pipeline import STEPS, seconds_a_frame
@@ -21,9 +21,9 @@ from movie_cli.bench.shapes import SHAPES
 from movie_cli.bench.stages import as_values, matmul_peak, measure_stages, measure_whole
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.load import AUTOENCODERS, UNETS
-from movie_cli.checkpoints.registry import open_model
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.editors import Editors
+from movie_cli.editing.plan import make_plan
 from movie_cli.editing.request import EditRequest
 from movie_cli.media import FrameReader, probe
 from movie_cli.recipe import Recipe
@@ -103,8 +103,8 @@ def measure(asked: Asked, folder: Path) -> dict[str, Any]:
     whole = measure_whole(request, editors)
     stages = measure_stages(request, editors)
     summary = whole.summary
-    descriptor = open_model(asked.recipe.model, asked.offline)
-    choice = choose(asked.device, asked.dtype, asked.backend)
+    made = make_plan(request, source)
+    descriptor, choice = made.descriptor, made.choice
     editor = editors.get(descriptor, choice)
     steps = asked.recipe.steps or descriptor.steps
     tokens = editor.settings.text.tokens.shape[1]

@@ -16,7 +16,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from movie_cli.editing.detail import transfer
 from movie_cli.editing.editors import Editors
 from movie_cli.editing.pipeline import EditSummary, edit_video, make_plan
 from movie_cli.editing.request import EditRequest, SilentReporter
@@ -127,7 +126,7 @@ def measure_stages(request: EditRequest, editors: Editors) -> Stages:
         full, detail = [frame.pixels for frame in frames[: made.batch]], request.recipe.detail
         back, pictures = clock(
             lambda: [
-                transfer(one, two, three, made.size, detail)
+                editor.backend.transfer_detail(one, two, three, made.size, detail)
                 for one, two, three in zip(full, small, pictures, strict=True)
             ]
         )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from movie_cli.checkpoints.exported import Export, is_export, read_export
 from movie_cli.checkpoints.variant import Variant
 from movie_cli.errors import ModelError
 
@@ -39,6 +40,8 @@ _KEYS = frozenset(
         "licence",
         "description",
         "edits",
+        "latent_channels",
+        "scaling_factor",
     }
 )
 
@@ -50,6 +53,7 @@ class Descriptor:
     `native_area` is in pixels (width times height); sizes it works at are multiples of `size_multiple`.
     `latent_scaling` is what the autoencoder's latents are multiplied with before the UNet sees them. `edits` names
     the edits it was trained on and is empty for an open vocabulary. `variant` is what is used instead of its own parts.
+    `export` is set where the folder holds graphs.
     """
 
     name: str
@@ -68,6 +72,7 @@ class Descriptor:
     description: str
     edits: tuple[str, ...]
     variant: Variant = field(default_factory=Variant)
+    export: Export | None = None
 
     @property
     def vae_folder(self) -> Path:
@@ -106,7 +111,10 @@ def read_descriptor(folder: Path) -> Descriptor:
     if found != FORMAT:
         raise ModelError(f"{path} has format {found:g}, this version reads format {FORMAT}", "update movie")
     stage = values.stage()
-    autoencoder = _Values(folder / "vae" / "config.json", read_json(folder / "vae" / "config.json"))
+    export = read_export(folder) if is_export(folder) else None
+    # An export has no autoencoder's configuration: what it would say stands in movie.json.
+    beside = path if export is not None else folder / "vae" / "config.json"
+    autoencoder = _Values(beside, read_json(beside))
     # AutoencoderKL's own default, which early published configurations leave out; others work unscaled.
     scaling = 0.18215 if autoencoder.values.get("_class_name") == "AutoencoderKL" else 1.0
     return Descriptor(
@@ -125,6 +133,7 @@ def read_descriptor(folder: Path) -> Descriptor:
         licence=values.text("licence"),
         description=values.text("description", empty=True),
         edits=values.texts("edits"),
+        export=export,
     )
 
 

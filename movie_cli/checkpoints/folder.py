@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from movie_cli.checkpoints.descriptor import read_descriptor, read_json
+from movie_cli.checkpoints.exported import is_export, read_export
 from movie_cli.errors import ModelError
 
 PARTS_WITH_WEIGHTS = ("unet", "vae", "text_encoder")
@@ -45,6 +46,10 @@ def check_folder(folder: Path) -> FolderFacts:
     Raises:
         ModelError: a part is missing, broken or not allowed; the sentence names the file.
     """
+    if is_export(folder):
+        read_descriptor(folder)
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        return FolderFacts(size, read_export(folder).parameters)
     check_parts(folder)
     read_descriptor(folder)
     return weigh(folder)

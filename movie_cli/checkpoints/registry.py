@@ -12,6 +12,7 @@ from pathlib import Path
 
 from movie_cli.checkpoints import hub
 from movie_cli.checkpoints.descriptor import Descriptor, read_descriptor
+from movie_cli.checkpoints.exported import is_export
 from movie_cli.checkpoints.folder import PARTS_WITH_WEIGHTS, check_folder
 from movie_cli.checkpoints.variant import find_variant
 from movie_cli.errors import ModelError
@@ -120,5 +121,9 @@ def _named() -> dict[str, Path]:
             children = sorted(root.iterdir())
         except OSError:
             continue
-        folders.update({child.name: child for child in children if (child / "model_index.json").is_file()})
+        folders.update({child.name: child for child in children if _is_model(child)})
     return folders
+
+
+def _is_model(folder: Path) -> bool:
+    return (folder / "model_index.json").is_file() or is_export(folder)

@@ -11,7 +11,12 @@ from movie_cli.cli.help import Decorator, themed
 
 _machine, _safety = map(themed, ("Machine", "Safety"))
 
-BACKEND = _machine("--backend", default="auto", show_default=True, metavar="auto|torch", help="What runs the model.")
+BACKEND = _machine(
+    "--backend", default="auto", show_default=True, metavar="auto|torch|openvino|onnx|qnn", help="What runs it."
+)
+PROVIDER = _machine(
+    "--provider", default="auto", show_default=True, metavar="NAME", help="What runs an export: cpu, cuda, coreml, ..."
+)
 DTYPE = _machine(
     "--dtype",
     type=click.Choice(["auto", "float32", "bfloat16", "float16"]),

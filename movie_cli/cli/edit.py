@@ -162,6 +162,7 @@ def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
         _file("--no-subtitles", is_flag=True, help="Leave out the subtitles."),
         _file("--no-metadata", is_flag=True, help="Leave out tags, chapters and the recipe."),
         common.BACKEND,
+        common.PROVIDER,
         _machine(
             "--device",
             default="auto",
@@ -276,6 +277,7 @@ def request_of(ctx: click.Context, source: str, instruction: str | None, values:
         backend=values["backend"],
         device=values["device"],
         dtype=values["dtype"],
+        provider=values["provider"],
         batch_size=values["batch_size"],
         encode=EncodeOptions(
             codec=values["codec"],

@@ -10,6 +10,7 @@ from movie_cli.cli.cache import cache
 from movie_cli.cli.compare import compare
 from movie_cli.cli.devices import devices
 from movie_cli.cli.edit import edit
+from movie_cli.cli.export import export
 from movie_cli.cli.help import Group
 from movie_cli.cli.info import info
 from movie_cli.cli.models import models
@@ -23,7 +24,7 @@ EXAMPLES = (
 SECTIONS = {
     "Video": ("edit", "preview", "compare", "batch", "info"),
     "Machine": ("models", "devices", "cache", "bench"),
-    "Training": ("train",),
+    "Training": ("train", "export"),
 }
 
 
@@ -41,5 +42,5 @@ def movie() -> None:
     """
 
 
-for command in (edit, preview, compare, batch, info, models, devices, cache, bench, train):
+for command in (edit, preview, compare, batch, info, models, devices, cache, bench, train, export):
     movie.add_command(command)

@@ -49,9 +49,7 @@ class AnchorBank:
             places = {pts: index for index, (pts, _) in enumerate(cached.times)}
             stored = [cached.at(places[pts])[0] for pts in anchors if pts in places]
             if len(stored) == len(anchors):
-                import torch
-
-                return self._editor.backend.from_cache(torch.cat(stored))
+                return self._editor.backend.from_cache(np.concatenate(stored))
         for pts in anchors:
             if pts not in self._frames:
                 self._frames[pts] = self._read(pts)

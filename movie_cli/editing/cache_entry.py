@@ -16,9 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import torch
-from safetensors.torch import load, save
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
 
 from movie_cli.editing.folder_lock import FolderHold
 
@@ -26,6 +26,7 @@ FORMAT = 1
 ENTRY_NAME = "entry.json"
 SHARD_FRAMES = 32
 
+Array = NDArray[Any]
 Time = tuple[int, int | None]
 """A frame's pts and duration in the source's time base; None where the source does not tell the duration."""
 
@@ -52,8 +53,8 @@ class CacheWriter:
         self._folder = folder
         self._target = target
         self._make_room = make_room
-        self._latents: list[Tensor] = []
-        self._frames: list[Tensor] = []
+        self._latents: list[Array] = []
+        self._frames: list[Array] = []
         self._waiting = 0
         self._times: list[Time] = []
         self._shards: list[Shard] = []
@@ -65,7 +66,7 @@ class CacheWriter:
             raise
         self._open = True
 
-    def add(self, latents: Tensor, frames: Tensor, times: Sequence[Time]) -> None:
+    def add(self, latents: Array, frames: Array, times: Sequence[Time]) -> None:
         """Append `latents` (n, C, h, w), `frames` (n, H, W, 3) in uint8, and n `times`.
 
         Raises:
@@ -73,12 +74,12 @@ class CacheWriter:
             ValueError: the three do not belong together.
         """
         if not (len(latents) == len(frames) == len(times)) or latents.ndim != 4 or frames.ndim != 4:
-            raise ValueError(f"{tuple(latents.shape)} latents, {tuple(frames.shape)} frames, {len(times)} times")
-        if frames.dtype != torch.uint8:
+            raise ValueError(f"{latents.shape} latents, {frames.shape} frames, {len(times)} times")
+        if frames.dtype != np.uint8:
             raise ValueError(f"frames are {frames.dtype}, not uint8")
         # Copies: the caller may reuse its buffers, and a view would keep the whole of them in memory.
-        self._latents.append(latents.detach().to("cpu", copy=True))
-        self._frames.append(frames.detach().to("cpu", copy=True))
+        self._latents.append(latents.copy())
+        self._frames.append(frames.copy())
         self._times += [(pts, duration) for pts, duration in times]
         self._waiting += len(latents)
         if self._waiting >= SHARD_FRAMES:
@@ -124,7 +125,8 @@ class CacheWriter:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _flush(self) -> None:
-        tensors = {"latents": torch.cat(self._latents).contiguous(), "frames": torch.cat(self._frames).contiguous()}
+        parts = {"latents": self._latents, "frames": self._frames}
+        tensors = {name: np.ascontiguousarray(np.concatenate(arrays)) for name, arrays in parts.items()}
         data = save(tensors)
         written = sum(shard.bytes for shard in self._shards)
         self._make_room(written + len(data))
@@ -165,14 +167,14 @@ class CachedClip:
         except BaseException:
             self._hold.release()
             raise
-        self._loaded: tuple[int, Tensor, Tensor] | None = None
+        self._loaded: tuple[int, Array, Array] | None = None
 
     @property
     def count(self) -> int:
         """The number of frames."""
         return len(self.times)
 
-    def batches(self, size: int, start: int = 0, cut: int | None = None) -> Iterator[tuple[Tensor, Tensor, list[Time]]]:
+    def batches(self, size: int, start: int = 0, cut: int | None = None) -> Iterator[tuple[Array, Array, list[Time]]]:
         """Frames from number `start` on: latents (n, C, h, w), frames (n, H, W, 3) uint8 and n times.
 
         n is `size`, or what remains in the last batch and before each multiple of `cut`.
@@ -187,23 +189,23 @@ class CachedClip:
                 last = min(last, (first // cut + 1) * cut)
             parts = list(self._pieces(first, last))
             latents, frames = (
-                torch.cat(column) if len(column) > 1 else column[0] for column in zip(*parts, strict=True)
+                np.concatenate(column) if len(column) > 1 else column[0] for column in zip(*parts, strict=True)
             )
             yield latents, frames, self.times[first:last]
 
-    def at(self, index: int) -> tuple[Tensor, Tensor, Time]:
+    def at(self, index: int) -> tuple[Array, Array, Time]:
         """Frame number `index`: latents (1, C, h, w), frame (1, H, W, 3) uint8 and its time."""
         if not 0 <= index < self.count:
             raise IndexError(index)
         latents, frames = next(self._pieces(index, index + 1))
-        return latents.clone(), frames.clone(), self.times[index]
+        return latents.copy(), frames.copy(), self.times[index]
 
     def close(self) -> None:
         """Let the cache remove the clip if it must; more than once is the same as once."""
         self._loaded = None
         self._hold.release()
 
-    def _pieces(self, first: int, last: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _pieces(self, first: int, last: int) -> Iterator[tuple[Array, Array]]:
         """Frames `first` to `last` (not included) as views into the shards that hold them."""
         begin = 0
         for number, shard in enumerate(self._shards):
@@ -214,7 +216,7 @@ class CachedClip:
                 yield latents[inside], frames[inside]
             begin = end
 
-    def _shard(self, number: int) -> tuple[Tensor, Tensor]:
+    def _shard(self, number: int) -> tuple[Array, Array]:
         if self._loaded is None or self._loaded[0] != number:
             self._loaded = None  # two shards at once would double the memory
             # Read, not mapped: mapped pages would count as this process's memory for the whole clip.

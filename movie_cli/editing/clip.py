@@ -15,6 +15,7 @@ import numpy as np
 
 from movie_cli.backends.base import Pixels
 from movie_cli.checkpoints.descriptor import Descriptor
+from movie_cli.checkpoints.exported import MANIFEST
 from movie_cli.editing.request import EditRequest, TimeValue
 from movie_cli.errors import SourceError, UsageError
 from movie_cli.media import Damage, Frame, FrameReader, SourceInfo
@@ -112,7 +113,8 @@ def frame_at(path: Path, info: SourceInfo, span: Span, seconds: float | None, si
 def autoencoder_id(descriptor: Descriptor) -> str:
     """A digest of the autoencoder's files: latents of another autoencoder must not be mistaken for its own."""
     digest = hashlib.blake2b(digest_size=8)
-    for path in sorted(descriptor.vae_folder.glob("*")):
+    files = [descriptor.folder / MANIFEST] if descriptor.export else descriptor.vae_folder.glob("*")
+    for path in sorted(files):
         if path.is_file():
             digest.update(path.name.encode())
             with path.open("rb") as stream:

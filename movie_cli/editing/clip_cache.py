@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from movie_cli.backends.base import Pixels
 from movie_cli.editing import clip
 from movie_cli.editing.cache_entry import CachedClip, CacheWriter
@@ -58,7 +56,7 @@ class ClipCache:
         if self._writer is None:
             return
         try:
-            self._writer.add(latents, torch.from_numpy(frames), times)
+            self._writer.add(latents, frames, times)
         except OSError as error:
             self._give_up(error)
 

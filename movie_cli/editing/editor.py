@@ -9,6 +9,7 @@ from typing import Any
 
 from movie_cli.backends.base import Backend, Pixels, Settings, TextEmbedding
 from movie_cli.checkpoints.descriptor import Descriptor
+from movie_cli.checkpoints.exported import nearest_size
 from movie_cli.editing.size import working_size
 from movie_cli.errors import UsageError
 from movie_cli.recipe import Recipe
@@ -38,7 +39,13 @@ class Editor:
 
     @staticmethod
     def size_for(descriptor: Descriptor, width: int, height: int) -> tuple[int, int]:
-        """The size that a picture shown at `width` x `height` is to be brought to before `encode` and `edit`."""
+        """The size that a picture shown at `width` x `height` is to be brought to before `encode` and `edit`.
+
+        Raises:
+            ModelError: the checkpoint is an export that has no size of that shape.
+        """
+        if descriptor.export is not None:
+            return nearest_size(descriptor.export, width, height)
         return working_size(width, height, descriptor.native_area, descriptor.size_multiple)
 
     def set_recipe(self, recipe: Recipe) -> TextEmbedding:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from movie_cli.backends import opening
 from movie_cli.backends.select import Choice
-from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.editing.editor import Editor
 
@@ -12,7 +12,7 @@ class Editors:
     """Gives editors and keeps the one that was used last, with the texts it has embedded."""
 
     def __init__(self) -> None:
-        self._key: tuple[Descriptor, str, str] | None = None
+        self._key: tuple[Descriptor, Choice] | None = None
         self._editor: Editor | None = None
 
     def get(self, descriptor: Descriptor, choice: Choice) -> Editor:
@@ -22,9 +22,9 @@ class Editors:
             ModelError: the checkpoint is damaged.
             DeviceError: the device has too little memory.
         """
-        key = (descriptor, choice.device, choice.dtype)
+        key = (descriptor, choice)
         if self._editor is None or self._key != key:
             self._editor = None  # two models at once may be too much for the device
-            self._editor = Editor(TorchBackend(descriptor, choice))
+            self._editor = Editor(opening.open_backend(descriptor, choice))
             self._key = key
         return self._editor

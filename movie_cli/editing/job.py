@@ -12,7 +12,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import av
-import torch
 
 import movie_cli
 from movie_cli.backends.select import Choice
@@ -66,10 +65,9 @@ def job_of(request: EditRequest, path: Path, descriptor: Descriptor, choice: Cho
         "batch size": batch,
         "device": choice.device.partition(":")[0],
         "number type": choice.dtype,
-        "CPU threads": torch.get_num_threads() if choice.device == "cpu" else None,
         "version of movie": movie_cli.__version__,
         "version of PyAV": av.__version__,
-        "version of torch": torch.__version__,
+        **choice.version,
     }
     return {name: str(value) for name, value in values.items() if value not in {None, ""}}
 

@@ -41,7 +41,7 @@ def edit_video(request: EditRequest, reporter: Reporter, editors: Editors | None
 def _edit(request: EditRequest, reporter: Reporter, editors: Editors, *, waiting: bool) -> EditSummary:
     """Edit into a file on this machine, unless that is `waiting` there to be sent to a store."""
     with media.local_source(request.source, request.reading) as path:
-        made = make_plan(request, path)
+        made = make_plan(request, path, lambda text: reporter.message("info", text))
         if request.output == STREAM:
             return Edit(made, path, editors, reporter, None).run()
         output = Path(request.output)

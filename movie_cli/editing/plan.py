@@ -11,13 +11,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from movie_cli import media
-from movie_cli.backends.select import Choice, choose
+from movie_cli.backends.select import Choice
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.registry import open_variant
 from movie_cli.editing import clip
+from movie_cli.editing.anchor_rule import Rule
+from movie_cli.editing.choosing import Tell, choose_for
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.job import segment_frames
 from movie_cli.editing.request import STREAM, EditRequest
+from movie_cli.errors import UsageError
 from movie_cli.media import EncodeOptions, SourceInfo
 from movie_cli.media.segments import can_be_joined
 
@@ -52,26 +55,42 @@ class Plan:
         return self.joined and self.request.source != STREAM
 
 
-def make_plan(request: EditRequest, path: Path) -> Plan:
-    """Look at source, checkpoint and machine, and decide.
+def make_plan(request: EditRequest, path: Path, tell: Tell | None = None) -> Plan:
+    """Look at source, checkpoint and machine, and decide. `tell` as in `choose_for`.
 
     Raises:
         MovieError: anything that makes the edit impossible, before work is done.
     """
     info = media.probe(path, request.reading)
     descriptor = open_variant(request.recipe, request.offline)
-    choice = choose(request.device, request.dtype, request.backend)
     working = Editor.size_for(descriptor, *info.video.presentation_size)
+    span = clip.span_of(request, info)
+    several = Rule.parse(request.recipe.anchors).kind == "every"
+    choice = choose_for(
+        descriptor,
+        request.device,
+        request.dtype,
+        "torch" if several and request.backend == "auto" and descriptor.export is None else request.backend,
+        provider=request.provider,
+        size=working,
+        frames=span.frames,
+        tell=tell,
+    )
+    if several and choice.backend != "torch":
+        raise UsageError(
+            f"--anchors {request.recipe.anchors} keeps several anchors, and {choice.backend}'s graphs take one",
+            "--anchors scene takes one at a time; --backend torch takes several",
+        )
     size = request.recipe.size or info.video.display_size
     # Refuse an unknown codec or container now, not after the model is loaded.
     encoding = media.plan_encoding(request.output, encode_options(request), size, alpha=info.video.alpha)
     one_file = request.output != STREAM and not encoding.container.numbered
     joined = one_file and can_be_joined(encoding.codec, encoding.pix_fmt)
-    batch = request.batch_size or BATCH_SIZES[choice.device.split(":")[0]]
+    batch = request.batch_size or BATCH_SIZES.get(choice.device.split(":")[0], BATCH_SIZES["cpu"])
     return Plan(
         request,
         info,
-        clip.span_of(request, info),
+        span,
         descriptor,
         choice,
         working,

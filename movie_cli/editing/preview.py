@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from movie_cli import media
+from movie_cli.backends import opening
 from movie_cli.backends.base import Pixels
-from movie_cli.backends.select import choose
-from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.checkpoints.registry import open_model
 from movie_cli.editing import clip
+from movie_cli.editing.choosing import choose_for
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.request import EditRequest, PreviewRequest, Reporter, TimeValue
 from movie_cli.errors import SourceError
@@ -59,11 +59,11 @@ class Previewer:
         path = Path(request.source)
         self.info = media.probe(path)
         descriptor = open_model(request.recipe.model, request.offline)
-        choice = choose(request.device, request.dtype, request.backend)
         self.size = Editor.size_for(descriptor, *self.info.video.presentation_size)
+        choice = choose_for(descriptor, request.device, request.dtype, request.backend)
         self._path = path
         self._span = self._span_of()
-        self._editor = Editor(TorchBackend(descriptor, choice))
+        self._editor = Editor(opening.open_backend(descriptor, choice))
         self._reporter = reporter
         for instruction in request.instructions:
             text = self._editor.set_recipe(dataclasses.replace(request.recipe, instruction=instruction))

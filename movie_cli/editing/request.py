@@ -129,6 +129,7 @@ class EditRequest:
     backend: str = "auto"
     device: str = "auto"
     dtype: str = "auto"
+    provider: str = "auto"
     batch_size: int | None = None
     encode: EncodeOptions = field(default_factory=EncodeOptions)
     reading: ReadOptions = field(default_factory=ReadOptions)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.torch import load, save
+from safetensors.numpy import load, save
 
 from movie_cli import media
 from movie_cli.backends.base import Pixels
@@ -27,7 +27,6 @@ from movie_cli.editing.anchors import Schedule, make_schedule
 from movie_cli.editing.cache_entry import CachedClip
 from movie_cli.editing.clip_cache import ClipCache
 from movie_cli.editing.continuing import FrameSource, Mark
-from movie_cli.editing.detail import transfer
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.editors import Editors
 from movie_cli.editing.job import SourceWatch
@@ -227,7 +226,7 @@ class Edit:
         reporter.message(
             "info", f"{made.descriptor.name} on {made.choice.reason}, working at {made.working[0]}x{made.working[1]}"
         )
-        for note in made.info.notes:
+        for note in (*self.editor.backend.notes, *made.info.notes):
             reporter.message("info", note)
         text = self.editor.set_recipe(self.request.recipe)
         if not text.known:
@@ -268,6 +267,7 @@ class Edit:
     def _write(self, sink: Sink, piece: clip.Piece, edited: Pixels) -> None:
         frames: Any = edited
         if piece.full is not None:
+            transfer = self.editor.backend.transfer_detail
             frames = (
                 transfer(full, small, result, self.made.size, self.request.recipe.detail)
                 for full, small, result in zip(piece.full, piece.small, edited, strict=True)
@@ -316,7 +316,7 @@ class Edit:
         stored = cached.batches(made.batch, mark.index if mark is not None else 0, made.segment)
         if not made.needs_full:
             for latents, small, times in stored:
-                yield clip.Piece(small.numpy(), None, times, backend.from_cache(latents))
+                yield clip.Piece(small, None, times, backend.from_cache(latents))
             self.damage = clip.damage_from_text(cached.meta)
             return
         pieces = clip.batches(frames(), made.batch, keep_full=True, cut=made.segment)
@@ -347,7 +347,7 @@ class Edit:
             return None if schedule is None else schedule.to_bytes()
         bank = AnchorBank(self.made, self.path, self.editor)
         latents = bank.one(span.middle if rule.kind == "middle" else span.start, cached)
-        return None if latents is None else save({"latents": self.editor.backend.to_cache(latents).contiguous()})
+        return None if latents is None else save({"latents": self.editor.backend.to_cache(latents)})
 
     def _prepare_anchors(self, cached: CachedClip | None) -> None:
         """Set the anchors: those of the run before if there was one, so that all frames follow the same."""
@@ -363,7 +363,7 @@ class Edit:
         if "latents" in found:
             self.editor.set_anchors(self.editor.backend.from_cache(found["latents"]))
         else:
-            self._schedule = Schedule.from_arrays({name: value.numpy() for name, value in found.items()})
+            self._schedule = Schedule.from_arrays(found)
             self._bank = AnchorBank(self.made, self.path, self.editor)
 
     def _open_cache(self, fill: bool) -> CachedClip | None:
@@ -372,7 +372,7 @@ class Edit:
         if not request.use_cache or request.source == STREAM or not self._uses_cache:
             return None
         autoencoder = clip.autoencoder_id(made.descriptor)
-        cached = self._cache.open(request, self.path, made.working, autoencoder, made.choice.dtype, fill)
+        cached = self._cache.open(request, self.path, made.working, autoencoder, made.choice.latents_type, fill)
         if self.folder is not None and not self._done:
             self.folder.note(cached=cached is not None)
         return cached

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from movie_cli.backends.base import Pixels, Settings, TextEmbedding
 from movie_cli.backends.select import Choice
 from movie_cli.checkpoints.descriptor import Descriptor
+from movie_cli.models.detail import transfer
 
 SMALL = (64, 48)
 """The working size: small, because it is only there to be passed through."""
@@ -27,6 +27,7 @@ class IdentityBackend:
     def __init__(self, descriptor: Descriptor, choice: Choice) -> None:
         self.descriptor = descriptor
         self.device, self.dtype, self.reason = choice.device, choice.dtype, choice.reason
+        self.notes: tuple[str, ...] = ()
 
     def embed_text(self, instruction: str) -> TextEmbedding:
         """Nothing, as nothing is asked of the network."""
@@ -34,7 +35,7 @@ class IdentityBackend:
 
     def encode_frames(self, frames: Pixels) -> Any:
         """Every eighth pixel."""
-        return torch.from_numpy(np.ascontiguousarray(frames[:, ::8, ::8])).permute(0, 3, 1, 2).half()
+        return frames[:, ::8, ::8].transpose(0, 3, 1, 2).astype(np.float16)
 
     def denoise(self, latents: Any, settings: Settings) -> Any:
         """The latents themselves."""
@@ -48,12 +49,18 @@ class IdentityBackend:
         """Nothing attends to them."""
 
     def to_cache(self, latents: Any) -> Any:
-        """They are CPU tensors already."""
+        """They are arrays already."""
         return latents
 
     def from_cache(self, latents: Any) -> Any:
         """The same."""
         return latents
+
+    def transfer_detail(
+        self, full: Pixels, source: Pixels, edited: Pixels, size: tuple[int, int], amount: float
+    ) -> Pixels:
+        """As the real backends do."""
+        return transfer(full, source, edited, size, amount)
 
 
 def run_without_network(arguments: Sequence[str]) -> int:
@@ -61,13 +68,13 @@ def run_without_network(arguments: Sequence[str]) -> int:
 
     It changes the pipeline for good, which is why it must not run in a process that also edits.
     """
+    from movie_cli.backends import opening
     from movie_cli.cli import main
-    from movie_cli.editing import pipeline
     from movie_cli.editing.editor import Editor
 
     def small(descriptor: Descriptor, width: int, height: int) -> tuple[int, int]:
         return SMALL if width >= height else (SMALL[1], SMALL[0])
 
-    vars(pipeline)["TorchBackend"] = IdentityBackend
+    vars(opening)["open_backend"] = IdentityBackend
     Editor.size_for = staticmethod(small)  # type: ignore[method-assign]
     return main(list(arguments))

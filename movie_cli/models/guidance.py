@@ -33,7 +33,11 @@ class ScaleEmbedding(nn.Module):
 
     def forward(self, scale: Tensor) -> Tensor:
         """Embed scales of shape `(N,)`, in their own units and positive; returns `(N, dim)`."""
-        position = (scale.float().clamp_min(1e-3).log() - self.low) / (self.high - self.low)
+        return self.embed(scale.float().clamp_min(1e-3).log())
+
+    def embed(self, log_scale: Tensor) -> Tensor:
+        """Embed natural logarithms of scales, `(N,)` in float32, for graphs on devices that have no logarithm."""
+        position = (log_scale - self.low) / (self.high - self.low)
         angles = position[:, None] * self.frequencies.float()
         features = torch.cat([angles.sin(), angles.cos()], dim=-1).to(self.linear_1.weight.dtype)
         embedding: Tensor = self.linear_2(self.act(self.linear_1(features)))

@@ -1,8 +1,8 @@
 """The instruction tokenizer: lower-case WordPiece over `tokenizers`, in the folder layout of transformers.
 
 Promises ids and a mask for any Python strings whatever: empty, very long, control characters, other scripts, lone
-surrogates. Knows nothing of what words mean. Does not import transformers; transformers'
-`PreTrainedTokenizerFast.from_pretrained` reads the same folder.
+surrogates. Knows nothing of what words mean. Imports neither transformers nor, before `encode` is called, torch;
+transformers' `PreTrainedTokenizerFast.from_pretrained` reads the same folder.
 """
 
 from __future__ import annotations
@@ -11,13 +11,19 @@ import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from torch import Tensor
 
 from movie_cli.errors import ModelError
 from movie_cli.models.spelling import Speller
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Ids = NDArray[np.int64]
 
 MAX_TOKENS = 48
 MAX_CHARACTERS = 2000
@@ -88,6 +94,13 @@ class InstructionTokenizer:
         (target / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
     def encode(self, texts: Sequence[str], length: int | None = None) -> tuple[Tensor, Tensor]:
+        """What `ids_and_mask` gives, as tensors."""
+        import torch
+
+        ids, mask = self.ids_and_mask(texts, length)
+        return torch.from_numpy(ids), torch.from_numpy(mask)
+
+    def ids_and_mask(self, texts: Sequence[str], length: int | None = None) -> tuple[Ids, Ids]:
         """Token ids and mask of texts, both int64 `(len(texts), L)`; the mask is 1 on tokens and 0 on padding.
 
         `L` is `length` if given (1 to 48), else that of the longest text, at least 1. "" is all padding: the null text.
@@ -97,10 +110,10 @@ class InstructionTokenizer:
         clean = [text[:MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8") for text in texts]
         rows = [encoding.ids[:limit] for encoding in self._tokenizer.encode_batch_fast(clean)]
         width = length or max((len(row) for row in rows), default=0) or 1
-        ids = torch.full((len(rows), min(width, MAX_TOKENS)), self.pad_id, dtype=torch.int64)
-        mask = torch.zeros_like(ids)
+        ids = np.full((len(rows), min(width, MAX_TOKENS)), self.pad_id, dtype=np.int64)
+        mask = np.zeros_like(ids)
         for i, row in enumerate(rows):
-            ids[i, : len(row)] = torch.tensor(row, dtype=torch.int64)
+            ids[i, : len(row)] = row
             mask[i, : len(row)] = 1
         return ids, mask
 
@@ -125,3 +138,22 @@ class InstructionTokenizer:
 
     def __len__(self) -> int:
         return int(self._tokenizer.get_vocab_size())
+
+
+def padded_ids(folder: Path, text: str, length: int, pad: int) -> Ids:
+    """Token ids `(1, length)` of a text with the `tokenizer.json` of any other encoder, such as CLIP's.
+
+    Special tokens are added, a text too long is cut before the last of them.
+
+    Raises:
+        ModelError: the file is missing or is not a tokenizer.
+    """
+    path = folder / FILE
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises bare Exception
+        raise ModelError(f"{path} is not a tokenizer: {error}", "the checkpoint is damaged") from error
+    tokenizer.enable_truncation(length)
+    tokenizer.enable_padding(length=length, pad_id=pad)
+    clean = text[:MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
+    return np.array([tokenizer.encode(clean).ids], np.int64)

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
-import torch
 
 from movie_cli.editing.latent_cache import LatentCache
 from movie_cli.recipe import Recipe
@@ -272,7 +272,7 @@ def test_a_misspelt_variable_is_told_of(movie):
 def test_cache_info_and_clear(movie, tmp_path):
     cache = LatentCache(tmp_path / "home" / "cache" / "latents")
     with cache.writer("a" * 40) as writer:
-        writer.add(torch.zeros(2, 4, 3, 5), torch.zeros(2, 24, 40, 3, dtype=torch.uint8), [(0, 1), (1, 1)])
+        writer.add(np.zeros((2, 4, 3, 5), np.float32), np.zeros((2, 24, 40, 3), np.uint8), [(0, 1), (1, 1)])
         writer.commit()
     event = json.loads(movie("cache", "info", "--json").stdout)
     assert event["type"] == "cache"
@@ -292,7 +292,7 @@ def test_cache_info_and_clear(movie, tmp_path):
 def test_devices(movie):
     events = [json.loads(line) for line in movie("devices", "--json").stdout.splitlines()]
     assert {event["type"] for event in events} == {"device", "choice"}
-    assert {"torch", "onnx", "qnn"} == {event["backend"] for event in events if event["type"] == "device"}
+    assert {"torch", "openvino", "onnx", "qnn"} == {event["backend"] for event in events if event["type"] == "device"}
     lines = movie("devices").stdout.splitlines()
     assert lines[0].split() == ["backend", "device", "usable", "dtype", "name", "why"]
     assert lines[-1].startswith("--device auto picks ")

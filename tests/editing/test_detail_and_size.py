@@ -3,8 +3,9 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from movie_cli.editing.detail import transfer
 from movie_cli.editing.size import working_size
+from movie_cli.models import detail_numpy
+from movie_cli.models.detail import transfer
 
 
 def picture(height, width, seed=0):
@@ -82,3 +83,14 @@ def test_working_size_of_extremes_is_bounded(source):
     assert width % 16 == height % 16 == 0
     assert min(width, height) >= 64
     assert width * height <= 1.1 * 512 * 384
+
+
+@pytest.mark.parametrize(("size", "amount"), [((256, 192), 1.0), ((200, 150), 0.7), ((320, 240), 0.0)])
+def test_without_torch_the_detail_is_the_same(size, amount):
+    full = picture(192, 256)
+    small = shrink(full, 96, 128)
+    edited = (255 - small // 2).astype(np.uint8)
+    wanted = transfer(full, small, edited, size, amount)
+    found = detail_numpy.transfer(full, small, edited, size, amount)
+    assert np.abs(wanted.astype(int) - found).max() <= 1
+    assert psnr(wanted, found) > 65

@@ -12,8 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 
 from movie_cli.editing import cache_folder
 from movie_cli.editing.latent_cache import CacheFull, LatentCache
@@ -21,10 +21,10 @@ from movie_cli.editing.latent_cache import CacheFull, LatentCache
 KEY = "a" * 40
 
 
-def clip(count: int, seed: int = 0, dtype: torch.dtype = torch.bfloat16):
-    generator = torch.Generator().manual_seed(seed)
-    latents = torch.randn(count, 4, 3, 5, generator=generator).to(dtype)
-    frames = torch.randint(0, 256, (count, 24, 40, 3), generator=generator, dtype=torch.uint8)
+def clip(count: int, seed: int = 0):
+    generator = np.random.default_rng(seed)
+    latents = generator.standard_normal((count, 4, 3, 5)).astype(np.float16)
+    frames = generator.integers(0, 256, (count, 24, 40, 3), dtype=np.uint8)
     times = [(1001 * number, None if number % 7 == 3 else 1001) for number in range(count)]
     return latents, frames, times
 
@@ -57,8 +57,8 @@ def test_a_clip_comes_back_as_it_went_in(cache, count, batch, read):
         assert found.meta == {"probe": '{"width": 40}', "name": "é"}
         batches = list(found.batches(read))
         assert [len(batch_times) for _, _, batch_times in batches[:-1]] == [read] * (len(batches) - 1)
-        assert torch.equal(torch.cat([batch[0] for batch in batches]), latents)
-        assert torch.equal(torch.cat([batch[1] for batch in batches]), frames)
+        assert np.array_equal(np.concatenate([batch[0] for batch in batches]), latents)
+        assert np.array_equal(np.concatenate([batch[1] for batch in batches]), frames)
         assert [time for batch in batches for time in batch[2]] == times
 
 
@@ -68,11 +68,11 @@ def test_one_frame_and_the_rest_from_there(cache):
     with cache.open(KEY) as found:
         for index in (0, 31, 32, 49):
             one_latent, one_frame, one_time = found.at(index)
-            assert torch.equal(one_latent, latents[index : index + 1])
-            assert torch.equal(one_frame, frames[index : index + 1])
+            assert np.array_equal(one_latent, latents[index : index + 1])
+            assert np.array_equal(one_frame, frames[index : index + 1])
             assert one_time == times[index]
         rest = list(found.batches(8, start=30))
-        assert torch.equal(torch.cat([batch[0] for batch in rest]), latents[30:])
+        assert np.array_equal(np.concatenate([batch[0] for batch in rest]), latents[30:])
         with pytest.raises(IndexError):
             found.at(50)
 
@@ -100,22 +100,22 @@ def test_frames_that_do_not_belong_together_are_refused(cache):
         with pytest.raises(ValueError):
             writer.add(latents, frames[:3], times)
         with pytest.raises(ValueError):
-            writer.add(latents, frames.float(), times)
+            writer.add(latents, frames.astype(np.float32), times)
         with pytest.raises(ValueError):
             writer.commit()
 
 
 def test_the_writer_keeps_no_view_of_the_callers_buffers(cache):
     latents, frames, times = clip(8)
-    buffer = torch.empty_like(frames)
+    buffer = np.empty_like(frames)
     with cache.writer(KEY) as writer:
         for first in (0, 4):
             buffer[:4] = frames[first : first + 4]
             writer.add(latents[first : first + 4], buffer[:4], times[first : first + 4])
-        buffer.zero_()
+        buffer[:] = 0
         writer.commit()
     with cache.open(KEY) as found:
-        assert torch.equal(next(found.batches(8))[1], frames)
+        assert np.array_equal(next(found.batches(8))[1], frames)
 
 
 def damage_truncate(folder: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_clip_being_read_is_kept_whatever_happens(tmp_path):
             write(cache, name, 32)
         assert left_behind(cache.root) == ["read", "three"]
         assert cache.clear() == 1
-        assert torch.equal(next(found.batches(32))[0], clip(32)[0])
+        assert np.array_equal(next(found.batches(32))[0], clip(32)[0])
     assert cache.clear() == 1
     assert left_behind(cache.root) == []
 
@@ -275,14 +275,14 @@ def test_two_writers_of_the_same_clip(cache):
 OTHER_PROCESS = """
 import sys, time
 from pathlib import Path
-import torch
+import numpy as np
 from movie_cli.editing.latent_cache import LatentCache
 cache = LatentCache(Path(sys.argv[1]))
 if sys.argv[2] == "read":
     held = cache.open("a" * 40)
 else:
     held = cache.writer("b" * 40)
-    held.add(torch.zeros(32, 4, 3, 5), torch.zeros(32, 24, 40, 3, dtype=torch.uint8), [(0, 1)] * 32)
+    held.add(np.zeros((32, 4, 3, 5), np.float32), np.zeros((32, 24, 40, 3), np.uint8), [(0, 1)] * 32)
 print("ready", flush=True)
 sys.stdin.read()
 """

@@ -13,13 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from movie_cli.backends.base import Pixels
-
-LUMA = (0.2126, 0.7152, 0.0722)
-RADIUS = 4
-"""Window radius in pixels of the working size."""
-EPSILON = 1e-4
-"""Variance below which the source counts as flat, (2.5 code values)^2 of 255."""
+from movie_cli.models.detail_numpy import EPSILON, LUMA, RADIUS, Pixels
 
 
 def _luma(image: Tensor) -> Tensor:

@@ -1,0 +1,189 @@
+"""The backend for exported graphs: ONNX Runtime, OpenVINO or Qualcomm's HTP behind one protocol, without torch.
+
+Promises the edit that torch makes of the same checkpoint, up to rounding: the same noise, the same reading of misspelt
+instructions, the same anchors. Graphs have a batch of one and take float32; what surrounds them is numpy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movie_cli.backends.base import Pixels, Settings, TextEmbedding
+from movie_cli.backends.graphs import Feeds, Graph, Graphs
+from movie_cli.backends.select import Choice
+from movie_cli.checkpoints.descriptor import Descriptor
+from movie_cli.checkpoints.exported import TEXT_ENCODER, Export, graph_name
+from movie_cli.errors import ModelError, UsageError
+from movie_cli.models.detail_numpy import transfer
+from movie_cli.models.noise import standard_normal
+from movie_cli.models.reading import mended_texts, surest_rows
+from movie_cli.models.tokenizer import InstructionTokenizer, padded_ids
+
+Array = NDArray[Any]
+NEAREST = 3
+
+
+class GraphBackend:
+    """Runs an export's graphs.
+
+    Args:
+        descriptor: What the checkpoint can do.
+        choice: What was chosen, for the record.
+        export: What the graphs are of.
+        graphs: Opens graphs by their name in the manifest.
+    """
+
+    def __init__(self, descriptor: Descriptor, choice: Choice, export: Export, graphs: Graphs) -> None:
+        self.descriptor, self._export, self._graphs = descriptor, export, graphs
+        self.device, self.dtype, self.reason = choice.device, choice.dtype, choice.reason
+        self._text = graphs.open(TEXT_ENCODER)
+        self._folder = graphs.folder
+        self._noise: tuple[tuple[object, ...], Array] | None = None
+        self._anchor: dict[str, Array] = {}
+        self._recorded: dict[str, list[dict[str, Array]]] | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be told of how the graphs run: what fell back to the CPU."""
+        return self._graphs.notes
+
+    # Text
+
+    def embed_text(self, instruction: str) -> TextEmbedding:
+        """Embed one instruction; the empty text is not needed by a network that takes its scales as inputs."""
+        facts = self._export.text
+        if facts.kind == "clip":
+            ids = padded_ids(self._folder / "tokenizer", instruction, facts.length, facts.pad)
+            return TextEmbedding(self._text.run({"input_ids": ids})["tokens"], None)
+        tokenizer = InstructionTokenizer.from_pretrained(self._folder / "tokenizer")
+        mended = mended_texts(tokenizer, [instruction])
+        found = [self._encode_text(tokenizer, text) for text in (instruction, *mended.values())]
+        row = surest_rows([float(each["logits"].max()) for each in found], 1, list(mended))[0]
+        nearness = found[row]["nearness"][0]
+        nearest = tuple(self.descriptor.edits[index] for index in np.argsort(-nearness, kind="stable")[:NEAREST])
+        return TextEmbedding(found[row]["tokens"], None, bool(nearness.max() >= facts.known_threshold), nearest)
+
+    def _encode_text(self, tokenizer: InstructionTokenizer, text: str) -> Mapping[str, Array]:
+        ids, mask = tokenizer.ids_and_mask([text], self._export.text.length)
+        return self._text.run({"input_ids": ids, "attention_mask": mask})
+
+    # Frames
+
+    def encode_frames(self, frames: Pixels) -> Array:
+        """Source latents `(N, C, H/8, W/8)`, float32."""
+        graph = self._graph("encode", frames)
+        return np.concatenate([graph.run({"pictures": picture})["latents"] for picture in _pictures(frames)])
+
+    def denoise(self, latents: Array, settings: Settings) -> Array:
+        """Edited latents of the same shape, float32.
+
+        Without an anchor a frame attends to itself twice, which is the same as once: every weight of the softmax
+        is halved and counted twice.
+        """
+        graph = self._latents_graph("frame", latents)
+        edited = []
+        for frame in np.split(latents, len(latents)):
+            anchors = self._anchor or self._keys_and_values(frame, settings)
+            edited.append(graph.run(self._inputs(frame, settings) | anchors)["edited"])
+        return np.concatenate(edited)
+
+    def decode_latents(self, latents: Array, source: Pixels) -> Pixels:
+        """Edited frames `(N, H, W, 3)`."""
+        graph = self._graph("decode", source)
+        frames = []
+        for frame, picture in zip(np.split(latents, len(latents)), _pictures(source), strict=True):
+            image = graph.run({"latents": frame, "source": picture})["pictures"]
+            frames.append(np.rint((image + 1) * np.float32(127.5)).clip(0, 255).astype(np.uint8)[0].transpose(1, 2, 0))
+        return np.stack(frames)
+
+    def set_anchors(self, latents: Array | None, settings: Settings) -> None:
+        """Keep the anchor's keys and values; None forgets them.
+
+        Raises:
+            UsageError: more steps than the graphs have.
+            ValueError: several anchors; graphs take one.
+        """
+        if settings.steps != self.descriptor.steps:
+            raise UsageError(f"--steps is {settings.steps}, and exported graphs are of one step", "leave it out")
+        self._anchor = {}
+        if latents is None:
+            return
+        if len(latents) != 1:
+            raise ValueError(f"{len(latents)} anchors; the graphs take one")
+        self._anchor = self._keys_and_values(latents, settings)
+
+    def to_cache(self, latents: Array) -> Array:
+        """The array itself."""
+        return latents
+
+    def from_cache(self, latents: Array) -> Array:
+        """In float32, whatever made them."""
+        return latents.astype(np.float32)
+
+    def transfer_detail(
+        self, full: Pixels, source: Pixels, edited: Pixels, size: tuple[int, int], amount: float
+    ) -> Pixels:
+        """One edited frame at `size`, with the source's detail."""
+        return transfer(full, source, edited, size, amount)
+
+    @contextlib.contextmanager
+    def recording(self, into: dict[str, list[dict[str, Array]]]) -> Iterator[None]:
+        """Keep the inputs that graphs get, by graph, while the context lasts; text is left out."""
+        self._recorded = into
+        try:
+            yield
+        finally:
+            self._recorded = None
+
+    def _keys_and_values(self, latents: Array, settings: Settings) -> dict[str, Array]:
+        return dict(self._latents_graph("anchor", latents).run(self._inputs(latents, settings)))
+
+    def _inputs(self, latents: Array, settings: Settings) -> dict[str, Array]:
+        key = (settings.seed, latents.shape[1:])
+        if self._noise is None or self._noise[0] != key:
+            self._noise = (key, standard_normal(settings.seed, (1, *latents.shape[1:])))
+        scales = np.array([[settings.text_scale, settings.image_scale]], np.float32)
+        return {
+            "noise": self._noise[1],
+            "latents": latents,
+            "tokens": settings.text.tokens,
+            "scales": scales,
+            "log_scales": np.log(scales),
+        }
+
+    def _graph(self, name: str, frames: Pixels) -> Graph:
+        return self._at((frames.shape[2], frames.shape[1]), name)
+
+    def _latents_graph(self, name: str, latents: Array) -> Graph:
+        return self._at((8 * latents.shape[3], 8 * latents.shape[2]), name)
+
+    def _at(self, size: tuple[int, int], name: str) -> Graph:
+        if size not in self._export.sizes:
+            have = ", ".join(f"{width}x{height}" for width, height in self._export.sizes)
+            raise ModelError(
+                f"the exported graphs do not work at {size[0]}x{size[1]}", f"they have {have}; export more with --size"
+            )
+        graph = self._graphs.open(graph_name(size, name))
+        return graph if self._recorded is None else _Recorder(graph, self._recorded.setdefault(name, []))
+
+
+class _Recorder:
+    """A graph whose inputs are kept."""
+
+    def __init__(self, graph: Graph, into: list[dict[str, Array]]) -> None:
+        self._graph, self._into = graph, into
+
+    def run(self, feeds: Feeds) -> Mapping[str, Array]:
+        self._into.append(dict(feeds))
+        return self._graph.run(feeds)
+
+
+def _pictures(frames: Pixels) -> list[Array]:
+    """Each frame as `(1, 3, H, W)` in [-1, 1]."""
+    scaled = frames.astype(np.float32) / np.float32(127.5) - 1
+    return [np.ascontiguousarray(frame.transpose(2, 0, 1))[None] for frame in scaled]

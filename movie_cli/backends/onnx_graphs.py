@@ -1,0 +1,155 @@
+"""Graphs on ONNX Runtime, on any of its execution providers. Imports onnxruntime alone.
+
+Promises to say what an execution provider left to the CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from movie_cli.backends.graphs import Feeds, threads
+from movie_cli.checkpoints.exported import TEXT_ENCODER, Export
+from movie_cli.errors import DeviceError, ModelError
+
+PROVIDERS = {
+    "cuda": "CUDAExecutionProvider",
+    "rocm": "MIGraphXExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "qnn": "QNNExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+"""What `--provider` takes, best first, and what ONNX Runtime calls it."""
+AUTO = ("cuda", "rocm", "coreml", "directml", "cpu")
+"""What `auto` picks from, in this order."""
+
+
+def present_providers() -> tuple[str, ...]:
+    """The providers that this ONNX Runtime has, best first."""
+    available = set(onnxruntime.get_available_providers())
+    return tuple(name for name, long in PROVIDERS.items() if long in available)
+
+
+def choose_provider(asked: str) -> str:
+    """The provider to use for what was asked.
+
+    Raises:
+        DeviceError: it is unknown, or this ONNX Runtime was built without it.
+    """
+    present = present_providers()
+    if asked == "auto":
+        return next(name for name in AUTO if name in present)
+    if asked in present:
+        return asked
+    have = f"this ONNX Runtime has {', '.join(present)}"
+    if asked in PROVIDERS:
+        raise DeviceError(
+            f"the provider {asked} is not in this ONNX Runtime", f"{have}; other builds of it have other ones"
+        )
+    raise DeviceError(f"there is no provider {asked}", f"known are auto, {', '.join(PROVIDERS)}; {have}")
+
+
+class OnnxGraphs:
+    """An export's graphs in ONNX Runtime sessions on one provider, with the CPU for what that leaves."""
+
+    def __init__(self, folder: Path, export: Export, provider: str) -> None:
+        self.folder, self._export, self._provider = folder, export, provider
+        self._open: dict[str, OnnxGraph] = {}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One sentence for each graph of which the CPU runs a part that it was not asked to run."""
+        return tuple(
+            f"{graph.on_cpu} of {graph.nodes} nodes of {name} run on the CPU: {self._provider} does not take them"
+            for name, graph in self._open.items()
+            if self._provider != "cpu" and graph.on_cpu
+        )
+
+    def open(self, name: str) -> OnnxGraph:
+        """A graph by its name in the manifest. The instruction's runs on the CPU: it runs once."""
+        if name not in self._open:
+            provider = "cpu" if name == TEXT_ENCODER else self._provider
+            self._open[name] = open_graph(self.folder / self._export.graphs[name], provider)
+        return self._open[name]
+
+
+def open_graph(path: Path, provider: str = "cpu") -> OnnxGraph:
+    """An ONNX file on a provider.
+
+    Raises:
+        ModelError: ONNX Runtime cannot read it.
+        DeviceError: the provider does not start.
+    """
+    options = session_options()
+    providers = list(dict.fromkeys([PROVIDERS[provider], PROVIDERS["cpu"]]))
+    return OnnxGraph(start_session(path, options, provider, providers=providers))
+
+
+def session_options() -> onnxruntime.SessionOptions:
+    """Options that all sessions have."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads()
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    return options
+
+
+def start_session(
+    path: Path, options: onnxruntime.SessionOptions, provider: str, **rest: Any
+) -> onnxruntime.InferenceSession:
+    """A session, with the runtime's many errors as two of ours.
+
+    Raises:
+        ModelError: the file cannot be read as a graph.
+        DeviceError: the provider does not start or does not take it.
+    """
+    try:
+        session = onnxruntime.InferenceSession(path, options, **rest)
+    except Exception as error:  # ONNX Runtime's errors have no base of their own
+        kind = type(error).__name__
+        first = (str(error).strip() or kind).splitlines()[0]
+        if kind in {"InvalidProtobuf", "NoSuchFile", "InvalidGraph", "NoModel"}:
+            raise ModelError(f"{path} is not a graph that ONNX Runtime reads: {first}", "export it again") from error
+        raise DeviceError(f"{path} does not run on {provider}: {first}", "try --provider cpu") from error
+    wanted = rest.get("providers")
+    if wanted and session.get_providers()[0] != wanted[0]:
+        raise DeviceError(f"the provider {provider} does not start here", "is its driver installed? try --provider cpu")
+    return session
+
+
+class OnnxGraph:
+    """One session. `on_cpu` of its `nodes` run on the CPU."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+        self._inputs = {value.name: _dtype(value.type) for value in session.get_inputs()}
+        self._outputs = [value.name for value in session.get_outputs()]
+        parts = session.get_provider_graph_assignment_info()
+        self.nodes = sum(len(part.get_nodes()) for part in parts)
+        self.on_cpu = sum(len(part.get_nodes()) for part in parts if part.ep_name == PROVIDERS["cpu"])
+
+    @property
+    def input_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the inputs by name."""
+        return {value.name: tuple(value.shape) for value in self._session.get_inputs()}
+
+    def run(self, feeds: Feeds) -> Mapping[str, NDArray[Any]]:
+        """Outputs by name, floats as float32."""
+        given = {name: feeds[name].astype(dtype, copy=False) for name, dtype in self._inputs.items()}
+        found = self._session.run(self._outputs, given)
+        return {name: _as_float(value) for name, value in zip(self._outputs, found, strict=True)}
+
+
+def _dtype(name: str) -> Any:
+    return {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int64)": np.int64}.get(name, np.int32)
+
+
+def _as_float(value: NDArray[Any]) -> NDArray[Any]:
+    return value.astype(np.float32) if value.dtype == np.float16 else value

@@ -1,0 +1,54 @@
+"""Which runtimes of graphs this installation has, and graphs opened on one of them.
+
+Promises that a missing extra is one line that names it. Imports no runtime before it is used.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from movie_cli.backends.graphs import Graphs
+from movie_cli.backends.select import Choice
+from movie_cli.checkpoints.exported import Export
+from movie_cli.errors import DeviceError
+
+MODULES = {"onnx": "onnxruntime", "openvino": "openvino", "qnn": "onnxruntime_qnn"}
+"""Backends beside torch, and the module that shows whether the extra of the same name is installed."""
+
+
+def is_installed(backend: str) -> bool:
+    """Whether a backend's extra is installed."""
+    return importlib.util.find_spec(MODULES[backend]) is not None
+
+
+def require(backend: str) -> None:
+    """Refuse a backend whose extra is not installed.
+
+    Raises:
+        DeviceError: it is not.
+    """
+    if not is_installed(backend):
+        raise DeviceError(
+            f"the backend {backend} is not part of this installation", f'pip install "movie-cli[{backend}]"'
+        )
+
+
+def open_graphs(folder: Path, export: Export, choice: Choice) -> Graphs:
+    """The graphs of an export on the runtime that was chosen.
+
+    Raises:
+        DeviceError: the runtime is not installed or does not start.
+    """
+    require(choice.backend)
+    if choice.backend == "openvino":
+        from movie_cli.backends.openvino_graphs import OpenVinoGraphs
+
+        return OpenVinoGraphs(folder, export, choice.dtype)
+    if choice.backend == "qnn":
+        from movie_cli.backends.qnn_graphs import QnnGraphs
+
+        return QnnGraphs(folder, export, choice.provider)
+    from movie_cli.backends.onnx_graphs import OnnxGraphs
+
+    return OnnxGraphs(folder, export, choice.provider)

@@ -1,0 +1,194 @@
+"""`movie export onnx|qnn|check`: folders of graphs that edit without torch.
+
+Promises that a folder which must not be replaced, a missing extra and values that cannot be are refused before a
+network is loaded. The work is `movie_cli.export`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from movie_cli.cli import common, types
+from movie_cli.cli.help import Command, Decorator, Group, themed, with_options
+from movie_cli.cli.output import emit, json_option, quieten_libraries
+
+EXAMPLES = (
+    "movie export onnx -o nano-onnx",
+    'movie edit in.mp4 "make it winter" -o out.mp4 --backend onnx --model nano-onnx',
+    "movie export qnn -o nano-8gen3 --soc sm8650 --calibrate holiday.mp4",
+    "movie export check nano-8gen3",
+)
+_what, _machine, _file = (themed(name) for name in ("What to export", "Machine", "Output folder"))
+_DEFAULT_SIZE = ((512, 384),)
+
+
+@click.group(cls=Group, examples=EXAMPLES)
+def export() -> None:
+    """Make a folder of graphs that edits without torch, also on a phone.
+
+    `movie edit --model FOLDER` runs it.
+    """
+
+
+def _options(*more: Decorator) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The options that both kinds of export have, and `more` after the first of them."""
+    options: tuple[Decorator, ...] = (
+        _what("--model", default="nano", show_default=True, metavar="MODEL", help="A one-step checkpoint."),
+        _what(
+            "--size",
+            "sizes",
+            type=types.SIZE,
+            multiple=True,
+            setting=False,
+            metavar="WxH",
+            help="Working size of the graphs, several times for several; default: 512x384.",
+        ),
+        *more,
+        _file("-o", "--output", required=True, setting=False, metavar="FOLDER", help="The folder to make."),
+        common.YES,
+        common.OFFLINE,
+    )
+    return lambda function: with_options(function, options)
+
+
+_CALIBRATION: tuple[Decorator, ...] = (
+    _what(
+        "--calibrate",
+        "clips",
+        multiple=True,
+        setting=False,
+        metavar="VIDEO",
+        help="Clips that quantized graphs are fitted to; default: drawn pictures.",
+    ),
+)
+
+
+@export.command(cls=Command, examples=EXAMPLES[:2], options_metavar="-o FOLDER [OPTIONS]")
+@_options(
+    _what(
+        "--precision",
+        type=click.Choice(["float32", "float16", "w8a16", "w8a8"]),
+        default="float32",
+        show_default=True,
+        metavar="TYPE",
+        setting=False,
+        help="float32, float16, w8a16 or w8a8.",
+    ),
+    *_CALIBRATION,
+)
+@json_option
+def onnx(
+    model: str,
+    sizes: tuple[tuple[int, int], ...],
+    precision: str,
+    clips: tuple[str, ...],
+    output: str,
+    yes: bool,
+    offline: bool,
+    as_json: bool,
+) -> None:
+    """Export for ONNX Runtime, on any of its execution providers."""
+    quieten_libraries(verbose=False)
+    target = _prepared(output, yes, "onnx")
+    from movie_cli.checkpoints.registry import open_model
+    from movie_cli.export.to_onnx import export_onnx
+
+    export_onnx(
+        open_model(model, offline),
+        target,
+        _plain(sizes),
+        _tell(as_json),
+        overwrite=yes,
+        precision=precision,
+        clips=_paths(clips),
+    )
+    _done(target, as_json)
+
+
+@export.command(cls=Command, examples=EXAMPLES[2:], options_metavar="-o FOLDER --soc SOC [OPTIONS]")
+@_options(
+    _what("--soc", required=True, setting=False, metavar="NAME", help="The chip: sm8650, sm8750, sm8850, ..."),
+    *_CALIBRATION,
+    _what(
+        "--share-weights",
+        is_flag=True,
+        setting=False,
+        help="One binary for both denoiser graphs: smaller; no simulator loads it.",
+    ),
+)
+@json_option
+def qnn(
+    model: str,
+    sizes: tuple[tuple[int, int], ...],
+    soc: str,
+    share_weights: bool,
+    clips: tuple[str, ...],
+    output: str,
+    yes: bool,
+    offline: bool,
+    as_json: bool,
+) -> None:
+    """Export for Qualcomm's HTP: quantized to W8A16 and compiled ahead of time for one chip."""
+    quieten_libraries(verbose=False)
+    from movie_cli.backends.socs import soc_named
+
+    chip = soc_named(soc)
+    target = _prepared(output, yes, "qnn")
+    from movie_cli.checkpoints.registry import open_model
+    from movie_cli.export.to_qnn import export_qnn
+
+    export_qnn(
+        open_model(model, offline),
+        target,
+        _plain(sizes),
+        chip,
+        _tell(as_json),
+        overwrite=yes,
+        clips=_paths(clips),
+        share_weights=share_weights,
+    )
+    _done(target, as_json)
+
+
+def _prepared(output: str, yes: bool, backend: str) -> Path:
+    """The target, after what can be refused at once."""
+    from movie_cli.backends.runtimes import require
+    from movie_cli.export.folder import check_target
+
+    target = Path(output)
+    check_target(target, overwrite=yes)
+    require(backend)
+    return target
+
+
+def _plain(sizes: tuple[Any, ...]) -> tuple[tuple[int, int], ...]:
+    return tuple(dict.fromkeys(sizes)) or _DEFAULT_SIZE
+
+
+def _paths(clips: tuple[str, ...]) -> tuple[Path, ...]:
+    from movie_cli.editing.request import check_source
+
+    for each in clips:
+        check_source(each)
+    return tuple(Path(each) for each in clips)
+
+
+def _tell(as_json: bool) -> Callable[[str], None]:
+    def tell(text: str) -> None:
+        if as_json:
+            emit("info", message=text)
+        else:
+            click.echo(text, err=True)
+
+    return tell
+
+
+def _done(target: Path, as_json: bool) -> None:
+    if as_json:
+        emit("done", output=str(target))
+    else:
+        click.echo(f"{target} is whole; run it with: movie edit IN INSTRUCTION -o OUT --model {target}")

@@ -1,0 +1,91 @@
+"""Which layers of a graph lose most in int8 weights, by measurement: each is rounded alone, and the result compared.
+
+Promises that layers kept at 16 bits are chosen by that report: the worst ones, until what the others lose together,
+noise powers added, stays above a target.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from movie_cli.backends.onnx_graphs import OnnxGraph, session_options
+from movie_cli.export.calibration import Feeds
+from movie_cli.export.measure import distance
+
+CHANNEL_AXIS = {"Conv": 0, "ConvTranspose": 1, "Gemm": 0, "MatMul": 1}
+"""Operations with weights worth rounding, and the axis that has a step of its own for each entry."""
+TARGET = 54.0
+"""Ratio of signal to the noise of all int8 weights together, in dB, that a graph is to keep."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer's weight: the ratio of signal to noise at the graph's outputs, in dB, if it alone is in int8."""
+
+    weight: str
+    operation: str
+    values: int
+    sqnr: float
+
+
+def report(path: Path, feeds: Sequence[Feeds]) -> list[Layer]:
+    """Measure every layer of a float graph on some inputs; the worst first."""
+    model = onnx.load(path)
+    weights = {value.name: value for value in model.graph.initializer}
+    exact = [_graph(model).run(each) for each in feeds]
+    found = []
+    for node in model.graph.node:
+        name = node.input[1] if node.op_type in CHANNEL_AXIS and len(node.input) > 1 else ""
+        if name not in weights or len(weights[name].dims) < 2:
+            continue
+        kept = weights[name].raw_data
+        values = numpy_helper.to_array(weights[name])
+        weights[name].raw_data = _rounded(values, _axis(node)).tobytes()
+        graph = _graph(model)
+        sqnr = min(distance(wanted, graph.run(each)).sqnr for wanted, each in zip(exact, feeds, strict=True))
+        weights[name].raw_data = kept
+        found.append(Layer(name, node.op_type, values.size, round(sqnr, 1)))
+    return sorted(found, key=lambda layer: layer.sqnr)
+
+
+def sensitive(layers: Sequence[Layer], target: float = TARGET) -> tuple[str, ...]:
+    """The weights to keep at 16 bits, worst first, so that the rest stay above `target` dB together."""
+    noise = sum(10 ** (-layer.sqnr / 10) for layer in layers)
+    kept = []
+    for layer in sorted(layers, key=lambda each: each.sqnr):
+        if noise <= 0 or -10 * math.log10(noise) >= target:
+            break
+        kept.append(layer.weight)
+        noise -= 10 ** (-layer.sqnr / 10)
+    return tuple(kept)
+
+
+def _axis(node: Any) -> int:
+    if node.op_type == "Gemm" and not any(each.name == "transB" and each.i for each in node.attribute):
+        return 1
+    return CHANNEL_AXIS[node.op_type]
+
+
+def _rounded(values: NDArray[Any], axis: int) -> NDArray[np.float32]:
+    """Symmetric int8 with a step for each entry of `axis`, as float32."""
+    axis = min(axis, values.ndim - 1)
+    others = tuple(each for each in range(values.ndim) if each != axis)
+    step = np.maximum(np.abs(values).max(axis=others, keepdims=True), 1e-12) / 127
+    return (np.rint(values / step).clip(-128, 127) * step).astype(np.float32)
+
+
+def _graph(model: Any) -> OnnxGraph:
+    options = session_options()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return OnnxGraph(session)

@@ -1,0 +1,89 @@
+"""Quantized graphs: int8 weights with 16- or 8-bit activations, by ONNX Runtime's configuration for QNN.
+
+Promises QDQ graphs that Qualcomm's HTP takes whole: weights per channel and symmetric, the scales of normalisations
+unsigned (the HTP refuses signed ones there). Layers named as sensitive keep 16-bit weights.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize
+from onnxruntime.quantization.execution_providers.qnn import get_qnn_qdq_config
+
+from movie_cli.export.calibration import Feeds
+
+ACTIVATIONS = {"w8a16": QuantType.QUInt16, "w8a8": QuantType.QUInt8}
+
+
+class _Reader(CalibrationDataReader):
+    def __init__(self, feeds: Sequence[Feeds]) -> None:
+        self._feeds = feeds
+        self.rewind()
+
+    def get_next(self) -> Feeds | None:
+        return next(self._iterator, None)
+
+    def rewind(self) -> None:
+        self._iterator: Iterator[Feeds] = iter(self._feeds)
+
+
+def quantize_graph(
+    source: Path, target: Path, feeds: Sequence[Feeds], precision: str, sensitive: Collection[str] = ()
+) -> None:
+    """Quantize a float graph that `rewrite.for_htp` was applied to.
+
+    Args:
+        source: The float graph.
+        target: The quantized graph.
+        feeds: Inputs to find the ranges of activations with; more than the graph has inputs for is left out.
+        precision: `w8a16` or `w8a8`.
+        sensitive: Weights, by name, that stay in 16 bits.
+
+    Raises:
+        OSError: the graph cannot be written.
+    """
+    model = onnx.load(source)
+    inputs = {value.name for value in model.graph.input}
+    calibration = [{name: value for name, value in each.items() if name in inputs} for each in feeds]
+    with _quiet():
+        config = get_qnn_qdq_config(
+            model,
+            _Reader(calibration),
+            activation_type=ACTIVATIONS[precision],
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            init_overrides=_overrides(model, sensitive),
+        )
+        quantize(model, target, config)
+
+
+def _overrides(model: Any, sensitive: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+    weights = {value.name for value in model.graph.initializer}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for node in model.graph.node:
+        for place, name in enumerate(node.input):
+            if name not in weights:
+                continue
+            if node.op_type == "LayerNormalization" and place == 1:
+                found[name] = [{"quant_type": QuantType.QUInt8, "symmetric": False}]
+            elif name in sensitive:
+                found[name] = [{"quant_type": QuantType.QInt16, "symmetric": True}]
+    return found
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the quantizer's remarks on itself."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
