@@ -43,6 +43,10 @@ class DeviceError(MovieError):
     exit_code = 5
 
 
+class DeviceMemoryError(DeviceError):
+    """A device's memory is too small for so many frames at once; fewer may do."""
+
+
 class BatchError(MovieError):
     """Some jobs of a batch failed; what became of each is in the ledger."""
 

@@ -25,8 +25,8 @@ class Recipe:
     `text_scale` and `image_scale` are the paper's `s_T` and `s_I`. `steps` is None for the checkpoint's own
     number. `size` is the output's width and height, None for the source's. `anchors` is `middle`, `first`, `every:N`,
     `scene` or `none`. `detail` in [0, 1] is how much of the source's own fine detail is carried to the output's size.
-    `vae`, `scheduler` and `lora` are used instead of, or with, the checkpoint's own parts (see
-    `movie_cli.checkpoints.variant`).
+    `still` is the difference in code values up to which a frame shares the edit of the one before. `vae`, `scheduler`
+    and `lora` are used instead of, or with, the checkpoint's own parts (see `movie_cli.checkpoints.variant`).
 
     Raises:
         UsageError: a value is out of range, not a number, or the instruction is empty.
@@ -41,6 +41,7 @@ class Recipe:
     size: tuple[int, int] | None = None
     anchors: str = "middle"
     detail: float = 1.0
+    still: float = 0.0
     vae: str | None = None
     scheduler: str | None = None
     lora: str | None = None
@@ -58,6 +59,8 @@ class Recipe:
                 )
         if not 0.0 <= self.detail <= 1.0:
             raise UsageError(f"--detail is {self.detail}, which is not between 0 and 1", "1 keeps the source's detail")
+        if not 0.0 <= self.still <= 255.0:
+            raise UsageError(f"--still is {self.still}, which is not between 0 and 255", "0 takes equal frames alone")
         if self.steps is not None and not 1 <= self.steps <= 1000:
             raise UsageError(f"--steps is {self.steps}, which is not between 1 and 1000")
         if not 0 <= self.seed < 2**63:

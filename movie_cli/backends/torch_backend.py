@@ -13,7 +13,7 @@ from movie_cli.backends.base import Pixels, Settings, TextEmbedding
 from movie_cli.backends.select import Choice
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.load import load_checkpoint
-from movie_cli.errors import DeviceError
+from movie_cli.errors import DeviceMemoryError
 from movie_cli.models.attention import attach
 from movie_cli.models.codec import place_weights
 from movie_cli.models.detail import transfer
@@ -149,6 +149,15 @@ class _memory_errors:  # noqa: N801 - reads as a statement
         if isinstance(error, torch.OutOfMemoryError) or (
             isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
         ):
-            raise DeviceError(
-                f"{self.device} has too little memory for this batch", "try --batch-size 1, or --device cpu"
+            raise DeviceMemoryError(
+                f"{self.device} has too little memory{_free(self.device)}",
+                "close other programs, try a checkpoint that works at a smaller size, or --device cpu",
             ) from error
+
+
+def _free(device: str) -> str:
+    """How much is free, for a message."""
+    if not device.startswith("cuda"):
+        return ""
+    free, whole = torch.cuda.mem_get_info(device)
+    return f": {free / 1e9:.1f} of {whole / 1e9:.1f} GB are free"

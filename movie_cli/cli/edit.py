@@ -105,6 +105,14 @@ def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="How much of the source's fine detail is kept.",
         ),
         _what(
+            "--still",
+            type=click.FLOAT,
+            metavar="0..255",
+            default=0.0,
+            show_default=True,
+            help="Reuse an edit while no part of the picture changes by more; 0: equal frames.",
+        ),
+        _what(
             "--size",
             type=types.SIZE,
             metavar="WxH|source",

@@ -5,13 +5,16 @@ Promises the same pixels for a frame whatever batch it comes in. Knows nothing o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from movie_cli.backends.base import Backend, Pixels, Settings, TextEmbedding
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import nearest_size
 from movie_cli.editing.size import working_size
-from movie_cli.errors import UsageError
+from movie_cli.errors import DeviceMemoryError, UsageError
 from movie_cli.recipe import Recipe
 
 
@@ -23,6 +26,8 @@ class Editor:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
+        self.notes: list[str] = []
+        self._most: int | None = None
         self._settings: Settings | None = None
         self._texts: dict[str, TextEmbedding] = {}
 
@@ -60,14 +65,48 @@ class Editor:
 
     def encode(self, frames: Pixels) -> Any:
         """Source latents, in the backend's own arrays; pass them to `edit` and `set_anchors` to encode only once."""
-        return self.backend.encode_frames(frames)
+        parts = self._in_parts(frames, lambda part: self.backend.encode_frames(frames[part]))
+        if len(parts) == 1:
+            return parts[0]
+        return self.backend.from_cache(np.concatenate([self.backend.to_cache(part) for part in parts]))
 
     def set_anchors(self, latents: Any) -> None:
         """Let all frames edited from now on attend to these source latents."""
         self.backend.set_anchors(latents, self.settings)
 
     def edit(self, frames: Pixels, latents: Any | None = None) -> Pixels:
-        """Edit frames at the working size; `latents` are their source latents if they are known already."""
+        """Edit frames at the working size; `latents` are their source latents if they are known already.
+
+        Where the device's memory is too small for all at once they are edited in halves, from then on; `notes` says so.
+
+        Raises:
+            DeviceMemoryError: one frame alone is too much.
+        """
+        parts = self._in_parts(
+            frames, lambda part: self._edit(frames[part], None if latents is None else latents[part])
+        )
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _in_parts(self, frames: Pixels, run: Callable[[slice], Any]) -> list[Any]:
+        """What `run` gives for all frames, or for as many at once as memory allows."""
+        parts = []
+        done = 0
+        while done < len(frames):
+            part = slice(done, min(len(frames), done + (self._most or len(frames))))
+            try:
+                parts.append(run(part))
+            except DeviceMemoryError as error:
+                count = part.stop - part.start
+                if count == 1:
+                    size = f"{frames.shape[2]}x{frames.shape[1]}"
+                    raise DeviceMemoryError(f"{error}, and one frame of {size} needs more", error.hint) from error
+                self._most = count // 2
+                self.notes.append(f"{error}: editing {self._most} frames at once instead of {count}")
+                continue
+            done = part.stop
+        return parts
+
+    def _edit(self, frames: Pixels, latents: Any | None) -> Pixels:
         if latents is None:
             latents = self.encode(frames)
         edited = self.backend.denoise(latents, self.settings)

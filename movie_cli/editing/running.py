@@ -33,6 +33,7 @@ from movie_cli.editing.job import SourceWatch
 from movie_cli.editing.plan import Plan, encode_options
 from movie_cli.editing.request import STREAM, Reporter
 from movie_cli.editing.sinks import PipeSink, SegmentSink, Sink
+from movie_cli.editing.still import StillFrames
 from movie_cli.editing.work_folder import ANCHORS, WorkFolder
 from movie_cli.media import FrameReader, VideoWriter, WriterThread, prefetch
 from movie_cli.media.segment_encoder import SegmentEncoder
@@ -139,6 +140,8 @@ class Edit:
         self._editors = editors
         self._anchors = anchors
         self._cache = ClipCache(lambda text: reporter.message("warning", text))
+        self._still = StillFrames(made.request.recipe.still)
+        self._position = 0
         self._schedule: Schedule | None = None
         self._current: tuple[int, ...] = ()
         self._done = folder.leading if folder is not None and made.joined else 0
@@ -180,6 +183,10 @@ class Edit:
                 count, cached = self._edit_segments(folder)
             self._warn_damage()
             report = join(made, folder, count, self._watch, self._until)
+        if self._still.reused:
+            self.reporter.message(
+                "info", f"{self._still.reused} frames show what the one before shows, and share its edit"
+            )
         self._cache.commit(self.damage)
         for text in report.messages:
             self.reporter.message("info", text)
@@ -194,6 +201,8 @@ class Edit:
         with ExitStack() as stack:
             cached = self._open_cache(fill=mark is None and limit is None)
             self._prepare_anchors(cached)
+            self._position = 0 if mark is None else mark.index
+            self._still.divide()
             frames = self._frames(stack, mark, limit)
             source = self._decoded_pieces(frames) if cached is None else self._cached_pieces(cached, frames, mark)
             thread: WriterThread[tuple[clip.Piece, Pixels]] = stack.enter_context(
@@ -209,15 +218,31 @@ class Edit:
         return cached is not None
 
     def _edit_piece(self, piece: clip.Piece, latents: Any, cached: CachedClip | None) -> Pixels:
+        """Edited frames of a piece; what is the same where a segment ends must not depend on what came before it."""
+        if self._position % self.made.segment == 0:
+            self._still.divide()
+        self._position += len(piece.small)
         if self._schedule is None:
-            return self.editor.edit(piece.small, latents)
+            return self._edit_frames(piece.small, latents)
         edited = []
         for frames, anchors in self._schedule.parts([pts for pts, _ in piece.times]):
             if anchors != self._current:
                 self.editor.set_anchors(self._bank.latents(anchors, cached))
                 self._current = anchors
-            edited.append(self.editor.edit(piece.small[frames], latents[frames]))
+                self._still.divide()
+            edited.append(self._edit_frames(piece.small[frames], latents[frames]))
         return np.concatenate(edited)
+
+    def _edit_frames(self, small: Pixels, latents: Any) -> Pixels:
+        def edit(fresh: list[int]) -> Pixels:
+            if len(fresh) == len(small):
+                return self.editor.edit(small, latents)
+            return self.editor.edit(small[fresh], latents[fresh])
+
+        edited = self._still.edit(small, edit)
+        while self.editor.notes:
+            self.reporter.message("warning", self.editor.notes.pop(0))
+        return edited
 
     def load(self) -> Editor:
         """Have the model ready, with the recipe set; tells of it."""

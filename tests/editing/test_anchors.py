@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import av
 import numpy as np
 import pytest
 from safetensors.numpy import load
@@ -17,35 +16,12 @@ from movie_cli.editing.anchor_rule import Rule
 from movie_cli.editing.anchors import Schedule, hue_saturation_value, make_schedule
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.pipeline import edit_video
-from movie_cli.editing.request import EditRequest, EncodeOptions, SilentReporter, TimeValue
+from movie_cli.editing.request import EditRequest, SilentReporter, TimeValue
 from movie_cli.errors import InterruptedEdit, UsageError
 from movie_cli.media import FrameReader, probe
 from movie_cli.recipe import Recipe
 from tests import tiny
-
-SIZE = (64, 48)
-
-
-def scenes(path, lengths=(20, 16, 24)):
-    """Scenes of one colour each, with a square that moves."""
-    colours = [(200, 60, 40), (40, 180, 90), (60, 70, 210)]
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=10)
-        stream.width, stream.height, stream.pix_fmt = *SIZE, "bgr0"
-        number = 0
-        for length, colour in zip(lengths, colours, strict=True):
-            for _ in range(length):
-                pixels = np.full((SIZE[1], SIZE[0], 3), colour, np.uint8)
-                pixels[10:20, number % 50 : number % 50 + 10] = 255
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-                number += 1
-        container.mux(stream.encode(None))
-    return path
-
-
-def pictures(path):
-    with FrameReader(path) as reader:
-        return [(frame.pts, frame.pixels) for frame in reader]
+from tests.editing.moving_scenes import SIZE, Stop, pictures, request, scenes
 
 
 def span(path):
@@ -99,12 +75,6 @@ def test_a_flash_is_no_scene(tmp_path):
     assert len(made.starts) == 2
 
 
-def request(model, source, output, anchors, **more):
-    recipe = Recipe("make it winter", model=str(model), anchors=anchors)
-    encode = EncodeOptions(codec="ffv1", pix_fmt="bgr0")
-    return EditRequest(str(source), str(output), recipe, dtype="float32", device="cpu", encode=encode, **more)
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     return tiny.one_step(tmp_path_factory.mktemp("anchors") / "model")
@@ -134,16 +104,6 @@ def test_frames_attend_to_their_own_anchors(tmp_path, model, monkeypatch, anchor
     assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(found, pictures(tmp_path / "c.mkv"), strict=True))
     edit_video(request(model, source, tmp_path / "m.mkv", "middle"), SilentReporter())
     assert not all(np.array_equal(a, b) for (_, a), (_, b) in zip(found, pictures(tmp_path / "m.mkv"), strict=True))
-
-
-class Stop(SilentReporter):
-    def __init__(self, after):
-        self.left = after
-
-    def advance(self, frames):
-        self.left -= frames
-        if self.left <= 0:
-            raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("anchors", ["scene", "every:7"])

@@ -1,0 +1,63 @@
+"""Frames that show what the one before showed: their edit is made once.
+
+Films drawn on twos, screen recordings and converted frame rates are full of them. Promises that it does not matter
+where a clip is divided, as long as each division is made known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from movie_cli.backends.base import Pixels
+
+BLOCK = 16
+"""Side of the squares that are compared: what moves in a corner must count as much as what fills the picture."""
+
+
+class StillFrames:
+    """Edits frames, and gives those that hardly differ from the last edited one its result.
+
+    `threshold` is the mean difference in code values (of 255) that a square of 16 pixels may have; 0 takes equal frames
+    alone.
+    """
+
+    def __init__(self, threshold: float) -> None:
+        self._threshold = threshold
+        self._source: Pixels | None = None
+        self._edited: Pixels | None = None
+        self.reused = 0
+
+    def divide(self) -> None:
+        """What comes is edited anew: a division of the clip, or other anchors."""
+        self._source = self._edited = None
+
+    def edit(self, frames: Pixels, edit: Callable[[list[int]], Pixels]) -> Pixels:
+        """Edited frames for `(N, H, W, 3)`; `edit` is called once with the numbers of those that must be edited."""
+        fresh: list[int] = []
+        use: list[int] = []
+        for number, frame in enumerate(frames):
+            if self._source is None or not self._is_still(frame, self._source):
+                self._source = frame.copy()
+                fresh.append(number)
+            use.append(len(fresh) - 1)
+        before = self._edited
+        edited = edit(fresh) if fresh else None
+        self.reused += len(frames) - len(fresh)
+        if edited is not None:
+            self._edited = edited[-1].copy()
+            if len(fresh) == len(frames):
+                return edited
+        results = [before if index < 0 or edited is None else edited[index] for index in use]
+        assert all(result is not None for result in results)
+        return np.stack(results)  # type: ignore[arg-type]
+
+    def _is_still(self, frame: Pixels, before: Pixels) -> bool:
+        if not self._threshold:
+            return bool(np.array_equal(frame, before))
+        change = np.abs(frame.astype(np.int16) - before).mean(axis=2, dtype=np.float32)
+        rows, columns = (np.arange(0, side, BLOCK) for side in change.shape)
+        sums = np.add.reduceat(np.add.reduceat(change, rows, axis=0), columns, axis=1)
+        areas = np.diff(np.append(rows, change.shape[0]))[:, None] * np.diff(np.append(columns, change.shape[1]))
+        return bool((sums / areas).max() <= self._threshold)
