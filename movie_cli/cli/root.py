@@ -9,6 +9,7 @@ from movie_cli.cli.cache import cache
 from movie_cli.cli.compare import compare
 from movie_cli.cli.devices import devices
 from movie_cli.cli.edit import edit
+from movie_cli.cli.eval import evaluate
 from movie_cli.cli.help import Group
 from movie_cli.cli.info import info
 from movie_cli.cli.models import models
@@ -22,7 +23,7 @@ EXAMPLES = (
 SECTIONS = {
     "Video": ("edit", "preview", "compare", "batch", "info"),
     "Machine": ("models", "devices", "cache"),
-    "Training": ("train",),
+    "Training": ("train", "eval"),
 }
 
 
@@ -40,5 +41,5 @@ def movie() -> None:
     """
 
 
-for command in (edit, preview, compare, batch, info, models, devices, cache, train):
+for command in (edit, preview, compare, batch, info, models, devices, cache, train, evaluate):
     movie.add_command(command)
