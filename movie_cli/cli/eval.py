@@ -79,11 +79,11 @@ def evaluate(suite: str, **values: Any) -> None:
     began = time.monotonic()
     with make_reporter(shown) as reporter, (folder / ROWS).open("a", encoding="utf-8") as file:
         _tell_absent(values, reporter)
-        reporter.start(total, "edits")
+        reporter.start(total * planned.frames, Path(suite).name)
         wanted = {
             (clip.name, edit.name, model) for model in planned.models for clip in planned.clips for edit in clip.edits
         }
-        reporter.advance(len(done & wanted))
+        reporter.advance(len(done & wanted) * planned.frames)
         try:
             for row in run_suite(
                 planned,
@@ -95,7 +95,7 @@ def evaluate(suite: str, **values: Any) -> None:
                 file.write(to_line(row))
                 file.flush()
                 rows.append(row)
-                reporter.advance(1)
+                reporter.advance(row["frames"])
         except KeyboardInterrupt as stop:
             raise InterruptedEdit("interrupted", "the same command measures what is left") from stop
     _report(folder, rows, shown, time.monotonic() - began)

@@ -13,17 +13,17 @@ from movie_cli.cli.eval import evaluate
 from movie_cli.cli.help import Group
 from movie_cli.cli.info import info
 from movie_cli.cli.models import models
+from movie_cli.cli.presets import presets
 from movie_cli.cli.preview import preview
 from movie_cli.cli.train import train
 
 EXAMPLES = (
     'movie edit in.mp4 "make it winter" -o out.mp4',
-    'movie edit in.mp4 "as a pencil drawing" -o out.mp4 --text-scale 10 --start 2s --duration 5s',
+    'movie preview in.mp4 "make it winter" -o sheet.png',
 )
 SECTIONS = {
     "Video": ("edit", "preview", "compare", "batch", "info"),
-    "Machine": ("models", "devices", "cache"),
-    "Training": ("train", "eval"),
+    "Models and machine": ("presets", "models", "devices", "cache", "train", "eval"),
 }
 
 
@@ -41,5 +41,5 @@ def movie() -> None:
     """
 
 
-for command in (edit, preview, compare, batch, info, models, devices, cache, train, evaluate):
+for command in (edit, preview, compare, batch, info, presets, models, devices, cache, train, evaluate):
     movie.add_command(command)
