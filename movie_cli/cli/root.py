@@ -7,6 +7,7 @@ import click
 from movie_cli.cli.batch import batch
 from movie_cli.cli.cache import cache
 from movie_cli.cli.compare import compare
+from movie_cli.cli.completion import completion
 from movie_cli.cli.devices import devices
 from movie_cli.cli.edit import edit
 from movie_cli.cli.eval import evaluate
@@ -23,7 +24,7 @@ EXAMPLES = (
 )
 SECTIONS = {
     "Video": ("edit", "preview", "compare", "batch", "info"),
-    "Models and machine": ("presets", "models", "devices", "cache", "train", "eval"),
+    "Models and machine": ("presets", "models", "devices", "cache", "train", "eval", "completion"),
 }
 
 
@@ -37,9 +38,9 @@ SECTIONS = {
 def movie() -> None:
     """Edit videos by instruction, on your own machine.
 
-    Say what should change, get the video back: same length, sound and timing. `movie COMMAND --help` tells more.
+    Say what should change, get the video back: same length, sound and timing.
     """
 
 
-for command in (edit, preview, compare, batch, info, presets, models, devices, cache, train, evaluate):
+for command in (edit, preview, compare, batch, info, presets, models, devices, cache, train, evaluate, completion):
     movie.add_command(command)

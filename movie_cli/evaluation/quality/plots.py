@@ -13,7 +13,7 @@ from typing import Any
 Row = dict[str, Any]
 Points = Sequence[tuple[float, float]]
 WIDTH, HEIGHT = 640, 360
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 34, 44
+LEFT, RIGHT, TOP, BOTTOM = 84, 24, 34, 44
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9")
 """Okabe and Ito's, which also colour-blind readers tell apart."""
 TICKS = 4
