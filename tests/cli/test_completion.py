@@ -7,7 +7,7 @@ import sys
 import pytest
 
 SCRIPTS = {
-    "bash": 'COMP_WORDS=(movie {words}); COMP_CWORD={place}; _movie_completion movie; printf "%s\\n" "${{COMPREPLY[@]}}"',
+    "bash": 'COMP_WORDS=(movie {words}); COMP_CWORD={place}; _movie_completion movie; echo "${{COMPREPLY[@]}}"',
     "zsh": "",
     "fish": 'complete -C "movie {words}"',
 }
