@@ -154,3 +154,13 @@ def test_windows_paths_stay_as_they_are(screen):
     shown = screen("edit", path, "winter", "-o", r"D:\out\take.mp4", width=160)
     assert f"error: {path}" in shown.text
     assert "hint: " in shown.text
+
+
+def test_a_sheet_is_drawn_in_half_blocks_and_refused_where_there_are_none(screen, folder):
+    source = next(folder.glob("*.mp4")).name
+    words = ["preview", source, "winter", "--model", "tiny"]
+    drawn = screen(*words, width=80, COLORTERM="truecolor")
+    assert drawn.sent.count("▄".encode()) + drawn.sent.count("▀".encode()) > 80
+    assert max(map(len, drawn.lines)) <= 80
+    dumb = screen(*words, width=80, TERM="dumb")
+    assert "neither images nor Unicode blocks" in " ".join(dumb.lines)
