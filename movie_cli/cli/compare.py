@@ -72,7 +72,7 @@ def compare(videos: tuple[str, ...], **values: Any) -> None:
     began = time.monotonic()
     path = Path(output)
     with make_reporter(shown) as reporter:
-        reporter.start(films[0].info.video.frames if limit is None and start is None else None, path.name)
+        reporter.start(_expected(films) if limit is None and start is None else None, path.name)
         if path.suffix.lower() in PAGES:
             frames = _page(path, films, limit, values["embed"], reporter)
         elif path.suffix.lower() in PICTURES:
@@ -93,6 +93,13 @@ def _check(videos: tuple[str, ...], output: str, embed: bool) -> None:
         raise UsageError("videos are compared as files, not as streams", "name files")
     if embed and Path(output).suffix.lower() not in PAGES:
         raise UsageError("--embed is for pages", "end OUT in .html")
+
+
+def _expected(films: Any) -> int | None:
+    """How many frames are compared, if all rates are alike; headers may be wrong."""
+    counts = [film.info.video.frames for film in films]
+    alike = len({film.info.video.average_rate for film in films}) == 1
+    return min(counts) if alike and None not in counts else None
 
 
 def _seconds(value: TimeValue | None, name: str) -> float | None:
