@@ -66,12 +66,10 @@ def compare(videos: tuple[str, ...], **values: Any) -> None:
     may_overwrite(output, values["yes"], values["no"], shown)
     from movie_cli.comparison.films import open_films
 
-    films = open_films([Path(video) for video in videos])
     start, limit = (_seconds(values[name], name) for name in ("start", "duration"))
-    films = open_films([film.path for film in films], start) if start is not None else films
     began = time.monotonic()
     path = Path(output)
-    with make_reporter(shown) as reporter:
+    with make_reporter(shown) as reporter, open_films([Path(video) for video in videos], start) as films:
         reporter.start(_expected(films) if limit is None and start is None else None, path.name)
         if path.suffix.lower() in PAGES:
             frames = _page(path, films, limit, values["embed"], reporter)

@@ -88,7 +88,7 @@ def edit(output: Path, *more: str) -> list[str]:
     return ["edit", source, "winter", "--model", "tiny", "--no-cache", "-y", "-o", str(output), *more]
 
 
-@pytest.mark.parametrize("width", [60, 80, 200])
+@pytest.mark.parametrize("width", [60, 200])
 def test_the_bar_takes_one_line_at_any_width(screen, tmp_path, width):
     shown = screen(*edit(tmp_path / "o.mp4"), width=width)
     # A long path is broken where the line ends.
