@@ -66,13 +66,11 @@ def compare(videos: tuple[str, ...], **values: Any) -> None:
     may_overwrite(output, values["yes"], values["no"], shown)
     from movie_cli.comparison.films import open_films
 
-    films = open_films([Path(video) for video in videos])
     start, limit = (_seconds(values[name], name) for name in ("start", "duration"))
-    films = open_films([film.path for film in films], start) if start is not None else films
     began = time.monotonic()
     path = Path(output)
-    with make_reporter(shown) as reporter:
-        reporter.start(films[0].info.video.frames if limit is None and start is None else None, path.name)
+    with make_reporter(shown) as reporter, open_films([Path(video) for video in videos], start) as films:
+        reporter.start(_expected(films) if limit is None and start is None else None, path.name)
         if path.suffix.lower() in PAGES:
             frames = _page(path, films, limit, values["embed"], reporter)
         elif path.suffix.lower() in PICTURES:
@@ -93,6 +91,13 @@ def _check(videos: tuple[str, ...], output: str, embed: bool) -> None:
         raise UsageError("videos are compared as files, not as streams", "name files")
     if embed and Path(output).suffix.lower() not in PAGES:
         raise UsageError("--embed is for pages", "end OUT in .html")
+
+
+def _expected(films: Any) -> int | None:
+    """How many frames are compared, if all rates are alike; headers may be wrong."""
+    counts = [film.info.video.frames for film in films]
+    alike = len({film.info.video.average_rate for film in films}) == 1
+    return min(counts) if alike and None not in counts else None
 
 
 def _seconds(value: TimeValue | None, name: str) -> float | None:

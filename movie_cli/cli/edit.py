@@ -35,6 +35,7 @@ EXAMPLES = (
     'movie edit in.mp4 "as a watercolour painting" -o out.mp4 --text-scale 10 --image-scale 1.2',
     'movie edit in.mp4 "make it night" -o out.mkv --start 10s --duration 90f --crf 16',
     "movie edit other.mp4 --recipe-from out.mp4 -o other-out.mp4",
+    "movie edit in.mp4 --preset dusk -o out.mp4",
 )
 
 _what, _part, _reading = map(themed, ("What to do", "Which part", "Source file"))
@@ -120,6 +121,7 @@ def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="Size of the output.",
         ),
+        _what("--preset", setting=False, metavar="NAME", help="A named look, see `movie presets`."),
         _what(
             "--recipe-from",
             setting=False,
@@ -308,17 +310,23 @@ def request_of(ctx: click.Context, source: str, instruction: str | None, values:
 
 
 def _recipe(ctx: click.Context, instruction: str | None, values: Mapping[str, Any]) -> Recipe:
-    """The recipe that was typed, or another output's with what was typed put over it."""
+    """The recipe that was typed, or a preset's or another output's with what was typed put over it."""
     names = tuple(field.name for field in dataclasses.fields(Recipe) if field.name != "instruction")
-    if values["recipe_from"] is None:
-        if instruction is None:
-            raise UsageError('"INSTRUCTION" is missing', 'say what to do, for example "make it winter"')
-        return Recipe(instruction=instruction, **{name: values[name] for name in names})
-    repeated = _read_recipe(values["recipe_from"])
+    usual = {name: values[name] for name in names}
     typed = {name: values[name] for name in names if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE}
     if instruction is not None:
         typed["instruction"] = instruction
-    return dataclasses.replace(repeated, **typed)
+    if values["recipe_from"] is not None:
+        if values["preset"] is not None:
+            raise UsageError("--preset and --recipe-from are both given", "keep one of the two")
+        return dataclasses.replace(_read_recipe(values["recipe_from"]), **typed)
+    if values["preset"] is not None:
+        from movie_cli.presets import get_preset
+
+        return Recipe(**{**usual, **get_preset(values["preset"]).values, **typed})
+    if instruction is None:
+        raise UsageError('"INSTRUCTION" is missing', 'say what to do, for example "make it winter"')
+    return Recipe(instruction, **usual)
 
 
 def _read_options(values: Mapping[str, Any]) -> ReadOptions:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +14,9 @@ from movie_cli.cli import common, types
 from movie_cli.cli.edit import may_overwrite
 from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import OutputOptions, emit, make_reporter, output_options, shown_as
+from movie_cli.cli.picture import check_terminal, draw
 from movie_cli.editing.request import STREAM, PreviewRequest, Reporter, TimeValue, check_output, check_source
-from movie_cli.errors import OutputError, UsageError
+from movie_cli.errors import UsageError
 from movie_cli.files import write_whole
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
 
@@ -107,7 +107,7 @@ def preview(source: str, instructions: tuple[str, ...], **values: Any) -> None:
         if output is not None:
             _save(picture, Path(output))
     if output is None:
-        _show(picture)
+        draw(picture)
     elif shown.json:
         emit(
             "done",
@@ -149,8 +149,9 @@ def _check_place(output: str | None, length: TimeValue | None, shown: OutputOpti
     if output is None:
         if length is not None:
             raise UsageError("a grid video needs a file", "name one with -o grid.mp4")
-        if shown.json or not sys.stdout.isatty():
-            raise UsageError("there is no terminal to draw the sheet in", "name a file with -o sheet.png")
+        if shown.json:
+            raise UsageError("--json and a sheet would both be written to stdout", "name a file with -o sheet.png")
+        check_terminal()
     elif output == STREAM:
         raise UsageError("a preview is not written to stdout", "name a file with -o")
     elif length is None and Path(output).suffix.lower() not in PICTURES:
@@ -200,16 +201,3 @@ def _save(picture: Image.Image, path: Path) -> None:
     stream = io.BytesIO()
     picture.save(stream, kind, **({} if kind == "PNG" else {"quality": 92}))
     write_whole(path, stream.getvalue())
-
-
-def _show(picture: Image.Image) -> None:
-    """Draw the sheet in the terminal: as an image where it can (kitty, sixel), else in half blocks."""
-    try:
-        from textual_image.renderable import Image as TerminalImage
-    except ImportError as error:
-        raise OutputError(
-            "drawing in the terminal needs textual-image, which is not installed", "name a file with -o sheet.png"
-        ) from error
-    from rich.console import Console
-
-    Console().print(TerminalImage(picture, width="100%", height="auto"))

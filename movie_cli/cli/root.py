@@ -8,23 +8,26 @@ from movie_cli.cli.batch import batch
 from movie_cli.cli.bench import bench
 from movie_cli.cli.cache import cache
 from movie_cli.cli.compare import compare
+from movie_cli.cli.completion import completion
 from movie_cli.cli.devices import devices
 from movie_cli.cli.edit import edit
+from movie_cli.cli.eval import evaluate
 from movie_cli.cli.export import export
 from movie_cli.cli.help import Group
 from movie_cli.cli.info import info
 from movie_cli.cli.models import models
+from movie_cli.cli.presets import presets
 from movie_cli.cli.preview import preview
 from movie_cli.cli.train import train
 
 EXAMPLES = (
     'movie edit in.mp4 "make it winter" -o out.mp4',
-    'movie edit in.mp4 "as a pencil drawing" -o out.mp4 --text-scale 10 --start 2s --duration 5s',
+    'movie preview in.mp4 "make it winter" -o sheet.png',
 )
 SECTIONS = {
     "Video": ("edit", "preview", "compare", "batch", "info"),
-    "Machine": ("models", "devices", "cache", "bench"),
-    "Training": ("train", "export"),
+    "Models": ("presets", "models", "eval", "train", "export"),
+    "Machine": ("devices", "cache", "bench", "completion"),
 }
 
 
@@ -38,9 +41,11 @@ SECTIONS = {
 def movie() -> None:
     """Edit videos by instruction, on your own machine.
 
-    Say what should change, get the video back: same length, sound and timing. `movie COMMAND --help` tells more.
+    Say what should change, get the video back: same length, sound and timing.
     """
 
 
-for command in (edit, preview, compare, batch, info, models, devices, cache, bench, train, export):
+for command in (edit, preview, compare, batch, info, presets, models, evaluate, train, export):
+    movie.add_command(command)
+for command in (devices, cache, bench, completion):
     movie.add_command(command)

@@ -19,6 +19,7 @@ import click
 from movie_cli.cli.help import ThemedOption
 from movie_cli.errors import UsageError
 from movie_cli.places import config_file
+from movie_cli.presets import TABLE
 
 PREFIX = "MOVIE_"
 _OTHER_VARIABLES = frozenset({"MOVIE_HOME", "MOVIE_DEBUG"})
@@ -61,6 +62,8 @@ def _from_file(path: Path, options: Mapping[str, ThemedOption]) -> dict[str, Any
     defaults = {}
     for key, value in values.items():
         name = key.replace("-", "_")
+        if key == TABLE:
+            continue  # see `movie_cli.presets`
         if name not in options:
             raise UsageError(f"{path}: there is no setting {key}", _nearest(key, options))
         if isinstance(value, bool):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,16 +25,21 @@ SLACK = 0.4
 
 @dataclass(frozen=True)
 class Film:
-    """One of the compared videos. `recipe` is None where it carries none; `start` is where it is read from, in s."""
+    """One of the compared videos. `recipe` is None where it carries none; `start` is where it is read from, in s.
+
+    `local` is the file that is read: `path` itself, or a copy of what ffmpeg cannot read.
+    """
 
     path: Path
+    local: Path
     label: str
     info: SourceInfo
     recipe: Recipe | None
     start: float | None = None
 
 
-def open_films(paths: Sequence[Path], start: float | None = None) -> list[Film]:
+@contextmanager
+def open_films(paths: Sequence[Path], start: float | None = None) -> Iterator[list[Film]]:
     """Look into all files; the first is read from `start`, where all others have been cut from it.
 
     Raises:
@@ -43,12 +48,13 @@ def open_films(paths: Sequence[Path], start: float | None = None) -> list[Film]:
     """
     if len(paths) < 2:
         raise UsageError("one video alone cannot be compared", "name two or more, the source first")
-    found = [media.probe(path) for path in paths]
-    labels = _labels(paths)
-    return [
-        Film(path, label, info, recipe_of(info), start if number == 0 else None)
-        for number, (path, label, info) in enumerate(zip(paths, labels, found, strict=True))
-    ]
+    with ExitStack() as stack:
+        films = []
+        for number, (path, label) in enumerate(zip(paths, _labels(paths), strict=True)):
+            local = stack.enter_context(media.local_source(str(path)))
+            info = media.probe(local)
+            films.append(Film(path, local, label, info, recipe_of(info), start if number == 0 else None))
+        yield films
 
 
 def recipe_of(info: SourceInfo) -> Recipe | None:
@@ -88,7 +94,7 @@ def in_step(films: Sequence[Film], size: tuple[int, int], limit: float | None = 
     """
     with ExitStack() as stack:
         readers = [
-            stack.enter_context(FrameReader(film.path, start=film.start, info=film.info, also_size=size))
+            stack.enter_context(FrameReader(film.local, start=film.start, info=film.info, also_size=size))
             for film in films
         ]
         clocks = [_Clock(iter(reader)) for reader in readers[1:]]

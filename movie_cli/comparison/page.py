@@ -25,6 +25,8 @@ from movie_cli.media import EncodeOptions, FrameReader, VideoWriter
 
 PLAYABLE = {".mp4": {"h264", "av1", "vp9"}, ".m4v": {"h264"}, ".webm": {"vp8", "vp9", "av1"}}
 """Codecs that the usual browsers play, by the file's ending; 4:2:0 with 8 bits only."""
+SOUNDS = {"aac", "mp3", "opus", "vorbis", "flac"}
+"""Codecs of sound that they play."""
 TYPES = {".mp4": "video/mp4", ".m4v": "video/mp4", ".webm": "video/webm"}
 MOST_POINTS = 2000
 """Points a curve has at most: longer ones show the mean of neighbouring frames."""
@@ -34,7 +36,13 @@ COPY_SIDE, COPY_CRF = 1280, 18
 def is_playable(film: Film) -> bool:
     """Whether the usual browsers play the file as it is."""
     video = film.info.video
-    return video.codec in PLAYABLE.get(film.path.suffix.lower(), set()) and video.pix_fmt in {"yuv420p", "yuvj420p"}
+    pictures = video.codec in PLAYABLE.get(film.path.suffix.lower(), set())
+    return pictures and video.pix_fmt in {"yuv420p", "yuvj420p"} and _is_audible(film)
+
+
+def _is_audible(film: Film) -> bool:
+    """Whether nothing in the file's sound keeps browsers from playing it."""
+    return all(stream.codec in SOUNDS for stream in film.info.audio)
 
 
 def copies_folder(page: Path) -> Path:
@@ -120,8 +128,10 @@ def _embedded(path: Path) -> str:
 def _write_copy(path: Path, film: Film, limit: float | None) -> None:
     size = compared_size(film, COPY_SIDE)
     end = None if limit is None else (film.start or 0.0) + limit
-    options = EncodeOptions(codec="libx264", crf=COPY_CRF, pix_fmt="yuv420p", subtitles=False, metadata=False)
-    reader = FrameReader(film.path, start=film.start, end=end, info=film.info, also_size=size)
+    options = EncodeOptions(
+        codec="libx264", crf=COPY_CRF, pix_fmt="yuv420p", audio=_is_audible(film), subtitles=False, metadata=False
+    )
+    reader = FrameReader(film.local, start=film.start, end=end, info=film.info, also_size=size)
     with reader, VideoWriter(path, film.info, options, size=size, start=film.start or 0.0, end=end) as writer:
         for frame in reader:
             writer.write(frame.pixels if frame.small is None else frame.small, frame.pts, frame.duration)

@@ -52,7 +52,17 @@ def test_the_installed_program_answers():
 
 def test_help_is_short_grouped_and_has_examples(movie):
     found = movie("--help")
-    for text in ("Examples:", "Video:", "Machine:", "make it winter", "edit", "info", "models", "devices", "cache"):
+    for text in (
+        "Examples:",
+        "Video:",
+        "Models and machine:",
+        "make it winter",
+        "edit",
+        "info",
+        "models",
+        "devices",
+        "cache",
+    ):
         assert text in found.stdout
     assert len(found.stdout.splitlines()) <= 40
     edit = movie("edit", "--help").stdout

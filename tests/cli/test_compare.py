@@ -52,6 +52,13 @@ def test_a_video_shows_all_at_once(movie, clips):
     assert int(right) - int(left) == pytest.approx(9, abs=3)
 
 
+def test_what_ffmpeg_cannot_read_is_compared_too(movie, tmp_path):
+    pictures = [Image.new("RGB", (64, 48), (40 * number, 90, 90)) for number in range(4)]
+    pictures[0].save("a.webp", save_all=True, append_images=pictures[1:], duration=100)
+    assert movie("compare", "a.webp", "a.webp", "-o", "page.html").returncode == 0
+    assert sorted(path.name for path in (tmp_path / "page-films").iterdir()) == ["1-a.mp4", "2-a.mp4"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -89,10 +89,25 @@ def test_the_terminal_shows_half_blocks_where_it_has_no_pictures(model, monkeypa
     assert "38;2;" in console.file.getvalue()
 
 
+def test_iterm2_gets_the_picture_itself(monkeypatch, capsys):
+    import base64
+
+    from movie_cli.cli.picture import draw
+
+    monkeypatch.setenv("LC_TERMINAL", "iTerm2")
+    draw(Image.new("RGB", (40, 30), (1, 2, 3)))
+    said = capsys.readouterr().out
+    assert said.startswith("\x1b]1337;File=inline=1;")
+    with Image.open(io.BytesIO(base64.b64decode(said.rstrip("\a\n").split(":")[1]))) as picture:
+        assert picture.size == (40, 30)
+        assert picture.getpixel((3, 3)) == (1, 2, 3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["winter"], "no terminal"),
+        (["winter", "--json"], "both be written"),
         (["winter", "-o", "sheet.gif"], "no picture's name"),
         (["winter", "-o", "-"], "not written to stdout"),
         (["winter", "--clip", "2s"], "needs a file"),

@@ -1,0 +1,1 @@
+"""Quality of edits over a suite of clips, instructions and models: what `movie eval` measures."""

@@ -1,0 +1,109 @@
+"""Named looks: recipes without a source, some that come with the program and those in the settings file.
+
+Promises that every preset is checked as a recipe is, that one of the user's replaces one of the same name that came
+with the program, and that a wrong one is told of by file and key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from movie_cli.errors import UsageError
+from movie_cli.places import config_file
+from movie_cli.recipe import Recipe
+
+TABLE = "presets"
+"""The settings file's table that holds the user's, one table each: `[presets.NAME]`."""
+_KEYS = tuple(field.name for field in dataclasses.fields(Recipe))
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A look. `values` are the fields of `Recipe` that it sets, the instruction among them; `own`: it is the user's."""
+
+    name: str
+    values: Mapping[str, Any]
+    description: str = ""
+    own: bool = False
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe, with all else as usual."""
+        return Recipe(**self.values)
+
+
+def list_presets() -> list[Preset]:
+    """All presets by name.
+
+    Raises:
+        UsageError: the settings file holds one that is none.
+    """
+    found = {name: _preset("presets.toml", name, values, own=False) for name, values in _built_in().items()}
+    path = config_file()
+    for name, values in own_tables(path).items():
+        found[name] = _preset(str(path), name, values, own=True)
+    return [found[name] for name in sorted(found)]
+
+
+def get_preset(name: str) -> Preset:
+    """One preset by its name.
+
+    Raises:
+        UsageError: there is none of that name, or the settings file holds one that is none.
+    """
+    presets = {preset.name: preset for preset in list_presets()}
+    if name not in presets:
+        near = difflib.get_close_matches(name, presets, n=1)
+        hint = f"did you mean {near[0]}?" if near else "`movie presets` shows what there is"
+        raise UsageError(f"there is no preset {name}", hint)
+    return presets[name]
+
+
+def own_tables(path: Path) -> dict[str, Any]:
+    """The tables under `[presets]` of a settings file; none where it is missing or cannot be read.
+
+    Raises:
+        UsageError: `presets` is not a table.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8")).get(TABLE, {})
+    except (OSError, ValueError):
+        return {}  # what is wrong with the file is told where its settings are read
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: {TABLE} is not a table", f"write [{TABLE}.dusk], and under it instruction = ...")
+    return values
+
+
+def _built_in() -> dict[str, Any]:
+    return tomllib.loads((resources.files("movie_cli") / "presets.toml").read_text(encoding="utf-8"))
+
+
+def _preset(path: str, name: str, values: Any, *, own: bool) -> Preset:
+    where = f"{path}: the preset {name}"
+    if not isinstance(values, dict):
+        raise UsageError(f"{where} is not a table", f"write [{TABLE}.{name}], and under it instruction = ...")
+    known: dict[str, Any] = {}
+    for key, value in values.items():
+        field = key.replace("-", "_")
+        if field == "description":
+            continue
+        if field not in _KEYS:
+            near = difflib.get_close_matches(field, _KEYS, n=1)
+            known_keys = ", ".join(key.replace("_", "-") for key in _KEYS)
+            hint = f"did you mean {near[0].replace('_', '-')}?" if near else f"there are {known_keys}"
+            raise UsageError(f"{where} has no key {key}", hint)
+        known[field] = tuple(value) if field == "size" and isinstance(value, list) else value
+    if not isinstance(known.get("instruction"), str):
+        raise UsageError(f"{where} has no instruction", 'add instruction = "make it winter"')
+    try:
+        Recipe(**known)
+    except (UsageError, TypeError) as error:
+        raise UsageError(f"{where}: {error}", getattr(error, "hint", "")) from error
+    return Preset(name, known, str(values.get("description", "")), own)
