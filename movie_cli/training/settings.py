@@ -120,6 +120,11 @@ class BaseSettings(StageSettings):
         1.0, "chosen: of the loss where the source is seen, against 1 where it was dropped; P and S weigh all alike", 0
     )
     pixel_weight: float = setting(0.0, PIXEL_WEIGHT, 0)
+    stray: float = setting(
+        0.0,
+        "chosen: noise is added to up to so many times the edit, which guided steps pass through; 0 to the target",
+        0,
+    )
     decoded_weight: float = setting(
         0.0, "chosen: of the decoded, guided picture's distance, for `sample` and null_text `source`; P has none", 0
     )

@@ -448,3 +448,31 @@ def test_latent_errors_in_pixels_are_those_of_the_linear_picture(picture_chain):
         apart = (decoder(first) - decoder(second)).square().flatten(1).mean(dim=1)
     found = stage.pixel_errors(first, second)
     torch.testing.assert_close(found / found[0], apart / apart[0])
+
+
+def test_what_lies_under_the_noise_may_stray_from_the_target(tmp_path, monkeypatch):
+    """With the source in view the target stays; without it, it is what lies under the noise."""
+    tiny.one_step(tmp_path / "start")
+    extra = 'prediction = "sample"\nheld_scales = [2.0, 3.0]\nnull_text = "source"\nstray = 6.0'
+    path = small.config(tmp_path / "mine.toml", "base", extra=extra)
+    settings = read_settings("base", str(path), [f"start={json.dumps(str(tmp_path / 'start'))}"])
+    stage = make_stage("base", settings, None)
+    batch, numbers = batch_of(4), [0, 1, 2, 3]
+    seen = {}
+    monkeypatch.setattr(type(stage._schedule), "noised", lambda self, under, *rest: seen.setdefault("under", under))
+    original = objectives.squared_errors
+
+    def errors(made, target):
+        seen.setdefault("target", target)
+        return original(made, target)
+
+    kinds = torch.tensor([False, True, False, True]), torch.tensor([False, False, True, True])
+    monkeypatch.setattr(objectives, "dropped", lambda draws, shares: kinds)
+    monkeypatch.setattr(objectives, "squared_errors", errors)
+    next(stage.losses(batch, Draws(0, numbers), 0))
+    source, edited = (stage.codec.encode(one) for one in (batch.source, batch.edited))
+    wanted = [edited[0], source[1], seen["under"][2], seen["under"][3]]
+    torch.testing.assert_close(seen["target"], torch.stack(wanted))
+    share = ((seen["under"] - source) / (edited - source)).flatten(1)
+    torch.testing.assert_close(share, share[:, :1].expand_as(share), atol=1e-3, rtol=1e-3)
+    assert 0 <= share.min() < 1 < share.max() <= 6

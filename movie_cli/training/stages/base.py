@@ -86,13 +86,22 @@ class BaseStage(Stage):
         )
         tokens = self.conditioning.tokens(batch, draws)
         tokens = torch.where(no_text.view(-1, 1, 1), self.conditioning.null(len(batch)), tokens)
-        edited = latents.edited
+        edited = under = latents.edited
+        if settings.stray:
+            # Where the source is seen the answer follows from it, whatever lies under the noise. What guided steps pass
+            # through is edited more, and a network that has seen its own small edit alone would follow that.
+            start = latents.source * self.codec.scaling
+            under = start + _wide(draws.uniform(0, settings.stray)) * (edited - start)
+            edited = torch.where(_wide(no_image), under, edited)
         if settings.null_text == "source":
-            edited = torch.where(_wide(no_text), latents.source * self.codec.scaling, edited)
+            plain = no_text & ~no_image if settings.stray else no_text
+            edited = torch.where(_wide(plain), latents.source * self.codec.scaling, edited)
+        if not settings.stray:
+            under = edited
         source = latents.source * ~_wide(no_image)
         noise = draws.normal(*edited.shape[1:])
         timesteps = draws.whole(TIMESTEPS)
-        noised = self._schedule.to(self.device).noised(edited, noise, timesteps)
+        noised = self._schedule.to(self.device).noised(under, noise, timesteps)
         prediction = self.unet(joined(noised, source, latents.previous), timesteps, tokens).sample
         target = noise if self.prediction == "epsilon" else edited
         errors = objectives.squared_errors(prediction, target)
