@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "movie train autoencoder nano -c nano --data photos -o runs/autoencoder",
-    "movie train base runs/autoencoder/checkpoint -c nano --data photos -o runs/base",
+    "movie train base nano -c nano --data photos -o runs/base",
     "movie train guidance runs/base/checkpoint -c nano --data photos -o runs/guidance",
     "movie train adversarial runs/guidance/checkpoint -c nano --data photos -o runs/one-step",
     'movie edit in.mp4 "make it winter" -o out.mp4 --model runs/one-step/checkpoint',

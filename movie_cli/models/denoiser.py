@@ -85,7 +85,8 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
 
     `blank_betas`, first and last of a scaled-linear schedule brought to zero terminal signal, are for such a network
     that also runs without a source. Where the source is all zeros, `alpha_t x_t` takes its place in the residual: the
-    best linear guess at latents of unit variance (EDM's skip, arXiv 2206.00364, table 1).
+    best linear guess at latents of unit variance (EDM's skip, arXiv 2206.00364, table 1). Called with scales, the
+    network's residual is what guidance makes of both: `alpha_t x_t + s_I (c_I - alpha_t x_t)`.
 
     `held_scales`, text scale first, stand for the scales of a call without any: so a base network, which is guided from
     outside, can keep the scale layers of the one-step network that it was made from.
@@ -135,10 +136,14 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
         channels = self.config["out_channels"]
         source = sample[:, -channels:]
         if self._alphas is not None:
-            blank = (source == 0).flatten(1).all(dim=1).view(-1, 1, 1, 1)
             times = torch.as_tensor(timestep, device=sample.device).long().reshape(-1).expand(len(sample))
-            alphas = self._alphas.to(sample.device)[times].view(-1, 1, 1, 1)
-            source = torch.where(blank, alphas * sample[:, :channels], source)
+            guess = self._alphas.to(sample.device)[times].view(-1, 1, 1, 1) * sample[:, :channels]
+            scales = kwargs.get("timestep_cond")
+            if scales is None:
+                blank = (source == 0).flatten(1).all(dim=1).view(-1, 1, 1, 1)
+                source = torch.where(blank, guess, source)
+            else:
+                source = guess + scales[:, 1].view(-1, 1, 1, 1) * (source - guess)
         source = self.config["residual_sign"] * source
         if isinstance(output, tuple):
             return (output[0] + source, *output[1:])

@@ -14,6 +14,7 @@ from movie_cli.training.losses import LossWeights
 StageName = Literal["autoencoder", "base", "mobile", "guidance", "adversarial"]
 
 PAPER_TRAINING = "P: Adam, batch 512, 256x256"
+PIXEL_WEIGHT = "chosen: of latent errors as they show in the linear picture, which white latents hide; P has none"
 IP2P = "S InstructPix2Pix (arXiv 2211.09800), section 3.2.1"
 
 
@@ -118,8 +119,11 @@ class BaseSettings(StageSettings):
     image_weight: float = setting(
         1.0, "chosen: of the loss where the source is seen, against 1 where it was dropped; P and S weigh all alike", 0
     )
-    pixel_weight: float = setting(
-        0.0, "chosen: of latent errors as they show in the linear picture, which white latents hide", 0
+    pixel_weight: float = setting(0.0, PIXEL_WEIGHT, 0)
+    stray: float = setting(
+        0.0,
+        "chosen: noise is added to up to so many times the edit, which guided steps pass through; 0 to the target",
+        0,
     )
     decoded_weight: float = setting(
         0.0, "chosen: of the decoded, guided picture's distance, for `sample` and null_text `source`; P has none", 0
@@ -152,6 +156,7 @@ class GuidanceSettings(StageSettings):
     text_scale_high: float = setting(14.0, "P, Algorithm 1: s_T ~ U[2, 14]", 0.01)
     image_scale_low: float = setting(1.0, "P, Algorithm 1: s_I ~ U[1, 3]", 0.01)
     image_scale_high: float = setting(3.0, "P, Algorithm 1: s_I ~ U[1, 3]", 0.01)
+    pixel_weight: float = setting(0.0, PIXEL_WEIGHT, 0)
     scale_embedding_dim: int = setting(256, "unpublished; chosen: a fifth of SD's time embedding", 4, 4096)
     sampling_steps: int = setting(10, "P, Algorithm 1: 10 steps", 1, 1000)
 

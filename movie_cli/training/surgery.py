@@ -5,6 +5,7 @@ Promises that what is added starts without effect. Knows nothing of files or tra
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -61,7 +62,8 @@ def with_scales(unet: Any, scale_embedding_dim: int) -> GuidedUNet2DConditionMod
     """The same UNet with both guidance scales as embeddings of that width in every ResNet block.
 
     The blocks' new projections are zero, so the result is the starting network's conditional pass, whatever the
-    scales. One with held scales takes its own layers for them into use again, and is the conditional pass at those.
+    scales. One with held scales takes its own layers for them into use again, and is the conditional pass at those, but
+    for a residual that is guided already.
 
     Raises:
         ModelError: it takes scales already.
@@ -70,7 +72,7 @@ def with_scales(unet: Any, scale_embedding_dim: int) -> GuidedUNet2DConditionMod
     if isinstance(unet, GuidedUNet2DConditionModel):
         if config["held_scales"] is None:
             raise ModelError("the denoiser takes the scales already", "start from a base checkpoint")
-        return _guided_like(unet, {"held_scales": None, "blank_betas": None})
+        return _guided_like(unet, {"held_scales": None})
     time_dim = unet.time_embedding.linear_2.out_features
     extra = 2 * scale_embedding_dim
     device = next(unet.parameters()).device
@@ -90,6 +92,16 @@ def with_scales(unet: Any, scale_embedding_dim: int) -> GuidedUNet2DConditionMod
         state.setdefault(f"time_embedding.{name}", value)
     guided.load_state_dict(state)
     return guided
+
+
+def with_plain_residual(unet: Any) -> Any:
+    """A copy whose residual is the source alone, as it is at the end of sampling and not while guided steps overshoot.
+
+    Without a residual of another kind it is a copy and no more.
+    """
+    if not isinstance(unet, GuidedUNet2DConditionModel):
+        return copy.deepcopy(unet)
+    return _guided_like(unet, {"blank_betas": None})
 
 
 def with_held_scales(

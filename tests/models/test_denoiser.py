@@ -95,17 +95,22 @@ def test_a_network_of_pictures_adds_the_source():
 def test_without_a_source_the_noisy_picture_is_the_residual():
     sample = torch.randn(2, 8, 8, 8)
     sample[1, 4:] = 0
-    shape = {"source_residual": True, "residual_sign": 1, "blank_betas": [0.00085, 0.012]}
+    held = {"held_scales": [2.0, 3.0]}
+    shape = held | {"source_residual": True, "residual_sign": 1, "blank_betas": [0.00085, 0.012]}
     cumulative = DDIMScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", rescale_betas_zero_snr=True
     ).alphas_cumprod
-    plain, residual = network().bfloat16(), network(**shape).bfloat16()
+    plain, residual = network(**held).bfloat16(), network(**shape).bfloat16()
     tokens, scales = torch.zeros(2, 3, 12).bfloat16(), torch.tensor([[7.5, 1.5]] * 2)
+    guess = cumulative[500].sqrt() * sample[:, :4]
     for timestep in (torch.tensor([300, 500]), torch.tensor(500), 500):
         with torch.inference_mode():
-            found, without = (unet(sample, timestep, tokens, timestep_cond=scales).sample for unet in (residual, plain))
+            found, without = (unet(sample, timestep, tokens).sample for unet in (residual, plain))
+            guided = residual(sample, 500, tokens, timestep_cond=scales).sample
+            free = plain(sample, 500, tokens, timestep_cond=scales).sample
         torch.testing.assert_close(found[0], without[0] + sample[0, 4:])
-        torch.testing.assert_close(found[1], without[1] + cumulative[500].sqrt() * sample[1, :4])
+        torch.testing.assert_close(found[1], without[1] + guess[1])
+        torch.testing.assert_close(guided, free + guess + 1.5 * (sample[:, 4:] - guess))
 
 
 def test_held_scales_stand_for_none():

@@ -13,6 +13,7 @@ from movie_cli.backends.select import choose
 from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.checkpoints.descriptor import read_descriptor
 from movie_cli.editing.editor import Editor
+from movie_cli.errors import ModelError
 from movie_cli.models.sampling import Guidance, three_pass
 from movie_cli.recipe import Recipe
 from movie_cli.training import objectives, surgery
@@ -24,7 +25,7 @@ from movie_cli.training.run import make_stage, train
 from movie_cli.training.samples import Sample, collate
 from movie_cli.training.settings_file import read_settings
 from movie_cli.training.stages.adversarial import DISCRIMINATOR, STUDENT
-from movie_cli.training.stages.stage import Latents
+from movie_cli.training.stages.stage import Latents, pixel_scale
 from tests import tiny
 from tests.training import small
 
@@ -350,7 +351,9 @@ def test_a_released_student_is_the_teachers_conditional_pass_at_the_held_scales(
     _, conditional = stage.guided_teacher(noised, latents, tokens, 7.5 * ones, 1.5 * ones, times)
     sample = torch.cat([noised, latents.source], dim=1)
     found = stage.student(sample, times, tokens, timestep_cond=torch.tensor([[2.0, 3.0]] * 2)).sample
-    torch.testing.assert_close(found, conditional, atol=1e-5, rtol=1e-5)
+    guess = stage.scheduler.alphas_cumprod[times].sqrt().view(-1, 1, 1, 1) * noised
+    guided = conditional + (3.0 - 1) * (latents.source - guess)  # the residual is what guidance makes of both
+    torch.testing.assert_close(found, guided, atol=1e-4, rtol=1e-4)
 
 
 def test_held_scale_layers_keep_what_they_know(picture_chain):
@@ -422,3 +425,56 @@ def test_two_denoisers_for_one_base_are_refused(tmp_path):
     settings = read_settings("base", str(path), [f"start={json.dumps(str(tmp_path / 'start'))}"])
     with pytest.raises(UsageError, match="held_scales"):
         make_stage("base", settings, None)
+
+
+def test_a_network_that_edits_nothing_is_not_taken_over(tmp_path, chain):
+    tiny.one_step(tmp_path / "start")
+    path = small.config(tmp_path / "code.toml", "autoencoder", extra="steps = 1\nsample_every = 0")
+    changes = [f"start={json.dumps(str(tmp_path / 'start'))}", f"data.folder={json.dumps(str(chain / 'photos'))}"]
+    train("autoencoder", read_settings("autoencoder", str(path), changes), tmp_path / "code", cpu=True, say=print)
+    path = small.config(tmp_path / "mine.toml", "base", extra="held_scales = [2.0, 3.0]")
+    settings = read_settings("base", str(path), [f"start={json.dumps(str(tmp_path / 'code' / 'checkpoint'))}"])
+    with pytest.raises(ModelError, match="edits nothing yet"):
+        make_stage("base", settings, None)
+
+
+def test_latent_errors_in_pixels_are_those_of_the_linear_picture(picture_chain):
+    stage = stage_of(picture_chain, "guidance", "base")
+    first, second = torch.randn(2, 3, 8, 4, 4)
+    decoder = stage.codec.module.decoder
+    with torch.no_grad():
+        # Rows of the fitted code are orthogonal; those of a random one are not.
+        flat = torch.linalg.qr(decoder.weight.flatten(1).T).Q.T
+        decoder.weight.copy_((flat * torch.arange(1.0, 9.0).view(-1, 1)).view_as(decoder.weight))
+        stage._pixel_scale = pixel_scale(stage.codec.module)
+        apart = (decoder(first) - decoder(second)).square().flatten(1).mean(dim=1)
+    found = stage.pixel_errors(first, second)
+    torch.testing.assert_close(found / found[0], apart / apart[0])
+
+
+def test_what_lies_under_the_noise_may_stray_from_the_target(tmp_path, monkeypatch):
+    """With the source in view the target stays; without it, it is what lies under the noise."""
+    tiny.one_step(tmp_path / "start")
+    extra = 'prediction = "sample"\nheld_scales = [2.0, 3.0]\nnull_text = "source"\nstray = 6.0'
+    path = small.config(tmp_path / "mine.toml", "base", extra=extra)
+    settings = read_settings("base", str(path), [f"start={json.dumps(str(tmp_path / 'start'))}"])
+    stage = make_stage("base", settings, None)
+    batch, numbers = batch_of(4), [0, 1, 2, 3]
+    seen = {}
+    monkeypatch.setattr(type(stage._schedule), "noised", lambda self, under, *rest: seen.setdefault("under", under))
+    original = objectives.squared_errors
+
+    def errors(made, target):
+        seen.setdefault("target", target)
+        return original(made, target)
+
+    kinds = torch.tensor([False, True, False, True]), torch.tensor([False, False, True, True])
+    monkeypatch.setattr(objectives, "dropped", lambda draws, shares: kinds)
+    monkeypatch.setattr(objectives, "squared_errors", errors)
+    next(stage.losses(batch, Draws(0, numbers), 0))
+    source, edited = (stage.codec.encode(one) for one in (batch.source, batch.edited))
+    wanted = [edited[0], source[1], seen["under"][2], seen["under"][3]]
+    torch.testing.assert_close(seen["target"], torch.stack(wanted))
+    share = ((seen["under"] - source) / (edited - source)).flatten(1)
+    torch.testing.assert_close(share, share[:, :1].expand_as(share), atol=1e-3, rtol=1e-3)
+    assert 0 <= share.min() < 1 < share.max() <= 6

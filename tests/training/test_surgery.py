@@ -74,7 +74,7 @@ def test_held_scales_are_the_guided_network_at_those(tmp_path):
     held.save_pretrained(tmp_path)
     again = type(held).from_pretrained(tmp_path).eval()
     torch.testing.assert_close(call(again), call(held))
-    released = surgery.with_scales(again, 8).eval()
+    released = surgery.with_plain_residual(surgery.with_scales(again, 8)).eval()
     other = torch.tensor([[9.0, 1.5]] * 2)
     torch.testing.assert_close(call(released, timestep_cond=there), call(held))
     torch.testing.assert_close(call(released, timestep_cond=other), -call(velocity, timestep_cond=other))

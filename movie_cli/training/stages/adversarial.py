@@ -8,7 +8,6 @@ with trained heads, and real and fake are noised alike before they are judged. S
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,7 +39,7 @@ class AdversarialStage(Stage):
     def __init__(self, settings: AdversarialSettings, start: Start) -> None:
         super().__init__(settings, start, conditioning_of(start.text, settings.seed))
         self.conditioning.module.requires_grad_(False)
-        self.student = copy.deepcopy(start.unet).requires_grad_(True).train()
+        self.student = surgery.with_plain_residual(start.unet).requires_grad_(True).train()
         self.teacher: Any = surgery.frozen(start.unet)
         self.frozen["teacher"] = self.teacher
         if settings.gradient_checkpointing:

@@ -18,7 +18,6 @@ from diffusers import AutoencoderTiny, SchedulerMixin, UNet2DConditionModel
 from torch import Tensor, nn
 
 from movie_cli.errors import ModelError, UsageError
-from movie_cli.models.autoencoder import PatchAutoencoder
 from movie_cli.models.codec import TinyCodec
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.models.sampling import is_recurrent
@@ -68,7 +67,6 @@ class BaseStage(Stage):
             # Held scales have nothing to learn; their layers are for the guided student to go on with.
             self.unet.time_embedding.text_scale.requires_grad_(False)
             self.unet.time_embedding.image_scale.requires_grad_(False)
-        self._pixel_scale = pixel_scale(self.codec.module)
         self.prediction = prediction_of(start.scheduler)
         self.scheduler = training_scheduler(start.scheduler, self.prediction)
         self._schedule = NoiseSchedule.of(self.scheduler)
@@ -88,13 +86,22 @@ class BaseStage(Stage):
         )
         tokens = self.conditioning.tokens(batch, draws)
         tokens = torch.where(no_text.view(-1, 1, 1), self.conditioning.null(len(batch)), tokens)
-        edited = latents.edited
+        edited = under = latents.edited
+        if settings.stray:
+            # Where the source is seen the answer follows from it, whatever lies under the noise. What guided steps pass
+            # through is edited more, and a network that has seen its own small edit alone would follow that.
+            start = latents.source * self.codec.scaling
+            under = start + _wide(draws.uniform(0, settings.stray)) * (edited - start)
+            edited = torch.where(_wide(no_image), under, edited)
         if settings.null_text == "source":
-            edited = torch.where(_wide(no_text), latents.source * self.codec.scaling, edited)
+            plain = no_text & ~no_image if settings.stray else no_text
+            edited = torch.where(_wide(plain), latents.source * self.codec.scaling, edited)
+        if not settings.stray:
+            under = edited
         source = latents.source * ~_wide(no_image)
         noise = draws.normal(*edited.shape[1:])
         timesteps = draws.whole(TIMESTEPS)
-        noised = self._schedule.to(self.device).noised(edited, noise, timesteps)
+        noised = self._schedule.to(self.device).noised(under, noise, timesteps)
         prediction = self.unet(joined(noised, source, latents.previous), timesteps, tokens).sample
         target = noise if self.prediction == "epsilon" else edited
         errors = objectives.squared_errors(prediction, target)
@@ -106,8 +113,7 @@ class BaseStage(Stage):
             metrics["of_edit"] = (errors * seen).sum() / (change * seen).sum().clamp_min(1e-12)
             metrics["blank"] = (errors * no_image).sum() / no_image.sum().clamp_min(1)
         if settings.pixel_weight:
-            scale = self._pixel_scale.to(self.device)
-            errors = errors + settings.pixel_weight * objectives.squared_errors(prediction * scale, target * scale)
+            errors = errors + settings.pixel_weight * self.pixel_errors(prediction, target)
         weights = torch.where(no_image, 1.0, settings.image_weight)
         total = (weights * errors).mean()
         if settings.decoded_weight and seen.any():
@@ -140,14 +146,6 @@ class BaseStage(Stage):
         return self.unet, self.scheduler, facts
 
 
-def pixel_scale(vae: Any) -> Tensor:
-    """What a latent of each channel amounts to in the picture, `(1, C, 1, 1)` of mean square 1; ones if unknown."""
-    if not isinstance(vae, PatchAutoencoder):
-        return torch.ones(1, 1, 1, 1)
-    energy = vae.decoder.weight.detach().square().sum(dim=(1, 2, 3))
-    return (energy / energy.mean()).sqrt().view(1, -1, 1, 1)
-
-
 def base_stage(settings: BaseSettings) -> BaseStage:
     """`movie train base`.
 
@@ -163,6 +161,8 @@ def base_stage(settings: BaseSettings) -> BaseStage:
     scheduler = training_scheduler(None, settings.prediction)
     if held:
         start = open_start(settings.start, "base", ("guided", "one-step"))
+        if not any(bool(value.any()) for value in start.unet.conv_out.parameters()):
+            raise ModelError(f"the denoiser of {start.descriptor.folder} edits nothing yet", "describe one in [unet]")
         text_scale, image_scale = settings.held_scales
         unet = surgery.with_held_scales(
             start.unet, text_scale, image_scale, prediction_of(start.scheduler), settings.prediction

@@ -66,7 +66,12 @@ class GuidanceStage(Stage):
         loss = objectives.squared_error(prediction, target)
         # Guidance is all that the student has to learn: the part of it that is left.
         plain = objectives.squared_error(conditional, target)
-        yield Loss(loss, {"distance": loss, "of_guidance": loss.detach() / plain.clamp_min(1e-12)})
+        metrics = {"distance": loss, "of_guidance": loss.detach() / plain.clamp_min(1e-12)}
+        if settings.pixel_weight:
+            shown, plain = (self.pixel_errors(one, target).mean() for one in (prediction, conditional))
+            loss = loss + settings.pixel_weight * shown
+            metrics["of_guidance_in_pixels"] = shown.detach() / plain.clamp_min(1e-12)
+        yield Loss(loss, metrics)
 
     @torch.no_grad()
     def guided_teacher(

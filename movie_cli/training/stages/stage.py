@@ -17,7 +17,9 @@ from torch import Tensor, nn
 
 from movie_cli.checkpoints.save import save_checkpoint
 from movie_cli.models.attention import AnchorStore
+from movie_cli.models.autoencoder import PatchAutoencoder
 from movie_cli.models.sampling import Guidance, is_recurrent, sample
+from movie_cli.training import objectives
 from movie_cli.training.conditioning import Conditioning
 from movie_cli.training.draws import Draws
 from movie_cli.training.low_rank import plain_copy
@@ -60,11 +62,17 @@ class Stage(ABC):
         self.settings, self.start, self.conditioning = settings, start, conditioning
         self.codec = start.codec
         self.device = torch.device("cpu")
+        self._pixel_scale = pixel_scale(self.codec.module)
         self.parts: dict[str, nn.Module] = {}
         self.frozen: dict[str, nn.Module] = {
             "vae": self.codec.module.requires_grad_(False),
             "text": conditioning.module,
         }
+
+    def pixel_errors(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Squared errors of latents, `(N,)`, each channel by what it amounts to in the picture."""
+        scale = self._pixel_scale.to(self.device)
+        return objectives.squared_errors(prediction * scale, target * scale)
 
     def place(self, device: torch.device) -> None:
         """Bring all networks to a device."""
@@ -157,3 +165,11 @@ class Stage(ABC):
 def joined(noised: Tensor, source: Tensor, previous: Tensor | None) -> Tensor:
     """The denoiser's input: noisy latents, the edited frame before if it takes one, the source."""
     return torch.cat([noised, source] if previous is None else [noised, previous, source], dim=1)
+
+
+def pixel_scale(vae: Any) -> Tensor:
+    """What a latent of each channel amounts to in the picture, `(1, C, 1, 1)` of mean square 1; ones if unknown."""
+    if not isinstance(vae, PatchAutoencoder):
+        return torch.ones(1, 1, 1, 1)
+    energy = vae.decoder.weight.detach().square().sum(dim=(1, 2, 3))
+    return (energy / energy.mean()).sqrt().view(1, -1, 1, 1)
