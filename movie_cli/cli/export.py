@@ -160,11 +160,12 @@ def qnn(
 
 def _prepared(output: str, yes: bool, backend: str) -> Path:
     """The target, after what can be refused at once."""
-    from movie_cli.backends.runtimes import require
+    from movie_cli.backends.runtimes import require, require_torch
     from movie_cli.export.folder import check_target
 
     target = Path(output)
     check_target(target, overwrite=yes)
+    require_torch()
     require(backend)
     return target
 

@@ -155,7 +155,8 @@ def _copy_tokenizer(descriptor: Descriptor, folder: Path) -> None:
 def _export(source: GraphSource, path: Path, tell: Tell, name: str, *, rewritten: bool = False) -> None:
     write_onnx(source, path, rewritten=rewritten)
     error = error_of(source, path)
-    tell(f"{name}: {path.stat().st_size / 2**20:.1f} MiB, largest error against torch {error:.1e}")
+    size = sum(each.stat().st_size for each in path.parent.glob(f"{path.name}*"))
+    tell(f"{name}: {size / 2**20:.1f} MiB, largest error against torch {error:.1e}")
     if not error <= TOLERANCE:
         raise ModelError(f"the exported graph {name} differs from torch by {error:.1e}, more than {TOLERANCE:g}")
 

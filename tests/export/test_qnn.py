@@ -24,9 +24,13 @@ pytest.importorskip("onnxruntime_qnn")
 from movie_cli.backends.qnn_graphs import htp_session
 from movie_cli.backends.socs import SOCS, soc_named
 
-pytestmark = pytest.mark.skipif(
-    (platform.system(), platform.machine()) != ("Linux", "x86_64"), reason="the simulator is for Linux on x86-64"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        (platform.system(), platform.machine()) != ("Linux", "x86_64"), reason="the simulator is for Linux on x86-64"
+    ),
+    # The export that all share is made by the first.
+    pytest.mark.timeout(900),
+]
 GRAPHS = ("encode", "anchor", "frame", "decode")
 
 
