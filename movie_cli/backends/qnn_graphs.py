@@ -20,7 +20,7 @@ import onnxruntime_qnn
 from movie_cli.backends.onnx_graphs import OnnxGraph, open_graph, session_options
 from movie_cli.backends.select import version_of
 from movie_cli.backends.socs import soc_named
-from movie_cli.checkpoints.exported import TEXT_ENCODER, Export
+from movie_cli.checkpoints.exported import TEXT_ENCODER, Export, check_digests
 from movie_cli.errors import DeviceError, ModelError
 
 EP = "QNNExecutionProvider"
@@ -125,6 +125,8 @@ class QnnGraphs:
         self._soc = soc_named(export.soc)
         self._open: dict[str, OnnxGraph] = {}
         _check_toolchain(folder, export)
+        # QNN may run a binary that was compiled for another chip, and nobody would know why it is slow or wrong.
+        check_digests(folder)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -34,6 +34,16 @@ def require(backend: str) -> None:
         )
 
 
+def require_torch() -> None:
+    """Refuse what only torch can do where only exports are run.
+
+    Raises:
+        DeviceError: it is not installed.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise DeviceError("torch is not part of this installation", "pip install torch diffusers transformers")
+
+
 def open_graphs(folder: Path, export: Export, choice: Choice) -> Graphs:
     """The graphs of an export on the runtime that was chosen.
 

@@ -17,11 +17,13 @@ def devices(as_json: bool) -> None:
     quieten_libraries(verbose=False)
     from movie_cli.backends.select import choose, list_devices
 
-    found, choice = list_devices(), choose()
+    found = list_devices()
+    choice = choose() if any(device.backend == "torch" for device in found) else None
     if as_json:
         for device in found:
             emit("device", **dataclasses.asdict(device))
-        emit("choice", **dataclasses.asdict(choice))
+        if choice is not None:
+            emit("choice", **dataclasses.asdict(choice))
         return
     print_table(
         ("backend", "device", "usable", "dtype", "name", "why"),
@@ -30,4 +32,7 @@ def devices(as_json: bool) -> None:
             for device in found
         ],
     )
-    click.echo(f"\n--device auto picks {choice.reason}")
+    if choice is None:
+        click.echo("\ntorch is not installed: only exports are run")
+    else:
+        click.echo(f"\n--device auto picks {choice.reason}")

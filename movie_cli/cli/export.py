@@ -6,15 +6,19 @@ network is loaded. The work is `movie_cli.export`'s.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from movie_cli.cli import common, types
 from movie_cli.cli.help import Command, Decorator, Group, themed, with_options
-from movie_cli.cli.output import emit, json_option, quieten_libraries
+from movie_cli.cli.output import emit, json_option, print_table, quieten_libraries
+
+if TYPE_CHECKING:
+    from movie_cli.export.check import Row
 
 EXAMPLES = (
     "movie export onnx -o nano-onnx",
@@ -156,11 +160,12 @@ def qnn(
 
 def _prepared(output: str, yes: bool, backend: str) -> Path:
     """The target, after what can be refused at once."""
-    from movie_cli.backends.runtimes import require
+    from movie_cli.backends.runtimes import require, require_torch
     from movie_cli.export.folder import check_target
 
     target = Path(output)
     check_target(target, overwrite=yes)
+    require_torch()
     require(backend)
     return target
 
@@ -192,3 +197,55 @@ def _done(target: Path, as_json: bool) -> None:
         emit("done", output=str(target))
     else:
         click.echo(f"{target} is whole; run it with: movie edit IN INSTRUCTION -o OUT --model {target}")
+
+
+@export.command(cls=Command, examples=EXAMPLES[3:])
+@click.argument("folder", metavar="FOLDER")
+@_what("--model", setting=False, metavar="MODEL", help="The checkpoint it was made of; default: by the manifest.")
+@_what("--clip", "clips", multiple=True, setting=False, metavar="VIDEO", help="Videos to edit; default: drawn ones.")
+@json_option
+def check(folder: str, model: str | None, clips: tuple[str, ...], as_json: bool) -> None:
+    """Compare an export's graphs with torch, on this machine and on the HTP's simulator.
+
+    It fails where a graph is further from torch than it may be, or has a part that is not on the NPU.
+    """
+    quieten_libraries(verbose=False)
+    from movie_cli.checkpoints.registry import open_model
+    from movie_cli.errors import MovieError
+    from movie_cli.export.check import check_export
+
+    rows = []
+    for row in check_export(open_model(folder), model, _paths(clips), _tell(as_json)):
+        rows.append(row)
+        if as_json:
+            emit("comparison", passed=row.passed, **dataclasses.asdict(row))
+    missed = [row for row in rows if not row.passed]
+    if not as_json:
+        print_table(_HEADINGS, [_cells(row) for row in rows])
+    if missed:
+        worst = missed[0]
+        raise MovieError(
+            f"{len(missed)} of {len(rows)} comparisons miss their bar, first {worst.graph} with {worst.runs}",
+            "calibrate with clips like those to be edited: --calibrate",
+        )
+
+
+_HEADINGS = ("size", "graph", "runs", "against", "dB", "bar", "max error", "cosine", "MB", "GMAC", "off the NPU", "")
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    bar = "" if row.bar is None else f"{row.bar:g}"
+    return (
+        row.size,
+        row.graph,
+        row.runs,
+        row.against,
+        f"{row.sqnr:.1f}",
+        bar,
+        "" if row.relative_error is None else f"{row.relative_error:.1e}",
+        "" if row.cosine is None else f"{row.cosine:.6f}",
+        "" if row.bytes is None else f"{row.bytes / 1e6:.2f}",
+        "" if row.multiply_adds is None else f"{row.multiply_adds / 1e9:.3f}",
+        "" if row.npu is None else str(row.npu),
+        ("" if row.passed else "missed") if row.repeatable else "differs from run to run",
+    )

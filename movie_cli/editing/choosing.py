@@ -12,11 +12,10 @@ Promises a reason in words with each choice, and that what cannot be is refused 
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
 
-from movie_cli.backends.runtimes import is_installed, require
+from movie_cli.backends.runtimes import is_installed, require, require_torch
 from movie_cli.backends.select import BACKENDS, Choice, choose, cpu_dtype
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import Export
@@ -68,6 +67,7 @@ def choose_for(
         raise UsageError("--provider is for exports", "make one: movie export onnx -o FOLDER, then --model FOLDER")
     if backend == "openvino":
         return _openvino(descriptor, device, dtype, size, tell)
+    require_torch()
     chosen = choose(device, dtype)
     if backend == "torch" or chosen.device != "cpu" or dtype != "auto" or not is_installed("openvino"):
         return chosen
@@ -120,7 +120,7 @@ def _openvino(
     choice = Choice("cpu", chosen, f"openvino on cpu in {chosen}: {why}", "openvino")
     if size is None:
         return choice
-    _require_torch()
+    require_torch()
     from movie_cli.export.prepared import prepare
 
     return replace(choice, graphs=str(prepare(descriptor, size, tell)))
@@ -144,8 +144,3 @@ def _openvino_if_it_pays(
         return replace(otherwise, reason=f"{otherwise.reason}; openvino is only {found:.0f} dB near to torch float32")
     why = f"openvino on cpu in {dtype}: faster than torch, and {found:.0f} dB near to its float32"
     return Choice("cpu", dtype, why, "openvino", graphs=str(find(descriptor, size)))
-
-
-def _require_torch() -> None:
-    if importlib.util.find_spec("torch") is None:
-        raise DeviceError("the backend torch is not part of this installation", "name an export with --model")

@@ -1,7 +1,7 @@
 """The graphs of an export in any precision, written into a folder.
 
-float32 is traced from torch. The others start from a copy rewritten for the HTP: float16 by casting, `w8a16` and `w8a8`
-by quantization fitted to real edits, which the float32 graphs run.
+float32 is traced from torch. The others start from float32 graphs that are rewritten for the HTP: float16 by casting,
+`w8a16` and `w8a8` by quantization fitted to real edits, which these graphs run.
 """
 
 from __future__ import annotations
@@ -76,8 +76,10 @@ def check_sizes(descriptor: Descriptor, sizes: Sequence[Size]) -> None:
             )
 
 
-def build_float(descriptor: Descriptor, folder: Path, sizes: tuple[Size, ...], tell: Tell) -> Built:
-    """Write the float32 graphs and the tokenizer, each graph compared with torch.
+def build_float(
+    descriptor: Descriptor, folder: Path, sizes: tuple[Size, ...], tell: Tell, *, rewritten: bool = False
+) -> Built:
+    """Write the float32 graphs and the tokenizer, each graph compared with torch. `rewritten` makes them for the HTP.
 
     Raises:
         UsageError: a size cannot be.
@@ -91,23 +93,12 @@ def build_float(descriptor: Descriptor, folder: Path, sizes: tuple[Size, ...], t
     _export(text, folder / built.graphs[TEXT_ENCODER], tell, TEXT_ENCODER)
     tokens = text.reference()["tokens"].clone()
     for size in sizes:
-        for source in frame_graphs(parts, size, tokens):
+        for source in frame_graphs(parts, size, tokens, log_scales=rewritten):
             name = graph_name(size, source.name)
             built.graphs[name] = f"{name}.onnx"
-            _export(source, folder / built.graphs[name], tell, name)
+            _export(source, folder / built.graphs[name], tell, name, rewritten=rewritten)
     _copy_tokenizer(descriptor, folder)
     return built
-
-
-def rewrite_graphs(built: Built, size: Size, folder: Path) -> dict[str, Path]:
-    """Write the graphs of one size rewritten for the HTP, in float32; their paths by graph. Changes `built.parts`."""
-    text, _ = text_graph(built.parts)
-    tokens = text.reference()["tokens"].clone()
-    written = {}
-    for source in frame_graphs(built.parts, size, tokens, log_scales=True):
-        written[source.name] = folder / f"{source.name}.onnx"
-        write_onnx(source, written[source.name], rewritten=True)
-    return written
 
 
 def calibration_feeds(built: Built, size: Size, clips: Sequence[Path]) -> dict[str, list[Feeds]]:
@@ -161,10 +152,11 @@ def _copy_tokenizer(descriptor: Descriptor, folder: Path) -> None:
     target.write_text(backend.to_str(), encoding="utf-8")
 
 
-def _export(source: GraphSource, path: Path, tell: Tell, name: str) -> None:
-    write_onnx(source, path, rewritten=False)
+def _export(source: GraphSource, path: Path, tell: Tell, name: str, *, rewritten: bool = False) -> None:
+    write_onnx(source, path, rewritten=rewritten)
     error = error_of(source, path)
-    tell(f"{name}: {path.stat().st_size / 2**20:.1f} MiB, largest error against torch {error:.1e}")
+    size = sum(each.stat().st_size for each in path.parent.glob(f"{path.name}*"))
+    tell(f"{name}: {size / 2**20:.1f} MiB, largest error against torch {error:.1e}")
     if not error <= TOLERANCE:
         raise ModelError(f"the exported graph {name} differs from torch by {error:.1e}, more than {TOLERANCE:g}")
 

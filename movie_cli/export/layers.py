@@ -7,7 +7,7 @@ noise powers added, stays above a target.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,20 +41,16 @@ class Layer:
 def report(path: Path, feeds: Sequence[Feeds]) -> list[Layer]:
     """Measure every layer of a float graph on some inputs; the worst first."""
     model = onnx.load(path)
-    weights = {value.name: value for value in model.graph.initializer}
-    exact = [_graph(model).run(each) for each in feeds]
+    layers = _layers(model)
+    weights = _weights_as_inputs(model, {name for name, _ in layers})
+    graph = _graph(model)
+    exact = [graph.run({**each, **weights}) for each in feeds]
     found = []
-    for node in model.graph.node:
-        name = node.input[1] if node.op_type in CHANNEL_AXIS and len(node.input) > 1 else ""
-        if name not in weights or len(weights[name].dims) < 2:
-            continue
-        kept = weights[name].raw_data
-        values = numpy_helper.to_array(weights[name])
-        weights[name].raw_data = _rounded(values, _axis(node)).tobytes()
-        graph = _graph(model)
-        sqnr = min(distance(wanted, graph.run(each)).sqnr for wanted, each in zip(exact, feeds, strict=True))
-        weights[name].raw_data = kept
-        found.append(Layer(name, node.op_type, values.size, round(sqnr, 1)))
+    for name, node in layers:
+        changed = weights | {name: _rounded(weights[name], _axis(node))}
+        runs = (graph.run({**each, **changed}) for each in feeds)
+        sqnr = min(distance(wanted, run).sqnr for wanted, run in zip(exact, runs, strict=True))
+        found.append(Layer(name, node.op_type, weights[name].size, round(sqnr, 1)))
     return sorted(found, key=lambda layer: layer.sqnr)
 
 
@@ -68,6 +64,28 @@ def sensitive(layers: Sequence[Layer], target: float = TARGET) -> tuple[str, ...
         kept.append(layer.weight)
         noise -= 10 ** (-layer.sqnr / 10)
     return tuple(kept)
+
+
+def _layers(model: Any) -> list[tuple[str, Any]]:
+    """The weights worth rounding, each once, and a node that uses it."""
+    sizes = {value.name: len(value.dims) for value in model.graph.initializer}
+    found = {
+        node.input[1]: node
+        for node in model.graph.node
+        if node.op_type in CHANNEL_AXIS and len(node.input) > 1 and sizes.get(node.input[1], 0) >= 2
+    }
+    return list(found.items())
+
+
+def _weights_as_inputs(model: Any, names: Collection[str]) -> dict[str, NDArray[Any]]:
+    """Make weights inputs of the graph, so that one session serves for all roundings; their values."""
+    kept = [value for value in model.graph.initializer if value.name not in names]
+    moved = {value.name: value for value in model.graph.initializer if value.name in names}
+    for name, value in moved.items():
+        model.graph.input.append(onnx.helper.make_tensor_value_info(name, value.data_type, list(value.dims)))
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    return {name: numpy_helper.to_array(value) for name, value in moved.items()}
 
 
 def _axis(node: Any) -> int:

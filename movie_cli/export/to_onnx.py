@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import FRAME_GRAPHS, graph_name
-from movie_cli.export.build import Size, Tell, build_float, calibration_feeds, rewrite_graphs, write_precision
+from movie_cli.export.build import Size, Tell, build_float, calibration_feeds, write_precision
 from movie_cli.export.folder import new_folder, write_manifest
 from movie_cli.export.layers import Layer, sensitive
 
@@ -41,18 +40,18 @@ def export_onnx(
         OutputError: the folder cannot be written.
     """
     with new_folder(target, overwrite=overwrite) as folder:
-        built = build_float(descriptor, folder, sizes, tell)
+        built = build_float(descriptor, folder, sizes, tell, rewritten=precision != "float32")
         layers: dict[str, list[Layer]] = {}
         if precision != "float32":
             for size in sizes:
                 feeds = calibration_feeds(built, size, clips) if precision != "float16" else {}
-                with tempfile.TemporaryDirectory(prefix="movie-export-") as scratch:
-                    rewritten = rewrite_graphs(built, size, Path(scratch))
-                    for graph in FRAME_GRAPHS:
-                        name = graph_name(size, graph)
-                        path = folder / built.graphs[name]
-                        layers[name] = write_precision(rewritten[graph], path, feeds.get(graph, ()), precision)
-                        tell(f"{name}: {path.stat().st_size / 2**20:.1f} MiB in {described(precision, layers[name])}")
+                for graph in FRAME_GRAPHS:
+                    name = graph_name(size, graph)
+                    path = folder / built.graphs[name]
+                    exact = path.replace(path.with_suffix(".float32"))
+                    layers[name] = write_precision(exact, path, feeds.get(graph, ()), precision)
+                    exact.unlink()
+                    tell(f"{name}: {path.stat().st_size / 2**20:.1f} MiB in {described(precision, layers[name])}")
         write_manifest(
             folder,
             descriptor,

@@ -7,14 +7,13 @@ the HTP. Float32 and quantized graphs are kept in `verify/`, for `movie export c
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from movie_cli.backends.socs import Soc
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import FRAME_GRAPHS, graph_name
-from movie_cli.export.build import Size, Tell, build_float, calibration_feeds, rewrite_graphs, write_precision
+from movie_cli.export.build import Size, Tell, build_float, calibration_feeds, write_precision
 from movie_cli.export.compiling import compile_graphs
 from movie_cli.export.folder import new_folder, write_manifest
 from movie_cli.export.layers import Layer
@@ -57,17 +56,15 @@ def export_qnn(
         OutputError: the folder cannot be written.
     """
     with new_folder(target, overwrite=overwrite) as folder:
-        built = build_float(descriptor, folder, sizes, tell)
+        built = build_float(descriptor, folder, sizes, tell, rewritten=True)
         layers: dict[str, list[Layer]] = {}
         for size in sizes:
             feeds = calibration_feeds(built, size, clips)
             _keep_float(built.graphs, folder, size)
-            with tempfile.TemporaryDirectory(prefix="movie-export-") as scratch:
-                rewritten = rewrite_graphs(built, size, Path(scratch))
-                for graph in FRAME_GRAPHS:
-                    layers[graph_name(size, graph)] = write_precision(
-                        rewritten[graph], quantized(folder, size, graph), feeds[graph], PRECISION
-                    )
+            for graph in FRAME_GRAPHS:
+                layers[graph_name(size, graph)] = write_precision(
+                    exact(folder, size, graph), quantized(folder, size, graph), feeds[graph], PRECISION
+                )
             for together in SHARED if share_weights else ((graph,) for graph in FRAME_GRAPHS):
                 pairs = [
                     (quantized(folder, size, graph), folder / f"{graph_name(size, graph)}.onnx") for graph in together

@@ -1,0 +1,100 @@
+"""Milliseconds a frame of each graph on a CPU, backend beside backend, and how near each is to torch in float32.
+
+All take turns, run by run, so that whatever else the machine does hits all alike; medians are shown. A frame at a time,
+pictures in and pictures out. Beside torch it needs exports: `movie export onnx -o FLOAT`, and for int8
+`movie export onnx --precision w8a8 -o INT8` and the same with w8a16.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness import parser, show
+
+
+def main() -> None:
+    """Measure and print."""
+    options = parser(__doc__ or "")
+    options.add_argument("float32", type=Path, help="an export in float32")
+    options.add_argument("--more", type=Path, nargs="*", default=[], help="exports in other precisions")
+    options.add_argument("--model", default="nano", help="the checkpoint they were made of")
+    options.add_argument("--runs", type=int, default=9)
+    options.add_argument("--threads", type=int, default=2)
+    given = options.parse_args()
+    os.environ["OMP_NUM_THREADS"] = str(given.threads)
+    show(measure(given.float32, given.more, given.model, given.runs), given.json)
+
+
+def measure(exact: Path, more: list[Path], model: str, runs: int) -> dict[str, Any]:
+    """Medians in ms and PSNR in dB, by name."""
+    from movie_cli.backends.opening import open_backend
+    from movie_cli.checkpoints.registry import open_model
+    from movie_cli.editing.choosing import choose_for
+    from movie_cli.editing.editor import Editor
+    from movie_cli.export.pictures import draw_pictures
+    from movie_cli.export.prepared import psnr
+    from movie_cli.recipe import Recipe
+
+    def opened(folder: str, backend: str, dtype: str) -> Editor:
+        descriptor = open_model(folder)
+        editor = Editor(open_backend(descriptor, choose_for(descriptor, "cpu", dtype, backend)))
+        editor.set_recipe(Recipe("make it winter"))
+        return editor
+
+    ways = {
+        "torch_float32": (model, "torch", "float32"),
+        "torch_bfloat16": (model, "torch", "bfloat16"),
+        "onnx_float32": (str(exact), "onnx", "auto"),
+        "openvino_float32": (str(exact), "openvino", "float32"),
+        "openvino_bfloat16": (str(exact), "openvino", "bfloat16"),
+    }
+    for folder in more:
+        export = open_model(str(folder)).export
+        precision = export.precision if export is not None else "torch"
+        ways[f"onnx_{precision}"] = (str(folder), "onnx", "auto")
+        ways[f"openvino_{precision}"] = (str(folder), "openvino", "float32")
+    editors = {name: opened(*way) for name, way in ways.items()}
+    export = open_model(str(exact)).export
+    if export is None:
+        sys.exit(f"error: {exact} is not an export")
+    frame = draw_pictures(1, export.sizes[0], 7)
+    times: dict[tuple[str, str], list[float]] = {}
+    edited = {}
+    for number in range(runs + 1):
+        for name, editor in editors.items():
+            found = _frame(editor, frame, lambda graph, ms, name=name: times.setdefault((name, graph), []).append(ms))
+            edited[name] = found
+        if number == 0:
+            times.clear()  # the first run of each makes its plans
+    result: dict[str, Any] = {}
+    for name in editors:
+        for graph in ("encode", "anchor", "frame", "decode"):
+            result[f"{name}_{graph}_ms"] = round(statistics.median(times[name, graph]), 1)
+        result[f"{name}_psnr_db"] = round(psnr(edited["torch_float32"], edited[name]), 1)
+    return result
+
+
+def _frame(editor: Any, frame: Any, note: Callable[[str, float], None]) -> Any:
+    """One frame through the four verbs."""
+    backend, settings = editor.backend, editor.settings
+    latents = _timed(note, "encode", lambda: backend.encode_frames(frame))
+    _timed(note, "anchor", lambda: backend.set_anchors(latents, settings))
+    changed = _timed(note, "frame", lambda: backend.denoise(latents, settings))
+    return _timed(note, "decode", lambda: backend.decode_latents(changed, frame))
+
+
+def _timed(note: Callable[[str, float], None], graph: str, run: Callable[[], Any]) -> Any:
+    began = time.perf_counter()
+    result = run()
+    note(graph, 1000 * (time.perf_counter() - began))
+    return result
+
+
+if __name__ == "__main__":
+    main()
