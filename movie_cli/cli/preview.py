@@ -94,9 +94,10 @@ def preview(source: str, instructions: tuple[str, ...], **values: Any) -> None:
     import_networks()
     from movie_cli.editing.contact_sheet import ContactSheet
     from movie_cli.editing.preview import Previewer
+    from movie_cli.media import local_source
 
-    with make_reporter(shown) as reporter:
-        previewer = Previewer(request, reporter)
+    with make_reporter(shown) as reporter, local_source(source) as path:
+        previewer = Previewer(request, path, reporter)
         sheet = ContactSheet(request, previewer.places[:1] if length else previewer.places, previewer.size,
                              values["tile_width"] or _tile_width(request, len(previewer.places)))  # fmt: skip
         if length is not None:

@@ -48,15 +48,14 @@ class Preview:
 
 
 class Previewer:
-    """A source and an editor, opened once.
+    """A source and an editor, opened once. `path` is the source as a file that can be searched (`media.local_source`).
 
     Raises:
         MovieError: the source, the checkpoint or the device cannot be used.
     """
 
-    def __init__(self, request: PreviewRequest, reporter: Reporter) -> None:
+    def __init__(self, request: PreviewRequest, path: Path, reporter: Reporter) -> None:
         self.request = request
-        path = Path(request.source)
         self.info = media.probe(path)
         descriptor = open_model(request.recipe.model, request.offline)
         self.size = Editor.size_for(descriptor, *self.info.video.presentation_size)

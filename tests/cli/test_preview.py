@@ -80,6 +80,17 @@ def test_a_grid_video_moves_and_keeps_time(movie, model):
     assert np.abs(frames[0].astype(int) - frames[-1]).max() > 0
 
 
+def test_what_ffmpeg_cannot_read_and_what_lies_in_a_store(movie, tmp_path):
+    from PIL import Image
+
+    model = tiny.one_step(tmp_path / "model")
+    frames = [Image.new("RGB", (64, 48), (40 * index, 90, 160)) for index in range(4)]
+    frames[0].save("a.webp", save_all=True, append_images=frames[1:], duration=100)
+    for source in ("a.webp", f"file://{tmp_path}/a.webp"):
+        done = movie("preview", source, "sepia", "-o", "sheet.png", "--model", str(model), "-y")
+        assert done.returncode == 0, done.stderr
+
+
 def test_the_terminal_shows_half_blocks_where_it_has_no_pictures(model, monkeypatch):
     from rich.console import Console
     from textual_image.renderable.halfcell import Image as HalfCells
