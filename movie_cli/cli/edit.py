@@ -226,7 +226,8 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
     _check_stdout(output, shown)
     from movie_cli.models.light_imports import import_networks
 
-    import_networks()
+    if values["backend"] in {"auto", "torch"}:
+        import_networks()
     from movie_cli.editing.pipeline import edit_video
     from movie_cli.editing.work_folder import was_published
 
