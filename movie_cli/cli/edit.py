@@ -240,7 +240,7 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
         _show_plan(request, shown)
         return
     _check_stdout(output, shown)
-    if request.recipe.lora is None:
+    if request.recipe.lora is None and values["backend"] in {"auto", "torch"}:
         from movie_cli.models.light_imports import import_networks
 
         import_networks()

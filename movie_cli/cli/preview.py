@@ -91,7 +91,8 @@ def preview(source: str, instructions: tuple[str, ...], **values: Any) -> None:
         may_overwrite(output, values["yes"], values["no"], shown)
     from movie_cli.models.light_imports import import_networks
 
-    import_networks()
+    if values["backend"] in {"auto", "torch"}:
+        import_networks()
     from movie_cli.editing.contact_sheet import ContactSheet
     from movie_cli.editing.preview import Previewer
     from movie_cli.media import local_source
