@@ -44,3 +44,11 @@ def test_a_cluster_is_measured(model):
     values = run("cluster.py", "--model", model, *size, "--workers", "2")
     assert values["local_s"] > 0
     assert values["ray_2_s"] > 0
+
+
+def test_backends_are_compared(nano_onnx):
+    pytest.importorskip("openvino")
+    values = run("backends.py", str(nano_onnx), "--runs", "1", "--threads", "1")
+    assert values["torch_float32_psnr_db"] == 99
+    assert values["onnx_float32_psnr_db"] > 50
+    assert values["openvino_bfloat16_frame_ms"] > 0

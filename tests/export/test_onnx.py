@@ -21,7 +21,7 @@ from movie_cli.export import folder as folders
 from movie_cli.export.build import check_sizes
 from movie_cli.export.pictures import draw_clip
 from movie_cli.export.prepared import psnr
-from tests.export.conftest import SIZE
+from tests.export import SIZE
 
 WITHOUT_TORCH = """
 import sys

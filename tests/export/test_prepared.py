@@ -11,8 +11,7 @@ from movie_cli.editing import choosing
 from movie_cli.editing.choosing import choose_for
 from movie_cli.errors import DeviceError
 from movie_cli.export import prepared
-
-SIZE = (96, 64)
+from tests.export import SIZE
 
 
 @pytest.fixture

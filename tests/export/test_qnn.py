@@ -18,7 +18,7 @@ from movie_cli.errors import DeviceError, ModelError
 from movie_cli.export.calibration import pictures_of
 from movie_cli.export.compiling import compile_graphs
 from movie_cli.export.to_qnn import quantized
-from tests.export.conftest import SIZE
+from tests.export import SIZE
 
 pytest.importorskip("onnxruntime_qnn")
 from movie_cli.backends.qnn_graphs import htp_session
