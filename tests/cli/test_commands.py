@@ -55,7 +55,8 @@ def test_help_is_short_grouped_and_has_examples(movie):
     for text in (
         "Examples:",
         "Video:",
-        "Models and machine:",
+        "Models:",
+        "Machine:",
         "make it winter",
         "edit",
         "info",
