@@ -112,8 +112,8 @@ def _check_weight(descriptor: Descriptor, parts: Parts) -> None:
     weight = sum(4 * value.numel() for value in parts.unet.parameters())
     if weight > ONE_FILE:
         raise ModelError(
-            f"{descriptor.name}'s denoiser has {weight / 1e9:.1f} GB of float32 weights, and the quantizer takes graphs of "
-            f"{ONE_FILE / 1e9:.1f} GB, as protobuf ends at 2 GiB",
+            f"{descriptor.name}'s denoiser has {weight / 1e9:.1f} GB of float32 weights, and the quantizer takes "
+            f"graphs of {ONE_FILE / 1e9:.1f} GB, as protobuf ends at 2 GiB",
             "export it in float32: movie export onnx",
         )
 
