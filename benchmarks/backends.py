@@ -58,7 +58,6 @@ def measure(exact: Path, more: list[Path], model: str, runs: int) -> dict[str, A
         export = open_model(str(folder)).export
         precision = export.precision if export is not None else "torch"
         ways[f"onnx_{precision}"] = (str(folder), "onnx", "auto")
-        ways[f"openvino_{precision}"] = (str(folder), "openvino", "float32")
     editors = {name: opened(*way) for name, way in ways.items()}
     export = open_model(str(exact)).export
     if export is None:

@@ -117,10 +117,13 @@ def _openvino(
     if device not in ("auto", "cpu"):
         raise DeviceError(f"OpenVINO runs on the CPU here, not on {device}", "leave out --device")
     chosen, why = cpu_dtype(dtype)
-    choice = Choice("cpu", chosen, f"openvino on cpu in {chosen}: {why}", "openvino")
     if size is None:
-        return choice
+        raise UsageError(
+            f"OpenVINO's graphs are of one size, and none is known for {descriptor.name}",
+            "export it: movie export onnx -o FOLDER, then open FOLDER",
+        )
     require_torch()
+    choice = Choice("cpu", chosen, f"openvino on cpu in {chosen}: {why}", "openvino")
     from movie_cli.export.prepared import prepare
 
     return replace(choice, graphs=str(prepare(descriptor, size, tell)))

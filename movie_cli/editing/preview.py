@@ -59,7 +59,14 @@ class Previewer:
         self.info = media.probe(path)
         descriptor = open_model(request.recipe.model, request.offline)
         self.size = Editor.size_for(descriptor, *self.info.video.presentation_size)
-        choice = choose_for(descriptor, request.device, request.dtype, request.backend)
+        choice = choose_for(
+            descriptor,
+            request.device,
+            request.dtype,
+            request.backend,
+            size=self.size,
+            tell=lambda text: reporter.message("info", text),
+        )
         self._path = path
         self._span = self._span_of()
         self._editor = Editor(opening.open_backend(descriptor, choice))

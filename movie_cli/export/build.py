@@ -24,7 +24,7 @@ from movie_cli.errors import ModelError, UsageError
 from movie_cli.export.calibration import Feeds, cases, feeds_of, instructions_of, pictures_of
 from movie_cli.export.graphs import PATCH, GraphSource, frame_graphs, load_parts, text_graph
 from movie_cli.export.layers import Layer, report, sensitive
-from movie_cli.export.onnx_file import write_onnx
+from movie_cli.export.onnx_file import ONE_FILE, write_onnx
 from movie_cli.export.quantize import quantize_graph
 
 Tell = Callable[[str], None]
@@ -88,6 +88,8 @@ def build_float(
     """
     check_sizes(descriptor, sizes)
     parts = load_parts(descriptor)
+    if rewritten:
+        _check_weight(descriptor, parts)
     text, facts = text_graph(parts)
     built = Built(descriptor, folder, sizes, parts, facts, {TEXT_ENCODER: f"{TEXT_ENCODER}.onnx"})
     _export(text, folder / built.graphs[TEXT_ENCODER], tell, TEXT_ENCODER)
@@ -99,6 +101,21 @@ def build_float(
             _export(source, folder / built.graphs[name], tell, name, rewritten=rewritten)
     _copy_tokenizer(descriptor, folder)
     return built
+
+
+def _check_weight(descriptor: Descriptor, parts: Parts) -> None:
+    """Refuse at once what the quantizer could not take after minutes of work.
+
+    Raises:
+        ModelError: the denoiser's float32 weights do not fit into one protobuf file.
+    """
+    weight = sum(4 * value.numel() for value in parts.unet.parameters())
+    if weight > ONE_FILE:
+        raise ModelError(
+            f"{descriptor.name}'s denoiser has {weight / 1e9:.1f} GB of float32 weights, and the quantizer takes "
+            f"graphs of {ONE_FILE / 1e9:.1f} GB, as protobuf ends at 2 GiB",
+            "export it in float32: movie export onnx",
+        )
 
 
 def calibration_feeds(built: Built, size: Size, clips: Sequence[Path]) -> dict[str, list[Feeds]]:

@@ -59,7 +59,7 @@ def distance(wanted: Mapping[str, NDArray[Any]], found: Mapping[str, NDArray[Any
 
 def multiply_adds(path: Path) -> int:
     """Multiply-adds of a float graph's convolutions and matrix products, those of attention included."""
-    model = onnx.shape_inference.infer_shapes(onnx.load(path))
+    model = onnx.shape_inference.infer_shapes(onnx.load(path, load_external_data=False))
     shapes = {value.name: tuple(value.dims) for value in model.graph.initializer}
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         shapes[value.name] = tuple(side.dim_value for side in value.type.tensor_type.shape.dim)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("openvino")
 
+import movie_cli
 from movie_cli.checkpoints.registry import open_model
+from movie_cli.cli import main
 from movie_cli.editing import choosing
 from movie_cli.editing.choosing import choose_for
-from movie_cli.errors import DeviceError
+from movie_cli.editing.request import TimeValue
+from movie_cli.errors import DeviceError, UsageError
 from movie_cli.export import prepared
 from tests.export import SIZE
 
@@ -62,6 +67,33 @@ def test_auto_does_not_take_what_is_unfaithful(nano, monkeypatch):
     choice = choose_for(descriptor, size=SIZE, frames=choosing.PAYS_FROM, tell=lambda text: None)
     assert choice.backend == "torch"
     assert "openvino is only 44 dB" in choice.reason
+
+
+def test_frames_from_python_need_an_export(nano):
+    with pytest.raises(UsageError, match="one size") as caught:
+        movie_cli.open_editor("nano", backend="openvino")
+    assert "movie export onnx" in caught.value.hint
+
+
+def test_a_preview_runs_on_it(nano, tmp_path):
+    sample = Path(__file__).resolve().parents[2] / "samples" / "meadow.mp4"
+    small = tmp_path / "small.mp4"
+    made = movie_cli.edit(sample, movie_cli.Recipe("sepia", size=SIZE), small, duration=TimeValue(frames=2))
+    assert made.size == SIZE
+    options = [
+        "-o",
+        str(tmp_path / "sheet.png"),
+        "--backend",
+        "openvino",
+        "--text-scale",
+        "7.5",
+        "--image-scale",
+        "1.5",
+    ]
+    # The working size of a picture of 96x64 is larger: graphs of it would take long to make.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("movie_cli.editing.editor.working_size", lambda *arguments: SIZE)
+        assert main(["preview", str(small), "make it winter", *options]) == 0
 
 
 def test_openvino_is_for_cpus(nano):
