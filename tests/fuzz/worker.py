@@ -11,11 +11,13 @@ import io
 import json
 import os
 import resource
+import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from movie_cli.errors import OutputError
 from movie_cli.evaluation.identity import run_without_network
 from tests.fuzz.cases import Case, make_case
 
@@ -45,9 +47,11 @@ def run_case(case: Case, folder: Path) -> dict[str, object]:
     }
     source.unlink()
     out.unlink(missing_ok=True)
-    left = [path.name for path in folder.iterdir()]
-    for name in left:
-        (folder / name).unlink(missing_ok=True)
+    # Where the output could not be finished, what is done is kept for --resume.
+    kept = f".{out.name}.movie" if code == OutputError.exit_code else ""
+    left = [path.name for path in folder.iterdir() if path.name != kept]
+    shutil.rmtree(folder)
+    folder.mkdir()
     return result | {"left": left}
 
 
