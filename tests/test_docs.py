@@ -103,3 +103,10 @@ def test_the_suite_in_the_evaluation_page_is_valid(tmp_path):
     for name in re.findall(r'"([\w-]+\.(?:mp4|png))"', block):
         (tmp_path / name).touch()
     assert len(read_suite(tmp_path / "suite.toml").clips) == 2
+
+
+def test_the_reference_does_not_depend_on_what_ran_before():
+    from movie_cli.cli.edit import edit
+
+    with edit.make_context("edit", ["-o", "out.mp4", "in.mp4", "sepia"]) as context:
+        assert edit.get_help_option_names(context) == ["-h", "--help"]

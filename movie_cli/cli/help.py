@@ -49,6 +49,8 @@ class Command(click.Command):
 
     def __init__(self, *names: Any, examples: Sequence[str] = (), **rest: Any) -> None:
         super().__init__(*names, **rest)
+        # Of its own: click keeps the help option that a command was first asked for, with or without a parent.
+        self.context_settings.setdefault("help_option_names", ["-h", "--help"])
         self.examples = examples
 
     def make_context(

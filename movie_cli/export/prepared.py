@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,12 +22,13 @@ from movie_cli.checkpoints.descriptor import Descriptor, read_json
 from movie_cli.checkpoints.exported import FORMAT, read_export
 from movie_cli.editing.editor import Editor
 from movie_cli.errors import ModelError
-from movie_cli.export.build import Tell
 from movie_cli.export.folder import weights_digest
 from movie_cli.export.pictures import draw_clip
-from movie_cli.export.to_onnx import export_onnx
 from movie_cli.places import graphs_folder
 from movie_cli.recipe import Recipe
+
+if TYPE_CHECKING:
+    from movie_cli.export.build import Tell
 
 INSTRUCTIONS = ("make it winter", "make it night", "as a pencil drawing")
 FRAMES = 2
@@ -59,6 +60,9 @@ def prepare(descriptor: Descriptor, size: tuple[int, int], tell: Tell | None) ->
         ModelError: the checkpoint cannot be exported.
         OutputError: there is no room for them.
     """
+    # Looked at whenever `auto` chooses: what makes graphs is imported when they are made.
+    from movie_cli.export.to_onnx import export_onnx
+
     folder = _folder(descriptor, size)
     if find(descriptor, size) is None and tell is not None:
         tell(
