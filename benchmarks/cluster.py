@@ -27,7 +27,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of each process (default: 1)")
     options = parser.parse_args()
     width, height = (int(part) for part in options.size.split("x"))
-    segments = ["--segment-frames", str(options.segment_frames)]
+    # A cluster runs torch; here another backend might be at hand.
+    segments = ["--segment-frames", str(options.segment_frames), "--backend", "torch"]
     values: dict[str, object] = {"model": options.model, "clip": f"{width}x{height}, {options.frames} frames"}
     with tempfile.TemporaryDirectory(prefix="movie-benchmark-") as folder:
         clip, edited = Path(folder) / "clip.mp4", Path(folder) / "edited.mp4"

@@ -23,7 +23,7 @@ import torch
 from movie_cli.backends.select import Choice
 from movie_cli.batch.jobs import Job, Listener, Result
 from movie_cli.batch.local import threads_for
-from movie_cli.batch.ray_job import ClusterJob, Indivisible, Task
+from movie_cli.batch.ray_job import ClusterJob, Indivisible, Task, absolute
 from movie_cli.batch.ray_worker import Part, Worker
 from movie_cli.errors import DeviceError, InterruptedEdit, MovieError, known_error
 
@@ -163,7 +163,7 @@ class _Run:
 
     def _choice(self, job: Job) -> Choice:
         """What the first worker that answers would run the job on; all are told to do the same."""
-        request = job.request
+        request = absolute(job.request)
         wanted = (request.device, request.dtype, request.backend)
         until = time.monotonic() + LOST_SECONDS
         while wanted not in self._choices:

@@ -21,6 +21,7 @@ from movie_cli.backends.select import Choice
 from movie_cli.batch.jobs import Job, Listener, Result
 from movie_cli.batch.local import check_free
 from movie_cli.batch.ray_worker import Part
+from movie_cli.checkpoints.exported import is_export
 from movie_cli.editing.continuing import OVERLAP, Mark
 from movie_cli.editing.editors import Editors
 from movie_cli.editing.pipeline import make_plan, whole_already, work_folder
@@ -43,8 +44,13 @@ class Task:
 
 
 def absolute(request: EditRequest) -> EditRequest:
-    """The request with names that mean the same on every worker, and without this machine's cache."""
+    """The request with names that mean the same on every worker, and without this machine's cache.
+
+    A checkpoint runs on torch unless the request says otherwise: which other backends a machine has, and whether it
+    keeps graphs of the checkpoint, differs among machines, and would make segments differ.
+    """
     model = request.recipe.model
+    backend = "torch" if request.backend == "auto" and not is_export(Path(model)) else request.backend
     recipe = dataclasses.replace(request.recipe, model=str(Path(model).absolute()) if Path(model).is_dir() else model)
     source, output = (
         name if remote.is_url(name) else str(Path(name).absolute()) for name in (request.source, request.output)
@@ -53,6 +59,7 @@ def absolute(request: EditRequest) -> EditRequest:
         request,
         source=source,
         output=output,
+        backend=backend,
         recipe=recipe,
         use_cache=False,
     )
