@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -63,7 +64,8 @@ class TargetCache:
             if edit is not None:
                 image = edit.full(image).clamp(0, 1)
             file.parent.mkdir(parents=True, exist_ok=True)
-            partial = file.with_name(f".{file.name}.{random.getrandbits(32):08x}")
+            # Not of `random`: loaders of two processes have it seeded alike.
+            partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
             with partial.open("wb") as stream:
                 np.save(stream, (image[0] * 255).round().to(torch.uint8).numpy(), allow_pickle=False)
             partial.replace(file)

@@ -15,7 +15,7 @@ from movie_cli.editing import choosing
 from movie_cli.editing.choosing import choose_for
 from movie_cli.editing.request import TimeValue
 from movie_cli.errors import DeviceError, UsageError
-from movie_cli.export import prepared
+from movie_cli.export import prepared, to_onnx
 from tests.export import SIZE
 
 
@@ -31,7 +31,7 @@ def nano(nano_onnx, tmp_path, monkeypatch):
         made.append(target)
         shutil.copytree(nano_onnx, target)
 
-    monkeypatch.setattr(prepared, "export_onnx", export)
+    monkeypatch.setattr(to_onnx, "export_onnx", export)
     return open_model("nano"), made
 
 
