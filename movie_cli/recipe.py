@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,3 +85,8 @@ class Recipe:
             return cls(**values)
         except (ValueError, TypeError, AttributeError) as error:
             raise UsageError(f"not a recipe of movie: {error}") from error
+
+
+def recipe_text(metadata: Mapping[str, str]) -> str | None:
+    """The recipe among a file's tags, as JSON; None without. Matroska writes tag names in capitals."""
+    return next((text for name, text in metadata.items() if name.lower() == RECIPE_KEY), None)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,9 @@ from movie_cli.backends.select import Choice
 from movie_cli.bench.clip import make_clip
 from movie_cli.bench.operations import FrameCost, frame_cost
 from movie_cli.bench.pipeline import STEPS, seconds_a_frame
-from movie_cli.bench.shapes import SHAPES
+from movie_cli.bench.shapes import SHAPES, part_of
 from movie_cli.bench.stages import as_values, matmul_peak, measure_stages, measure_whole
 from movie_cli.checkpoints.descriptor import Descriptor
-from movie_cli.checkpoints.load import AUTOENCODERS, UNETS
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.editors import Editors
 from movie_cli.editing.plan import make_plan
@@ -56,14 +55,8 @@ def operations_of_kind(kind: str, size: tuple[int, int]) -> FrameCost:
 
 def operations_of_model(descriptor: Descriptor, size: tuple[int, int], steps: int, tokens: int) -> FrameCost:
     """The same for a checkpoint, from its configurations alone; `tokens` is the length of its embedded text."""
-
-    def part(name: str, known: dict[str, Any]) -> Any:
-        config = json.loads((descriptor.folder / name / "config.json").read_text(encoding="utf-8"))
-        return known[config["_class_name"]].from_config(config)
-
-    return frame_cost(
-        lambda: part("unet", UNETS), lambda: part("vae", AUTOENCODERS), size, descriptor.passes, steps, tokens
-    )
+    unet, vae = (partial(part_of, descriptor.folder, name) for name in ("unet", "vae"))
+    return frame_cost(unet, vae, size, descriptor.passes, steps, tokens)
 
 
 def operation_values(cost: FrameCost, size: tuple[int, int], *, anchored: bool) -> dict[str, Any]:

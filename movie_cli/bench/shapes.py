@@ -30,6 +30,7 @@ from movie_cli.training.costs import INSTRUCT_PIX2PIX, SCALE_DIM, SD_AUTOENCODER
 from movie_cli.training.surgery import drop_top_attention, with_scales
 
 PROMPT_TOKENS = 77
+NANO = EMBEDDED / DEFAULT_MODEL
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,10 @@ class Shape:
     clip: bool
 
 
-def _part(name: str, known: dict[str, Any]) -> Any:
-    config = json.loads((EMBEDDED / DEFAULT_MODEL / name / "config.json").read_text(encoding="utf-8"))
-    return known[config["_class_name"]].from_config(config)
+def part_of(checkpoint: Path, name: str) -> Any:
+    """A checkpoint's `unet` or `vae` by its configuration alone, its weights as they are made."""
+    config = json.loads((checkpoint / name / "config.json").read_text(encoding="utf-8"))
+    return (UNETS | AUTOENCODERS)[config["_class_name"]].from_config(config)
 
 
 def _mobile() -> Any:
@@ -54,7 +56,7 @@ def _mobile() -> Any:
 
 
 SHAPES = {
-    "nano": Shape(lambda: _part("unet", UNETS), lambda: _part("vae", AUTOENCODERS), 1, 1, 4, clip=False),
+    "nano": Shape(lambda: part_of(NANO, "unet"), lambda: part_of(NANO, "vae"), 1, 1, 4, clip=False),
     "sd15-movie": Shape(_mobile, AutoencoderTiny, 1, 1, PROMPT_TOKENS, clip=True),
     "sd15-base": Shape(
         lambda: UNet2DConditionModel(**INSTRUCT_PIX2PIX),
@@ -79,8 +81,8 @@ def save_random(kind: str, folder: Path, seed: int = 0) -> Path:
     if shape.clip:
         text, tokenizer = _clip(folder.with_name(f"{folder.name}-words"))
     else:
-        text = InstructionEncoder.from_pretrained(EMBEDDED / DEFAULT_MODEL / "text_encoder")
-        tokenizer = InstructionTokenizer.from_pretrained(EMBEDDED / DEFAULT_MODEL / "tokenizer")
+        text = InstructionEncoder.from_pretrained(NANO / "text_encoder")
+        tokenizer = InstructionTokenizer.from_pretrained(NANO / "tokenizer")
     betas = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
     if shape.passes == 1:
         scheduler: Any = LCMScheduler(

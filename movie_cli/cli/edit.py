@@ -28,7 +28,7 @@ from movie_cli.cli.output import (
 from movie_cli.editing.request import STREAM, EditRequest, EncodeOptions, check_output, check_source, output_exists
 from movie_cli.errors import UsageError
 from movie_cli.reading import MAX_PIXELS, MAX_SECONDS, ReadOptions
-from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, RECIPE_KEY, Recipe
+from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe, recipe_text
 
 EXAMPLES = (
     'movie edit in.mp4 "make it winter" -o out.mp4',
@@ -345,15 +345,14 @@ def _read_recipe(path: str) -> Recipe:
     check_source(path)
     from movie_cli.media import probe
 
-    # Matroska writes tag names in capitals.
-    tags = {name.lower(): text for name, text in probe(Path(path)).metadata.items()}
-    if RECIPE_KEY not in tags:
+    text = recipe_text(probe(Path(path)).metadata)
+    if text is None:
         raise UsageError(
             f"{path} carries no recipe",
             "only outputs of movie do, unless written with --no-metadata or converted since",
         )
     try:
-        return Recipe.from_json(tags[RECIPE_KEY])
+        return Recipe.from_json(text)
     except UsageError as error:
         raise UsageError(f"the recipe in {path} cannot be repeated: {error}", error.hint) from error
 

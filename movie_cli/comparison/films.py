@@ -15,7 +15,7 @@ from pathlib import Path
 from movie_cli import media
 from movie_cli.errors import SourceError, UsageError
 from movie_cli.media import Frame, FrameReader, SourceInfo
-from movie_cli.recipe import RECIPE_KEY, Recipe
+from movie_cli.recipe import Recipe, recipe_text
 
 LARGEST_SIDE = 512
 """Pixels of the longer side at which frames are compared."""
@@ -59,10 +59,9 @@ def open_films(paths: Sequence[Path], start: float | None = None) -> Iterator[li
 
 def recipe_of(info: SourceInfo) -> Recipe | None:
     """The recipe in a file's metadata; None where there is none, or one that cannot be read."""
-    # Matroska writes tag names in capitals.
-    tags = {name.lower(): text for name, text in info.metadata.items()}
+    text = recipe_text(info.metadata)
     try:
-        return Recipe.from_json(tags[RECIPE_KEY]) if RECIPE_KEY in tags else None
+        return Recipe.from_json(text) if text is not None else None
     except UsageError:
         return None
 

@@ -60,11 +60,11 @@ def prepare(descriptor: Descriptor, size: tuple[int, int], tell: Tell | None) ->
         ModelError: the checkpoint cannot be exported.
         OutputError: there is no room for them.
     """
-    # Looked at whenever `auto` chooses: what makes graphs is imported when they are made.
-    from movie_cli.export.to_onnx import export_onnx
-
     folder = _folder(descriptor, size)
     if find(descriptor, size) is None and tell is not None:
+        # Looked at whenever `auto` chooses: what makes graphs is imported when they are made.
+        from movie_cli.export.to_onnx import export_onnx
+
         tell(
             f"making graphs of {descriptor.name} at {size[0]}x{size[1]}, once, in about half a minute; "
             f"they are kept in {folder}"
