@@ -89,7 +89,8 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
     network's residual is what guidance makes of both: `alpha_t x_t + s_I (c_I - alpha_t x_t)`.
 
     `held_scales`, text scale first, stand for the scales of a call without any: so a base network, which is guided from
-    outside, can keep the scale layers of the one-step network that it was made from.
+    outside, can keep the scale layers of the one-step network that it was made from. `held_share` is what is taken of
+    the change that the network makes there, where it sees a source: a base edits a little, and guidance multiplies it.
 
     `padded_addition` keeps diffusers' added text embedding (`addition_embed_type="text"`) to the timestep's part, as
     in a network that the scales were added to later; otherwise it is as wide as all three parts.
@@ -103,6 +104,7 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
         padded_addition: bool = False,
         residual_sign: int = -1,
         held_scales: Sequence[float] | None = None,
+        held_share: float = 1.0,
         blank_betas: Sequence[float] | None = None,
         **unet_config: Any,
     ) -> None:
@@ -113,6 +115,7 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
             padded_addition=padded_addition,
             residual_sign=residual_sign,
             held_scales=held_scales,
+            held_share=held_share,
             blank_betas=blank_betas,
         )
         # No buffer: it must stay float32 beside weights of half precision.
@@ -135,6 +138,7 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
             return output
         channels = self.config["out_channels"]
         source = sample[:, -channels:]
+        share: Tensor | float = self.config["held_share"]
         if self._alphas is not None:
             times = torch.as_tensor(timestep, device=sample.device).long().reshape(-1).expand(len(sample))
             guess = self._alphas.to(sample.device)[times].view(-1, 1, 1, 1) * sample[:, :channels]
@@ -142,12 +146,13 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
             if scales is None:
                 blank = (source == 0).flatten(1).all(dim=1).view(-1, 1, 1, 1)
                 source = torch.where(blank, guess, source)
+                share = torch.where(blank, 1.0, share)
             else:
                 source = guess + scales[:, 1].view(-1, 1, 1, 1) * (source - guess)
         source = self.config["residual_sign"] * source
         if isinstance(output, tuple):
-            return (output[0] + source, *output[1:])
-        return UNet2DConditionOutput(sample=output.sample + source)
+            return (share * output[0] + source, *output[1:])
+        return UNet2DConditionOutput(sample=share * output.sample + source)
 
     @classmethod
     def _get_init_keys(cls, input_class: type) -> set[str]:

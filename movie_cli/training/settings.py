@@ -116,8 +116,19 @@ class BaseSettings(StageSettings):
     held_scales: tuple[float, float] = setting(
         (0.0, 0.0), "chosen: takes over a guided or one-step START's denoiser, both scales held there; 0 does not"
     )
+    held_share: float = setting(
+        1.0, "chosen: of the edit at held_scales that the base begins with; guidance multiplies it", 0.01, 1
+    )
     image_weight: float = setting(
         1.0, "chosen: of the loss where the source is seen, against 1 where it was dropped; P and S weigh all alike", 0
+    )
+    edit_weight: float = setting(
+        1.0,
+        "chosen: as much again of the edited latents' loss; 0 where decoded_weight leads to latents of another kind",
+        0,
+    )
+    plain_weight: float = setting(
+        1.0, "chosen: of the loss without text, whose error guidance multiplies by s_I - s_T", 0
     )
     pixel_weight: float = setting(0.0, PIXEL_WEIGHT, 0)
     stray: float = setting(

@@ -62,8 +62,8 @@ def with_scales(unet: Any, scale_embedding_dim: int) -> GuidedUNet2DConditionMod
     """The same UNet with both guidance scales as embeddings of that width in every ResNet block.
 
     The blocks' new projections are zero, so the result is the starting network's conditional pass, whatever the
-    scales. One with held scales takes its own layers for them into use again, and is the conditional pass at those, but
-    for a residual that is guided already.
+    scales. One with held scales takes its own layers for them into use again, and the whole of its change: it is the
+    conditional pass at those scales, but for the share that was held and a residual that is guided already.
 
     Raises:
         ModelError: it takes scales already.
@@ -72,7 +72,7 @@ def with_scales(unet: Any, scale_embedding_dim: int) -> GuidedUNet2DConditionMod
     if isinstance(unet, GuidedUNet2DConditionModel):
         if config["held_scales"] is None:
             raise ModelError("the denoiser takes the scales already", "start from a base checkpoint")
-        return _guided_like(unet, {"held_scales": None})
+        return _guided_like(unet, {"held_scales": None, "held_share": 1.0})
     time_dim = unet.time_embedding.linear_2.out_features
     extra = 2 * scale_embedding_dim
     device = next(unet.parameters()).device
@@ -105,9 +105,9 @@ def with_plain_residual(unet: Any) -> Any:
 
 
 def with_held_scales(
-    unet: Any, text_scale: float, image_scale: float, prediction: str, wanted: str
+    unet: Any, text_scale: float, image_scale: float, prediction: str, wanted: str, share: float = 1.0
 ) -> GuidedUNet2DConditionModel:
-    """A guided UNet as one that is called without scales: what it gave at these.
+    """A guided UNet as one that is called without scales: what it gave at these, or a share of its change there.
 
     `prediction` is what it predicts and `wanted` what the result is to predict, in diffusers' words. A velocity at zero
     signal is the negative picture, so only the last layer's sign differs there; at other timesteps the result has to
@@ -121,7 +121,7 @@ def with_held_scales(
     flips = prediction == "v_prediction" and wanted == "sample"
     if not flips and prediction != wanted:
         raise ModelError(f"a denoiser that predicts {prediction} cannot be made one that predicts {wanted}")
-    changes: dict[str, Any] = {"held_scales": [text_scale, image_scale]}
+    changes: dict[str, Any] = {"held_scales": [text_scale, image_scale], "held_share": share}
     if flips:
         changes |= {"residual_sign": -unet.config["residual_sign"], "blank_betas": list(BETAS)}
     held = _guided_like(unet, changes)

@@ -115,6 +115,8 @@ class BaseStage(Stage):
         if settings.pixel_weight:
             errors = errors + settings.pixel_weight * self.pixel_errors(prediction, target)
         weights = torch.where(no_image, 1.0, settings.image_weight)
+        weights = torch.where(seen, settings.edit_weight * weights, weights)
+        weights = torch.where(no_text & ~no_image, settings.plain_weight * weights, weights)
         total = (weights * errors).mean()
         if settings.decoded_weight and seen.any():
             decoded, metrics["gain"] = self._decoded_loss(batch, latents, prediction, seen)
@@ -165,7 +167,12 @@ def base_stage(settings: BaseSettings) -> BaseStage:
             raise ModelError(f"the denoiser of {start.descriptor.folder} edits nothing yet", "describe one in [unet]")
         text_scale, image_scale = settings.held_scales
         unet = surgery.with_held_scales(
-            start.unet, text_scale, image_scale, prediction_of(start.scheduler), settings.prediction
+            start.unet,
+            text_scale,
+            image_scale,
+            prediction_of(start.scheduler),
+            settings.prediction,
+            settings.held_share,
         )
     else:
         start = open_start(settings.start, "base", ("base", "guided", "one-step"))
