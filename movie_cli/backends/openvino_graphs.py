@@ -11,10 +11,11 @@ import openvino
 from numpy.typing import NDArray
 
 from movie_cli.backends.graphs import Feeds, threads
-from movie_cli.checkpoints.exported import TEXT_ENCODER, Export
+from movie_cli.checkpoints.exported import TEXT_ENCODER, Export, int8_file
 from movie_cli.errors import ModelError
 
-PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16", "int8": "f32"}
+"""What OpenVINO calls the number types; beside an int8 decoder all else is in float32."""
 
 
 class OpenVinoGraphs:
@@ -41,6 +42,8 @@ class OpenVinoGraphs:
             if threads():
                 config["INFERENCE_NUM_THREADS"] = threads()
             path = self.folder / self._export.graphs[name]
+            if self._dtype == "int8" and name.endswith("/decode"):
+                path = int8_file(path)
             try:
                 self._open[name] = _OpenVinoGraph(self._core.compile_model(path, "CPU", config))
             except RuntimeError as error:

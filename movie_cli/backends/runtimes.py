@@ -34,6 +34,21 @@ def require(backend: str) -> None:
         )
 
 
+def has_nncf() -> bool:
+    """Whether int8 decoders can be made for OpenVINO."""
+    return importlib.util.find_spec("nncf") is not None
+
+
+def require_nncf() -> None:
+    """Refuse int8 where nothing can make it.
+
+    Raises:
+        DeviceError: NNCF is not installed.
+    """
+    if not has_nncf():
+        raise DeviceError("int8 needs NNCF, which is not part of this installation", 'pip install "movie-cli[int8]"')
+
+
 def require_torch() -> None:
     """Refuse what only torch can do where only exports are run.
 

@@ -146,7 +146,8 @@ def choose(device: str = "auto", dtype: str = "auto") -> Choice:
             f"there is no device {device}", f"known are auto, cpu, cuda, cuda:N and mps; {_what_exists()}"
         )
     if dtype not in ("auto", *DTYPES):
-        raise DeviceError(f"there is no number type {dtype}", f"known are auto, {', '.join(DTYPES)}")
+        known = f"known are auto, {', '.join(DTYPES)}; int8 is for --backend openvino"
+        raise DeviceError(f"torch does not compute in {dtype}", known)
     chosen = _best_device() if device == "auto" else _present_device(device)
     fastest, why = _fastest_dtype(chosen)
     if dtype == "auto":
@@ -167,7 +168,9 @@ def cpu_dtype(dtype: str) -> tuple[str, str]:
     if dtype == "auto":
         return _fastest_dtype("cpu")
     if dtype not in ("float32", "bfloat16"):
-        raise DeviceError(f"OpenVINO does not compute in {dtype} on a CPU", "known are auto, float32 and bfloat16")
+        raise DeviceError(
+            f"OpenVINO does not compute in {dtype} on a CPU", "known are auto, float32, bfloat16 and int8"
+        )
     return dtype, "as asked"
 
 

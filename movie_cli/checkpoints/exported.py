@@ -61,6 +61,11 @@ def graph_name(size: tuple[int, int], graph: str) -> str:
     return f"{size[0]}x{size[1]}/{graph}"
 
 
+def int8_file(graph: Path) -> Path:
+    """Where the int8 form of a float32 graph lies, in OpenVINO's own format."""
+    return graph.with_suffix(".int8.xml")
+
+
 def is_export(folder: Path) -> bool:
     """Whether a folder is meant to be an export, whole or not."""
     return (folder / MANIFEST).is_file() and not (folder / "model_index.json").exists()

@@ -19,11 +19,11 @@ PROVIDER = _machine(
 )
 DTYPE = _machine(
     "--dtype",
-    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+    type=click.Choice(["auto", "float32", "bfloat16", "float16", "int8"]),
     metavar="TYPE",
     default="auto",
     show_default=True,
-    help="float32, bfloat16, float16, or the fastest safe one.",
+    help="float32, bfloat16, float16, int8 (OpenVINO's decoder), or the fastest safe one.",
 )
 OFFLINE = _machine("--offline", is_flag=True, help="Fetch nothing from the network.")
 YES = _safety("-y", "--yes", is_flag=True, setting=False, help="Replace OUT if it exists.")

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from movie_cli.backends.runtimes import is_installed, require, require_torch
+from movie_cli.backends.runtimes import has_nncf, is_installed, require, require_nncf, require_torch
 from movie_cli.backends.select import BACKENDS, Choice, choose, cpu_dtype
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import Export
@@ -65,7 +65,7 @@ def choose_for(
         )
     if provider != "auto":
         raise UsageError("--provider is for exports", "make one: movie export onnx -o FOLDER, then --model FOLDER")
-    if backend == "openvino":
+    if backend == "openvino" or (backend == "auto" and dtype == "int8"):
         return _openvino(descriptor, device, dtype, size, tell)
     require_torch()
     chosen = choose(device, dtype)
@@ -88,6 +88,11 @@ def _for_export(descriptor: Descriptor, export: Export, device: str, dtype: str,
     if backend == "openvino":
         if device not in ("auto", "cpu"):
             raise DeviceError(f"OpenVINO runs on the CPU here, not on {device}", "leave out --device")
+        if dtype == "int8":
+            raise UsageError(
+                f"{descriptor.folder} is an export, and int8 decoders are made of checkpoints",
+                "name the checkpoint itself with --model",
+            )
         chosen, why = cpu_dtype(dtype)
         return Choice("cpu", chosen, f"openvino on cpu in {chosen}: {why}", "openvino")
     if dtype not in ("auto", export.precision):
@@ -116,7 +121,10 @@ def _openvino(
     require("openvino")
     if device not in ("auto", "cpu"):
         raise DeviceError(f"OpenVINO runs on the CPU here, not on {device}", "leave out --device")
-    chosen, why = cpu_dtype(dtype)
+    int8 = dtype == "int8"
+    if int8:
+        require_nncf()
+    chosen, why = (dtype, "as asked, the decoder") if int8 else cpu_dtype(dtype)
     if size is None:
         raise UsageError(
             f"OpenVINO's graphs are of one size, and none is known for {descriptor.name}",
@@ -124,16 +132,19 @@ def _openvino(
         )
     require_torch()
     choice = Choice("cpu", chosen, f"openvino on cpu in {chosen}: {why}", "openvino")
-    from movie_cli.export.prepared import prepare
+    from movie_cli.export.prepared import prepare, prepare_int8
 
-    return replace(choice, graphs=str(prepare(descriptor, size, tell)))
+    choice = replace(choice, graphs=str(prepare(descriptor, size, tell)))
+    if int8:
+        prepare_int8(descriptor, size, tell)
+    return choice
 
 
 def _openvino_if_it_pays(
     descriptor: Descriptor, otherwise: Choice, size: tuple[int, int] | None, frames: int | None, tell: Tell | None
 ) -> Choice:
     """OpenVINO where its graphs are there or long enough use of them is ahead, and they are faithful; else torch."""
-    from movie_cli.export.prepared import can_prepare, fidelity, find, prepare
+    from movie_cli.export.prepared import can_prepare, fidelity, find, has_int8, prepare, prepare_int8
 
     if size is None or not can_prepare(descriptor):
         return otherwise
@@ -142,8 +153,20 @@ def _openvino_if_it_pays(
         if (frames or 0) < PAYS_FROM or tell is None:
             return otherwise
         prepare(descriptor, size, tell)
+    if dtype == "float32" and has_nncf():
+        # Half of a frame's time is the decoder's, and int8 is instructions that most CPUs have.
+        prepare_int8(descriptor, size, tell)
+        found = fidelity(descriptor, size, "int8", tell) if has_int8(descriptor, size) else 0.0
+        if found >= FAITHFUL:
+            return _faithful(descriptor, size, "int8", found)
     found = fidelity(descriptor, size, dtype, tell)
     if found < FAITHFUL:
         return replace(otherwise, reason=f"{otherwise.reason}; openvino is only {found:.0f} dB near to torch float32")
+    return _faithful(descriptor, size, dtype, found)
+
+
+def _faithful(descriptor: Descriptor, size: tuple[int, int], dtype: str, found: float) -> Choice:
+    from movie_cli.export.prepared import find
+
     why = f"openvino on cpu in {dtype}: faster than torch, and {found:.0f} dB near to its float32"
     return Choice("cpu", dtype, why, "openvino", graphs=str(find(descriptor, size)))

@@ -19,7 +19,7 @@ from movie_cli.backends.base import Pixels
 from movie_cli.backends.opening import open_backend
 from movie_cli.backends.select import Choice, version_of
 from movie_cli.checkpoints.descriptor import Descriptor, read_json
-from movie_cli.checkpoints.exported import FORMAT, read_export
+from movie_cli.checkpoints.exported import FORMAT, graph_name, int8_file, read_export
 from movie_cli.editing.editor import Editor
 from movie_cli.errors import ModelError
 from movie_cli.export.folder import weights_digest
@@ -72,6 +72,26 @@ def prepare(descriptor: Descriptor, size: tuple[int, int], tell: Tell | None) ->
         folder.parent.mkdir(parents=True, exist_ok=True)
         export_onnx(descriptor, folder, (size,), lambda text: None, overwrite=True)
     return folder
+
+
+def prepare_int8(descriptor: Descriptor, size: tuple[int, int], tell: Tell | None) -> None:
+    """Make the int8 decoder of graphs that are there, if need be. Without `tell` nothing is made.
+
+    Raises:
+        ModelError: NNCF fails.
+    """
+    folder = _folder(descriptor, size)
+    if has_int8(descriptor, size) or tell is None:
+        return
+    from movie_cli.export.int8_decoder import write_int8_decoder
+
+    tell("fitting an int8 decoder, once, in about half a minute")
+    write_int8_decoder(folder, size)
+
+
+def has_int8(descriptor: Descriptor, size: tuple[int, int]) -> bool:
+    """Whether the graphs of a checkpoint have an int8 decoder."""
+    return int8_file(_folder(descriptor, size) / f"{graph_name(size, 'decode')}.onnx").is_file()
 
 
 def fidelity(descriptor: Descriptor, size: tuple[int, int], dtype: str, tell: Tell | None) -> float:

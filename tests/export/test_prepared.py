@@ -9,6 +9,8 @@ import pytest
 pytest.importorskip("openvino")
 
 import movie_cli
+from movie_cli.backends.opening import open_backend
+from movie_cli.backends.select import Choice
 from movie_cli.checkpoints.registry import open_model
 from movie_cli.cli import main
 from movie_cli.editing import choosing
@@ -16,6 +18,7 @@ from movie_cli.editing.choosing import choose_for
 from movie_cli.editing.request import TimeValue
 from movie_cli.errors import DeviceError, UsageError
 from movie_cli.export import prepared, to_onnx
+from movie_cli.export.pictures import draw_clip
 from tests.export import SIZE
 
 
@@ -67,6 +70,49 @@ def test_auto_does_not_take_what_is_unfaithful(nano, monkeypatch):
     choice = choose_for(descriptor, size=SIZE, frames=choosing.PAYS_FROM, tell=lambda text: None)
     assert choice.backend == "torch"
     assert "openvino is only 44 dB" in choice.reason
+
+
+def test_an_int8_decoder_is_made_once_and_near_to_torch(nano, monkeypatch):
+    pytest.importorskip("nncf")
+    descriptor, _ = nano
+    told = []
+    choices = [choose_for(descriptor, dtype="int8", size=SIZE, tell=told.append) for _ in range(2)]
+    assert choices[0] == choices[1]
+    assert (choices[0].backend, choices[0].dtype) == ("openvino", "int8")
+    assert [text for text in told if "fitting" in text] == ["fitting an int8 decoder, once, in about half a minute"]
+    assert prepared.fidelity(descriptor, SIZE, "int8", told.append) >= choosing.FAITHFUL
+    # A CPU without bfloat16 takes it by itself.
+    monkeypatch.setattr(choosing, "cpu_dtype", lambda dtype: ("float32", ""))
+    if choose_for(descriptor).device == "cpu":
+        assert choose_for(descriptor, size=SIZE).dtype == "int8"
+    frames = draw_clip(2, SIZE)
+    exact = Choice("cpu", "float32", "", "openvino", graphs=choices[0].graphs)
+    edits = []
+    for choice in (exact, choices[0]):
+        backend = open_backend(descriptor, choice)
+        edits.append(backend.decode_latents(backend.encode_frames(frames), frames))
+    assert (edits[0] != edits[1]).any()
+
+
+def test_int8_that_cannot_be_is_refused(nano, nano_onnx, monkeypatch):
+    descriptor, _ = nano
+    with pytest.raises(UsageError, match="export"):
+        choose_for(open_model(str(nano_onnx)), dtype="int8", backend="openvino")
+    with pytest.raises(DeviceError, match="torch does not compute in int8"):
+        choose_for(descriptor, dtype="int8", backend="torch")
+    monkeypatch.setattr("movie_cli.backends.runtimes.has_nncf", lambda: False)
+    with pytest.raises(DeviceError, match="NNCF") as caught:
+        choose_for(descriptor, dtype="int8", size=SIZE)
+    assert "movie-cli[int8]" in caught.value.hint
+
+
+def test_a_decoder_that_cannot_be_fitted_is_one_line(tmp_path):
+    pytest.importorskip("nncf")
+    from movie_cli.errors import ModelError
+    from movie_cli.export.int8_decoder import write_int8_decoder
+
+    with pytest.raises(ModelError, match=r"no int8 decoder can be made of .*manifest\.json"):
+        write_int8_decoder(tmp_path, SIZE)
 
 
 def test_frames_from_python_need_an_export(nano):
