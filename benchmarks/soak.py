@@ -5,7 +5,8 @@
 A round edits clips of several sizes, with sound and without, with the latent cache and without, stops some by Ctrl-C,
 asks for what must be refused, and loads the model anew once. After each round threads, open files and resident memory
 are noted. The first rounds warm up; from then on the last tenth of the rounds is held against the first tenth. Ends
-with an error where threads or open files are more, or memory is more by a twentieth (`--more-memory`). Linux only: it reads /proc.
+with an error where threads or open files are more, or memory is more by a twentieth (`--more-memory`). Linux only: it
+reads /proc.
 """
 
 from __future__ import annotations
