@@ -181,6 +181,7 @@ def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="auto, cpu, cuda, cuda:N or mps; see `movie devices`.",
         ),
         common.DTYPE,
+        common.COMPILE,
         _machine(
             "--batch-size",
             type=types.WholeType(1, 1024),
@@ -287,6 +288,7 @@ def request_of(ctx: click.Context, source: str, instruction: str | None, values:
         backend=values["backend"],
         device=values["device"],
         dtype=values["dtype"],
+        compile=values["compile"],
         provider=values["provider"],
         batch_size=values["batch_size"],
         encode=EncodeOptions(

@@ -97,11 +97,13 @@ class Editor:
                 parts.append(run(part))
             except DeviceMemoryError as error:
                 count = part.stop - part.start
-                if count == 1:
+                if count == 1 and not error.batch:
                     size = f"{frames.shape[2]}x{frames.shape[1]}"
                     raise DeviceMemoryError(f"{error}, and one frame of {size} needs more", error.hint) from error
-                self._most = count // 2
-                self.notes.append(f"{error}: editing {self._most} frames at once instead of {count}")
+                self._most = error.batch or count // 2
+                self.notes.append(
+                    f"{error}: editing {self._most} frames at once instead of {max(count, 2 * error.batch)}"
+                )
                 continue
             done = part.stop
         return parts

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from movie_cli import media
+from movie_cli.backends.compiler import with_compiler
 from movie_cli.backends.select import Choice
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.registry import open_variant
@@ -66,11 +67,12 @@ def make_plan(request: EditRequest, path: Path, tell: Tell | None = None) -> Pla
     working = Editor.size_for(descriptor, *info.video.presentation_size)
     span = clip.span_of(request, info)
     several = Rule.parse(request.recipe.anchors).kind == "every"
+    only_torch = several or request.compile == "on"
     choice = choose_for(
         descriptor,
         request.device,
         request.dtype,
-        "torch" if several and request.backend == "auto" and descriptor.export is None else request.backend,
+        "torch" if only_torch and request.backend == "auto" and descriptor.export is None else request.backend,
         provider=request.provider,
         size=working,
         frames=span.frames,
@@ -87,6 +89,10 @@ def make_plan(request: EditRequest, path: Path, tell: Tell | None = None) -> Pla
     one_file = request.output != STREAM and not encoding.container.numbered
     joined = one_file and can_be_joined(encoding.codec, encoding.pix_fmt)
     batch = request.batch_size or BATCH_SIZES.get(choice.device.split(":")[0], BATCH_SIZES["cpu"])
+    passes = None
+    if span.frames is not None:
+        passes = span.frames * (request.recipe.steps or descriptor.steps) * descriptor.passes // batch
+    choice = with_compiler(choice, request.compile, batch, passes)
     return Plan(
         request,
         info,

@@ -129,6 +129,7 @@ class EditRequest:
     backend: str = "auto"
     device: str = "auto"
     dtype: str = "auto"
+    compile: str = "auto"
     provider: str = "auto"
     batch_size: int | None = None
     encode: EncodeOptions = field(default_factory=EncodeOptions)
@@ -207,6 +208,7 @@ class PreviewRequest:
     backend: str = "auto"
     device: str = "auto"
     dtype: str = "auto"
+    compile: str = "auto"
     offline: bool = False
 
     def recipes(self) -> list[Recipe]:

@@ -141,7 +141,7 @@ class Edit:
         self._anchors = anchors
         self._cache = ClipCache(lambda text: reporter.message("warning", text))
         self._still = StillFrames(made.request.recipe.still)
-        self._position = 0
+        self._position = self._told = 0
         self._schedule: Schedule | None = None
         self._current: tuple[int, ...] = ()
         self._done = folder.leading if folder is not None and made.joined else 0
@@ -242,7 +242,15 @@ class Edit:
         edited = self._still.edit(small, edit)
         while self.editor.notes:
             self.reporter.message("warning", self.editor.notes.pop(0))
+        self._tell_notes()
         return edited
+
+    def _tell_notes(self) -> None:
+        """Say what the backend has noted since it was last asked; some of it comes with the first frames."""
+        notes = self.editor.backend.notes
+        for note in notes[self._told :]:
+            self.reporter.message("info", note)
+        self._told = len(notes)
 
     def load(self) -> Editor:
         """Have the model ready, with the recipe set; tells of it."""
@@ -251,8 +259,10 @@ class Edit:
         reporter.message(
             "info", f"{made.descriptor.name} on {made.choice.reason}, working at {made.working[0]}x{made.working[1]}"
         )
-        for note in (*self.editor.backend.notes, *made.info.notes):
+        for note in made.info.notes:
             reporter.message("info", note)
+        self._told = 0  # a model that was loaded before may have noted something for another edit
+        self._tell_notes()
         text = self.editor.set_recipe(self.request.recipe)
         if not text.known:
             names = ", ".join(name.replace("_", " ").replace("+", " and ") for name in text.nearest)
