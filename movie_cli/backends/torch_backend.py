@@ -6,14 +6,15 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from movie_cli.backends.base import Pixels, Settings, TextEmbedding
 from movie_cli.backends.compiling import CompiledNetworks
+from movie_cli.backends.later import Later
 from movie_cli.backends.select import Choice
+from movie_cli.backends.transfer import Transfers
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.load import load_checkpoint
 from movie_cli.errors import DeviceMemoryError
@@ -36,6 +37,10 @@ class TorchBackend:
         self.descriptor = descriptor
         self.device, self.dtype, self.reason = choice.device, choice.dtype, choice.reason
         self._device, self._dtype = torch.device(choice.device), choice.torch_dtype
+        self._transfers = Transfers.of(self._device)
+        self.decode_later: Callable[[Any, Pixels], Later] | None = (
+            self._decode_later if self._transfers.overlap else None
+        )
         self._latents_dtype = torch.float32 if self._dtype == torch.float32 else torch.float16
         self.compiled: CompiledNetworks | None = None
         parts = load_checkpoint(descriptor)
@@ -87,11 +92,17 @@ class TorchBackend:
     @torch.inference_mode()
     def decode_latents(self, latents: Tensor, source: Pixels) -> Pixels:
         """Edited frames `(N, H, W, 3)`."""
+        return self._decode(latents, source)()
+
+    @torch.inference_mode()
+    def _decode_later(self, latents: Tensor, source: Pixels) -> Later:
+        return Later(self._decode(latents, source))
+
+    def _decode(self, latents: Tensor, source: Pixels) -> Callable[[], Pixels]:
         with self._memory():
             image = (self.compiled or self._codec).decode(latents, self._pictures(source))
             pixels = ((image + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
-            result: Pixels = np.ascontiguousarray(pixels.cpu().numpy())
-        return result
+            return self._transfers.download(pixels)
 
     @torch.inference_mode()
     def set_anchors(self, latents: Tensor | None, settings: Settings) -> None:
@@ -161,7 +172,7 @@ class TorchBackend:
 
     def _pictures(self, frames: Pixels) -> Tensor:
         # (N, H, W, 3) permuted to (N, 3, H, W) is channels-last in memory already: no copy of the layout.
-        pictures = torch.from_numpy(frames).to(self._device, non_blocking=True).permute(0, 3, 1, 2)
+        pictures = self._transfers.upload(frames).permute(0, 3, 1, 2)
         return pictures.float().div_(127.5).sub_(1.0)
 
 
