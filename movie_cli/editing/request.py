@@ -130,6 +130,7 @@ class EditRequest:
     device: str = "auto"
     dtype: str = "auto"
     compile: str = "auto"
+    hwaccel: str = "auto"
     provider: str = "auto"
     batch_size: int | None = None
     encode: EncodeOptions = field(default_factory=EncodeOptions)

@@ -259,7 +259,7 @@ class Edit:
         reporter.message(
             "info", f"{made.descriptor.name} on {made.choice.reason}, working at {made.working[0]}x{made.working[1]}"
         )
-        for note in made.info.notes:
+        for note in (*filter(None, [made.hardware.note]), *made.info.notes):
             reporter.message("info", note)
         self._told = 0  # a model that was loaded before may have noted something for another edit
         self._tell_notes()
@@ -328,6 +328,7 @@ class Edit:
             strict=self.request.strict,
             info=self.info,
             also_size=self.made.working if self.made.working != self.info.video.display_size else None,
+            decode_on=self.made.hardware.decode_on,
         )
 
     def _frames(self, stack: ExitStack, mark: Mark | None, limit: int | None) -> Callable[[], Iterator[media.Frame]]:
