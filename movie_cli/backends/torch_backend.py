@@ -113,6 +113,8 @@ class TorchBackend:
         self._anchors.clear()
         self._previous = None
         if latents is None:
+            if self.compiled is not None:
+                self.compiled.note = ""  # of another edit
             return
         self._anchors.mode = "write"
         with self._memory():

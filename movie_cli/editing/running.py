@@ -261,9 +261,9 @@ class Edit:
         )
         for note in (*filter(None, [made.hardware.note]), *made.info.notes):
             reporter.message("info", note)
-        self._told = 0  # a model that was loaded before may have noted something for another edit
-        self._tell_notes()
         text = self.editor.set_recipe(self.request.recipe)
+        self._told = 0
+        self._tell_notes()
         if not text.known:
             names = ", ".join(name.replace("_", " ").replace("+", " and ") for name in text.nearest)
             reporter.message(

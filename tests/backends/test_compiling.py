@@ -96,9 +96,24 @@ def test_every_batch_has_the_same_size(tiny, calls):
     editor = opened(tiny, 2)
     found = edited(editor, FRAMES)
     assert set(calls) == {2}
-    assert len(calls) == 1 + 3 * 3  # the anchor's latents, then three parts, each by three networks
+    assert len(calls) == 3
     assert np.abs(found.astype(int) - plain).max() <= 1
     assert editor.backend.notes[0].startswith("compiled for 2 frames at once in ")
+    edited(editor, FRAMES)
+    assert editor.backend.notes == ()  # it was told once
+
+
+def test_on_a_gpu_the_autoencoder_is_compiled_too(tiny, calls, monkeypatch):
+    backend = opened(tiny, 2).backend
+    monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: None)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(backend._unet, "forward", backend.compiled._plain["denoise"])
+    backend.compiled = compiling.CompiledNetworks(
+        Choice("cuda:0", "float32", "", compiled=2), backend._unet, backend._codec, backend._anchors, backend._steady
+    )
+    edited(Editor(backend), FRAMES)
+    assert set(calls) == {2}
+    assert len(calls) == 1 + 3 * 3  # the anchor's latents, then three parts, each by three networks
 
 
 def test_a_frame_is_the_same_wherever_it_stands(tiny, calls):
