@@ -40,7 +40,7 @@ class CompiledNetworks:
         self._anchors, self._steady = anchors, steady
         self._plain: dict[str, Any] = {"encode": codec.encode, "denoise": unet.forward, "decode": codec.decode}
         # On a CPU the compiler's decoder is slower than oneDNN's: 43 to 46 ms a frame against 37 to 38 for nano at
-        # 512x384 in bfloat16 on two cores. The denoiser goes from 25 to 29 down to 21 or 22 (`movie bench --compile on`).
+        # 512x384 in bfloat16 on two cores. The denoiser goes from 25 to 29 down to 21 to 22 (`movie bench`).
         self._waiting: set[str] = {"denoise"} if choice.device == "cpu" else set(self._plain)
         # CUDA graphs take the launches' time away, which is most of the time of small networks.
         mode = "reduce-overhead" if self._graphs else "default"
