@@ -44,7 +44,12 @@ class DeviceError(MovieError):
 
 
 class DeviceMemoryError(DeviceError):
-    """A device's memory is too small for so many frames at once; fewer may do."""
+    """A device's memory is too small for so many frames at once; fewer may do.
+
+    `batch` is how many at once the networks take from now on, 0 where that is the caller's to choose.
+    """
+
+    batch = 0
 
 
 class BatchError(MovieError):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from movie_cli.checkpoints.descriptor import Descriptor
+
+if TYPE_CHECKING:
+    from movie_cli.backends.later import Later
 
 Pixels = NDArray[np.uint8]
 """Frames `(N, H, W, 3)`, RGB."""
@@ -46,6 +50,8 @@ class Backend(Protocol):
     device: str
     dtype: str
     reason: str
+    decode_later: Callable[[Any, Pixels], Later] | None
+    """As `decode_latents`, without waiting for the frames; None where the device does not work beside its caller."""
 
     @property
     def notes(self) -> tuple[str, ...]:

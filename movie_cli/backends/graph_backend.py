@@ -7,7 +7,7 @@ instructions, the same anchors. Graphs have a batch of one and take float32; wha
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from movie_cli.backends.base import Pixels, Settings, TextEmbedding
 from movie_cli.backends.graphs import Feeds, Graph, Graphs
+from movie_cli.backends.later import Later
 from movie_cli.backends.select import Choice
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import TEXT_ENCODER, Export, graph_name
@@ -41,6 +42,7 @@ class GraphBackend:
     def __init__(self, descriptor: Descriptor, choice: Choice, export: Export, graphs: Graphs) -> None:
         self.descriptor, self._export, self._graphs = descriptor, export, graphs
         self.device, self.dtype, self.reason = choice.device, choice.dtype, choice.reason
+        self.decode_later: Callable[[Any, Pixels], Later] | None = None
         self._text = graphs.open(TEXT_ENCODER)
         self._folder = graphs.folder
         self._noise: tuple[tuple[object, ...], Array] | None = None

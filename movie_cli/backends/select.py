@@ -48,7 +48,8 @@ class Choice:
     """A device (`cpu`, `cuda:N`, `mps`), the number type to compute in, and one phrase that says why.
 
     `backend` runs the networks, `provider` is what ONNX Runtime runs them on; `graphs` is the folder of the graphs that
-    were made of a checkpoint, empty where the checkpoint is an export itself.
+    were made of a checkpoint, empty where the checkpoint is an export itself. `compiled` is the number of frames at
+    once that torch compiles the networks for, 0 where it does not; `may_give_up` lets it go on where that fails.
     """
 
     device: str
@@ -57,11 +58,15 @@ class Choice:
     backend: str = "torch"
     provider: str = ""
     graphs: str = ""
+    compiled: int = 0
+    may_give_up: bool = False
 
     @property
     def latents_type(self) -> str:
         """What latents of the cache depend on beside the autoencoder: the number type, and who computes in it."""
-        return self.dtype if self.backend == "torch" else f"{self.backend} {self.provider} {self.dtype}"
+        if self.backend == "torch":
+            return f"{self.dtype} compiled" if self.compiled else self.dtype
+        return f"{self.backend} {self.provider} {self.dtype}"
 
     @property
     def version(self) -> dict[str, object]:
@@ -72,7 +77,8 @@ class Choice:
         import torch
 
         threads = torch.get_num_threads() if self.device == "cpu" else None
-        return {"CPU threads": threads, "version of torch": torch.__version__}
+        compiled = {"compiled": "yes"} if self.compiled else {}
+        return {"CPU threads": threads, "version of torch": torch.__version__, **compiled}
 
     @property
     def torch_dtype(self) -> torch.dtype:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from movie_cli.backends.base import Pixels, Settings, TextEmbedding
+from movie_cli.backends.compiling import CompiledNetworks
+from movie_cli.backends.later import Later
 from movie_cli.backends.select import Choice
+from movie_cli.backends.transfer import Transfers
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.load import load_checkpoint
 from movie_cli.errors import DeviceMemoryError
@@ -33,9 +37,14 @@ class TorchBackend:
         self.descriptor = descriptor
         self.device, self.dtype, self.reason = choice.device, choice.dtype, choice.reason
         self._device, self._dtype = torch.device(choice.device), choice.torch_dtype
+        self._transfers = Transfers.of(self._device)
+        self.decode_later: Callable[[Any, Pixels], Later] | None = (
+            self._decode_later if self._transfers.overlap else None
+        )
         self._latents_dtype = torch.float32 if self._dtype == torch.float32 else torch.float16
+        self.compiled: CompiledNetworks | None = None
         parts = load_checkpoint(descriptor)
-        with _memory_errors(self.device):
+        with self._memory():
             place_weights(parts.unet, self._device, self._dtype)
             parts.codec.place(self._device, self._dtype)
         self._unet = parts.unet
@@ -43,7 +52,13 @@ class TorchBackend:
         self._anchors = attach(self._unet)
         self._steady = SteadyLayers(self._unet)
         self._previous: Tensor | None = None
-        self.notes: tuple[str, ...] = ()
+        if choice.compiled:
+            self.compiled = CompiledNetworks(choice, self._unet, self._codec, self._anchors, self._steady)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How long compiling took, or why it was given up; nothing where nothing was compiled yet."""
+        return (self.compiled.note,) if self.compiled is not None and self.compiled.note else ()
 
     @torch.inference_mode()
     def embed_text(self, instruction: str) -> TextEmbedding:
@@ -56,17 +71,17 @@ class TorchBackend:
     @torch.inference_mode()
     def encode_frames(self, frames: Pixels) -> Tensor:
         """Source latents `(N, C, H/8, W/8)`."""
-        with _memory_errors(self.device):
-            latents = self._codec.encode(self._pictures(frames))
+        with self._memory():
+            latents = (self.compiled or self._codec).encode(self._pictures(frames))
         return latents.to(self._latents_dtype, memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def denoise(self, latents: Tensor, settings: Settings) -> Tensor:
         """Edited latents of the same shape, float32. A recurrent network sees each frame's edit beside the next one."""
         guidance = self._guidance(settings)
-        with _memory_errors(self.device):
+        with self._memory():
             if not is_recurrent(self._unet):
-                return self._sample(latents, settings.seed, guidance)
+                return self._in_batches(lambda part: self._sample(part, settings.seed, guidance), latents)
             edited = []
             for frame in latents.split(1):
                 before = self._previous if self._previous is not None and self._previous.shape == frame.shape else None
@@ -77,11 +92,17 @@ class TorchBackend:
     @torch.inference_mode()
     def decode_latents(self, latents: Tensor, source: Pixels) -> Pixels:
         """Edited frames `(N, H, W, 3)`."""
-        with _memory_errors(self.device):
-            image = self._codec.decode(latents, self._pictures(source))
+        return self._decode(latents, source)()
+
+    @torch.inference_mode()
+    def _decode_later(self, latents: Tensor, source: Pixels) -> Later:
+        return Later(self._decode(latents, source))
+
+    def _decode(self, latents: Tensor, source: Pixels) -> Callable[[], Pixels]:
+        with self._memory():
+            image = (self.compiled or self._codec).decode(latents, self._pictures(source))
             pixels = ((image + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
-            result: Pixels = np.ascontiguousarray(pixels.cpu().numpy())
-        return result
+            return self._transfers.download(pixels)
 
     @torch.inference_mode()
     def set_anchors(self, latents: Tensor | None, settings: Settings) -> None:
@@ -92,9 +113,11 @@ class TorchBackend:
         self._anchors.clear()
         self._previous = None
         if latents is None:
+            if self.compiled is not None:
+                self.compiled.note = ""  # of another edit
             return
         self._anchors.mode = "write"
-        with _memory_errors(self.device):
+        with self._memory():
             self._sample(latents, settings.seed, self._guidance(settings))
         self._anchors.mode = "read"
 
@@ -130,29 +153,29 @@ class TorchBackend:
             settings.steps,
         )
 
-    def _pictures(self, frames: Pixels) -> Tensor:
-        # (N, H, W, 3) permuted to (N, 3, H, W) is channels-last in memory already: no copy of the layout.
-        pictures = torch.from_numpy(frames).to(self._device, non_blocking=True).permute(0, 3, 1, 2)
-        return pictures.float().div_(127.5).sub_(1.0)
+    def _in_batches(self, run: Callable[[Tensor], Tensor], latents: Tensor) -> Tensor:
+        return run(latents) if self.compiled is None else self.compiled.in_batches(run, latents)
 
-
-class _memory_errors:  # noqa: N801 - reads as a statement
-    """Turns a device's out-of-memory error into ours."""
-
-    def __init__(self, device: str) -> None:
-        self.device = device
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, torch.OutOfMemoryError) or (
-            isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
-        ):
-            raise DeviceMemoryError(
+    @contextlib.contextmanager
+    def _memory(self) -> Iterator[None]:
+        """Turns the device's out-of-memory error into ours."""
+        try:
+            yield
+        except RuntimeError as error:
+            if not isinstance(error, torch.OutOfMemoryError) and "out of memory" not in str(error).lower():
+                raise
+            ours = DeviceMemoryError(
                 f"{self.device} has too little memory{_free(self.device)}",
                 "close other programs, try a checkpoint that works at a smaller size, or --device cpu",
-            ) from error
+            )
+            if self.compiled is not None:
+                ours.batch = self.compiled.halve()
+            raise ours from error
+
+    def _pictures(self, frames: Pixels) -> Tensor:
+        # (N, H, W, 3) permuted to (N, 3, H, W) is channels-last in memory already: no copy of the layout.
+        pictures = self._transfers.upload(frames).permute(0, 3, 1, 2)
+        return pictures.float().div_(127.5).sub_(1.0)
 
 
 def _free(device: str) -> str:

@@ -84,7 +84,7 @@ class _Run:
         self._open: list[_Open] = []
         self._flights: dict[Any, _Flight] = {}
         self._tries: dict[tuple[int, int | None], int] = {}
-        self._choices: dict[tuple[str, str, str], Choice] = {}
+        self._choices: dict[tuple[str, str, str, str, int | None], Choice] = {}
         self._lost = 0
         self._answered = time.monotonic()
 
@@ -164,7 +164,7 @@ class _Run:
     def _choice(self, job: Job) -> Choice:
         """What the first worker that answers would run the job on; all are told to do the same."""
         request = absolute(job.request)
-        wanted = (request.device, request.dtype, request.backend)
+        wanted = (request.device, request.dtype, request.backend, request.compile, request.batch_size)
         until = time.monotonic() + LOST_SECONDS
         while wanted not in self._choices:
             for actor in self._actors:

@@ -42,6 +42,7 @@ class Asked:
     backend: str
     device: str
     dtype: str
+    compile: str
     batch: int | None
     offline: bool
     compare: bool
@@ -87,6 +88,7 @@ def measure(asked: Asked, folder: Path) -> dict[str, Any]:
         backend=asked.backend,
         device=asked.device,
         dtype=asked.dtype,
+        compile=asked.compile,
         batch_size=asked.batch,
         use_cache=False,
         offline=asked.offline,
@@ -99,6 +101,7 @@ def measure(asked: Asked, folder: Path) -> dict[str, Any]:
     made = make_plan(request, source)
     descriptor, choice = made.descriptor, made.choice
     editor = editors.get(descriptor, choice)
+    compiled = getattr(editor.backend, "compiled", None)
     steps = asked.recipe.steps or descriptor.steps
     tokens = editor.settings.text.tokens.shape[1]
     cost = operations_of_model(descriptor, summary.working_size, steps, tokens)
@@ -110,6 +113,8 @@ def measure(asked: Asked, folder: Path) -> dict[str, Any]:
         "machine": _machine(choice),
         "device": summary.device,
         "dtype": summary.dtype,
+        "batch": made.batch,
+        "compile_s": compiled.seconds if compiled is not None else None,
         "versions": f"torch {torch.__version__}, diffusers {diffusers.__version__}, PyAV {av.__version__}",
         "clip": f"{summary.size[0]}x{summary.size[1]}, {summary.frames} frames",
         "working_size": "{}x{}".format(*summary.working_size),

@@ -6,6 +6,7 @@ Hub's own cache on this machine; an interrupted download goes on with the files 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 from movie_cli.errors import ModelError, OutputError
 
 _HUB_ID = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([A-Za-z0-9][\w./-]*))?", re.ASCII)
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _UNWANTED = ("*.fp16.*", "*.bf16.*", "*.non_ema.*")
 
 
@@ -37,6 +39,7 @@ def fetch(name: str, wanted: Sequence[str], offline: bool = False) -> Path:
         OutputError: there is no room for it.
     """
     from huggingface_hub import snapshot_download
+    from huggingface_hub.constants import HF_HUB_CACHE
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -87,9 +90,10 @@ def fetch(name: str, wanted: Sequence[str], offline: bool = False) -> Path:
     except HfHubHTTPError as error:
         raise _unreachable(name) from error
     except OSError as error:
-        if error.errno is not None and error.filename is not None:
+        # A disk that fills up is told by a write, which knows no name; without a name the rest is the network's.
+        if error.errno in _FULL or (error.errno is not None and error.filename is not None):
             raise OutputError(
-                f"the model {name} cannot be kept in {error.filename}: {error.strerror}",
+                f"the model {name} cannot be kept in {error.filename or HF_HUB_CACHE}: {error.strerror}",
                 "free some space, or set HF_HOME to another disk",
             ) from error
         raise _unreachable(name) from error

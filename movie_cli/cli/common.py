@@ -25,6 +25,14 @@ DTYPE = _machine(
     show_default=True,
     help="float32, bfloat16, float16, int8 (OpenVINO's decoder), or the fastest safe one.",
 )
+COMPILE = _machine(
+    "--compile",
+    type=click.Choice(["auto", "on", "off"]),
+    metavar="auto|on|off",
+    default="auto",
+    show_default=True,
+    help="torch.compile: a slow first frame, then faster; auto: long clips on CUDA.",
+)
 OFFLINE = _machine("--offline", is_flag=True, help="Fetch nothing from the network.")
 YES = _safety("-y", "--yes", is_flag=True, setting=False, help="Replace OUT if it exists.")
 NO = _safety("-n", "--no", is_flag=True, setting=False, help="Never replace OUT, and do not ask.")

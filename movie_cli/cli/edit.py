@@ -181,6 +181,15 @@ def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="auto, cpu, cuda, cuda:N or mps; see `movie devices`.",
         ),
         common.DTYPE,
+        common.COMPILE,
+        _machine(
+            "--hwaccel",
+            type=click.Choice(["auto", "none"]),
+            metavar="auto|none",
+            default="auto",
+            show_default=True,
+            help="Beside a network on CUDA: decode and encode there too, or in software.",
+        ),
         _machine(
             "--batch-size",
             type=types.WholeType(1, 1024),
@@ -287,6 +296,8 @@ def request_of(ctx: click.Context, source: str, instruction: str | None, values:
         backend=values["backend"],
         device=values["device"],
         dtype=values["dtype"],
+        compile=values["compile"],
+        hwaccel=values["hwaccel"],
         provider=values["provider"],
         batch_size=values["batch_size"],
         encode=EncodeOptions(

@@ -61,6 +61,7 @@ def _preview_options(function: Callable[..., Any]) -> Callable[..., Any]:
         common.BACKEND,
         _machine("--device", default="auto", show_default=True, metavar="DEVICE", help="See `movie devices`."),
         common.DTYPE,
+        common.COMPILE,
         common.OFFLINE,
         common.YES,
         common.NO,
@@ -139,6 +140,7 @@ def _request(source: str, instructions: tuple[str, ...], values: dict[str, Any])
         backend=values["backend"],
         device=values["device"],
         dtype=values["dtype"],
+        compile=values["compile"],
         offline=values["offline"],
     )
     tiles = len(request.recipes()) * max(1, len(request.at))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from movie_cli.backends.base import Backend, Pixels, Settings, TextEmbedding
+from movie_cli.backends.later import Later
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import nearest_size
 from movie_cli.editing.size import working_size
@@ -82,10 +83,13 @@ class Editor:
         Raises:
             DeviceMemoryError: one frame alone is too much.
         """
-        parts = self._in_parts(
-            frames, lambda part: self._edit(frames[part], None if latents is None else latents[part])
+        return self.edit_later(frames, latents).get()
+
+    def edit_later(self, frames: Pixels, latents: Any | None = None) -> Later:
+        """As `edit`, without waiting for the device where it works beside the caller."""
+        return Later.joined(
+            self._in_parts(frames, lambda part: self._edit(frames[part], None if latents is None else latents[part]))
         )
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _in_parts(self, frames: Pixels, run: Callable[[slice], Any]) -> list[Any]:
         """What `run` gives for all frames, or for as many at once as memory allows."""
@@ -97,17 +101,21 @@ class Editor:
                 parts.append(run(part))
             except DeviceMemoryError as error:
                 count = part.stop - part.start
-                if count == 1:
+                if count == 1 and not error.batch:
                     size = f"{frames.shape[2]}x{frames.shape[1]}"
                     raise DeviceMemoryError(f"{error}, and one frame of {size} needs more", error.hint) from error
-                self._most = count // 2
-                self.notes.append(f"{error}: editing {self._most} frames at once instead of {count}")
+                self._most = error.batch or count // 2
+                self.notes.append(
+                    f"{error}: editing {self._most} frames at once instead of {max(count, 2 * error.batch)}"
+                )
                 continue
             done = part.stop
         return parts
 
-    def _edit(self, frames: Pixels, latents: Any | None) -> Pixels:
+    def _edit(self, frames: Pixels, latents: Any | None) -> Later:
         if latents is None:
             latents = self.encode(frames)
         edited = self.backend.denoise(latents, self.settings)
-        return self.backend.decode_latents(edited, frames)
+        if self.backend.decode_later is not None:
+            return self.backend.decode_later(edited, frames)
+        return Later.now(self.backend.decode_latents(edited, frames))

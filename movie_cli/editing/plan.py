@@ -7,10 +7,11 @@ checkpoint, machine and output can tell.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from movie_cli import media
+from movie_cli.backends.compiler import with_compiler
 from movie_cli.backends.select import Choice
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.registry import open_variant
@@ -43,6 +44,7 @@ class Plan:
     batch: int
     segment: int
     joined: bool
+    hardware: media.Hardware
 
     @property
     def needs_full(self) -> bool:
@@ -66,11 +68,12 @@ def make_plan(request: EditRequest, path: Path, tell: Tell | None = None) -> Pla
     working = Editor.size_for(descriptor, *info.video.presentation_size)
     span = clip.span_of(request, info)
     several = Rule.parse(request.recipe.anchors).kind == "every"
+    only_torch = several or request.compile == "on"
     choice = choose_for(
         descriptor,
         request.device,
         request.dtype,
-        "torch" if several and request.backend == "auto" and descriptor.export is None else request.backend,
+        "torch" if only_torch and request.backend == "auto" and descriptor.export is None else request.backend,
         provider=request.provider,
         size=working,
         frames=span.frames,
@@ -84,9 +87,18 @@ def make_plan(request: EditRequest, path: Path, tell: Tell | None = None) -> Pla
     size = request.recipe.size or info.video.display_size
     # Refuse an unknown codec or container now, not after the model is loaded.
     encoding = media.plan_encoding(request.output, encode_options(request), size, alpha=info.video.alpha)
+    hardware = find_hardware(request, info, choice, encoding.codec, size)
+    if hardware.encoder:
+        encode = replace(request.encode, codec=hardware.encoder, options=media.NVENC_OPTIONS)
+        request = replace(request, encode=encode)
+        encoding = media.plan_encoding(request.output, encode_options(request), size, alpha=info.video.alpha)
     one_file = request.output != STREAM and not encoding.container.numbered
     joined = one_file and can_be_joined(encoding.codec, encoding.pix_fmt)
     batch = request.batch_size or BATCH_SIZES.get(choice.device.split(":")[0], BATCH_SIZES["cpu"])
+    passes = None
+    if span.frames is not None:
+        passes = span.frames * (request.recipe.steps or descriptor.steps) * descriptor.passes // batch
+    choice = with_compiler(choice, request.compile, batch, passes)
     return Plan(
         request,
         info,
@@ -98,7 +110,21 @@ def make_plan(request: EditRequest, path: Path, tell: Tell | None = None) -> Pla
         batch,
         segment_frames(request, descriptor),
         joined,
+        hardware,
     )
+
+
+def find_hardware(
+    request: EditRequest, info: SourceInfo, choice: Choice, encoder: str, size: tuple[int, int]
+) -> media.Hardware:
+    """What the GPU of the network decodes and encodes; an encoder that anything was asked of stays as it is."""
+    name, _, number = choice.device.partition(":")
+    if request.hwaccel == "none" or name != "cuda":
+        return media.Hardware()
+    asked = request.encode
+    free = not (asked.codec or asked.crf is not None or asked.preset or asked.pix_fmt or asked.options)
+    free = free and not info.video.alpha
+    return media.find_hardware(info.video, number or "0", encoder if free else "", size)
 
 
 def encode_options(request: EditRequest) -> EncodeOptions:
@@ -132,6 +158,7 @@ def plan(request: EditRequest) -> Mapping[str, object]:
         f"steps of {made.descriptor.passes} UNet passes)",
         "device": f"{made.choice.device}, {made.choice.reason}",
         "batch size": made.batch,
+        **({"video": made.hardware.note} if made.hardware.note else {}),
         "segments": f"of {made.segment} frames" if made.joined else "none: it cannot be resumed",
         "recipe": asdict(request.recipe),
     }

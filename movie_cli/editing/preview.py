@@ -18,6 +18,7 @@ import numpy as np
 from movie_cli import media
 from movie_cli.backends import opening
 from movie_cli.backends.base import Pixels
+from movie_cli.backends.compiler import with_compiler
 from movie_cli.checkpoints.registry import open_model
 from movie_cli.editing import clip
 from movie_cli.editing.choosing import choose_for
@@ -59,18 +60,22 @@ class Previewer:
         self.info = media.probe(path)
         descriptor = open_model(request.recipe.model, request.offline)
         self.size = Editor.size_for(descriptor, *self.info.video.presentation_size)
+        only_torch = request.compile == "on" and request.backend == "auto" and descriptor.export is None
         choice = choose_for(
             descriptor,
             request.device,
             request.dtype,
-            request.backend,
+            "torch" if only_torch else request.backend,
             size=self.size,
             tell=lambda text: reporter.message("info", text),
         )
+        # Compiled only when asked: a preview is over in less time than compiling takes.
+        choice = with_compiler(choice, request.compile, len(self.places), passes=None)
         self._path = path
         self._span = self._span_of()
         self._editor = Editor(opening.open_backend(descriptor, choice))
         self._reporter = reporter
+        self._told: set[str] = set()
         for instruction in request.instructions:
             text = self._editor.set_recipe(dataclasses.replace(request.recipe, instruction=instruction))
             if not text.known:
@@ -102,6 +107,7 @@ class Previewer:
         for recipe in self.request.recipes():
             self._set(recipe, None if anchor is None else latents[len(frames) :])
             edited = self._editor.edit(frames, latents[: len(frames)])
+            self._tell_notes()
             tiles += [Tile(recipe, place, pixels) for place, pixels in zip(places, edited, strict=True)]
             self._reporter.advance(len(places))
         return Preview(list(zip(places, frames, strict=True)), tiles)
@@ -120,6 +126,7 @@ class Previewer:
                 for recipe in self.request.recipes():
                     self._set(recipe, anchor_latents)
                     versions.append(self._editor.edit(small, latents))
+                    self._tell_notes()
                 for index, frame in enumerate(batch):
                     yield frame, [small[index], *(version[index] for version in versions)]
                 self._reporter.advance(len(batch))
@@ -136,6 +143,12 @@ class Previewer:
         self._editor.set_recipe(recipe)
         if anchor_latents is not None:
             self._editor.set_anchors(anchor_latents)
+
+    def _tell_notes(self) -> None:
+        """Say what the backend has noted with the first frames."""
+        for note in set(self._editor.backend.notes) - self._told:
+            self._reporter.message("info", note)
+            self._told.add(note)
 
     def _anchor_frame(self) -> Pixels | None:
         """The frame that an edit of the whole clip would take for its anchor."""

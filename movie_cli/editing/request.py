@@ -129,6 +129,8 @@ class EditRequest:
     backend: str = "auto"
     device: str = "auto"
     dtype: str = "auto"
+    compile: str = "auto"
+    hwaccel: str = "auto"
     provider: str = "auto"
     batch_size: int | None = None
     encode: EncodeOptions = field(default_factory=EncodeOptions)
@@ -207,6 +209,7 @@ class PreviewRequest:
     backend: str = "auto"
     device: str = "auto"
     dtype: str = "auto"
+    compile: str = "auto"
     offline: bool = False
 
     def recipes(self) -> list[Recipe]:

@@ -15,11 +15,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from safetensors.numpy import load, save
 
 from movie_cli import media
 from movie_cli.backends.base import Pixels
+from movie_cli.backends.later import Later
 from movie_cli.editing import clip
 from movie_cli.editing.anchor_bank import AnchorBank
 from movie_cli.editing.anchor_rule import Rule
@@ -141,7 +141,7 @@ class Edit:
         self._anchors = anchors
         self._cache = ClipCache(lambda text: reporter.message("warning", text))
         self._still = StillFrames(made.request.recipe.still)
-        self._position = 0
+        self._position = self._told = 0
         self._schedule: Schedule | None = None
         self._current: tuple[int, ...] = ()
         self._done = folder.leading if folder is not None and made.joined else 0
@@ -205,7 +205,7 @@ class Edit:
             self._still.divide()
             frames = self._frames(stack, mark, limit)
             source = self._decoded_pieces(frames) if cached is None else self._cached_pieces(cached, frames, mark)
-            thread: WriterThread[tuple[clip.Piece, Pixels]] = stack.enter_context(
+            thread: WriterThread[tuple[clip.Piece, Later]] = stack.enter_context(
                 WriterThread(lambda done: self._write(sink, *done), self._depth(QUEUE, self.made.batch))
             )
             for piece in source:
@@ -217,7 +217,7 @@ class Edit:
             sink.finish()
         return cached is not None
 
-    def _edit_piece(self, piece: clip.Piece, latents: Any, cached: CachedClip | None) -> Pixels:
+    def _edit_piece(self, piece: clip.Piece, latents: Any, cached: CachedClip | None) -> Later:
         """Edited frames of a piece; what is the same where a segment ends must not depend on what came before it."""
         if self._position % self.made.segment == 0:
             self._still.divide()
@@ -231,18 +231,26 @@ class Edit:
                 self._current = anchors
                 self._still.divide()
             edited.append(self._edit_frames(piece.small[frames], latents[frames]))
-        return np.concatenate(edited)
+        return Later.joined(edited)
 
-    def _edit_frames(self, small: Pixels, latents: Any) -> Pixels:
-        def edit(fresh: list[int]) -> Pixels:
+    def _edit_frames(self, small: Pixels, latents: Any) -> Later:
+        def edit(fresh: list[int]) -> Later:
             if len(fresh) == len(small):
-                return self.editor.edit(small, latents)
-            return self.editor.edit(small[fresh], latents[fresh])
+                return self.editor.edit_later(small, latents)
+            return self.editor.edit_later(small[fresh], latents[fresh])
 
         edited = self._still.edit(small, edit)
         while self.editor.notes:
             self.reporter.message("warning", self.editor.notes.pop(0))
+        self._tell_notes()
         return edited
+
+    def _tell_notes(self) -> None:
+        """Say what the backend has noted since it was last asked; some of it comes with the first frames."""
+        notes = self.editor.backend.notes
+        for note in notes[self._told :]:
+            self.reporter.message("info", note)
+        self._told = len(notes)
 
     def load(self) -> Editor:
         """Have the model ready, with the recipe set; tells of it."""
@@ -251,9 +259,11 @@ class Edit:
         reporter.message(
             "info", f"{made.descriptor.name} on {made.choice.reason}, working at {made.working[0]}x{made.working[1]}"
         )
-        for note in (*self.editor.backend.notes, *made.info.notes):
+        for note in (*filter(None, [made.hardware.note]), *made.info.notes):
             reporter.message("info", note)
         text = self.editor.set_recipe(self.request.recipe)
+        self._told = 0
+        self._tell_notes()
         if not text.known:
             names = ", ".join(name.replace("_", " ").replace("+", " and ") for name in text.nearest)
             reporter.message(
@@ -289,7 +299,8 @@ class Edit:
         width, height = self.info.video.coded_size
         return media.queue_depth(wanted, frames * width * height * 3)
 
-    def _write(self, sink: Sink, piece: clip.Piece, edited: Pixels) -> None:
+    def _write(self, sink: Sink, piece: clip.Piece, later: Later) -> None:
+        edited = later.get()
         frames: Any = edited
         if piece.full is not None:
             transfer = self.editor.backend.transfer_detail
@@ -317,6 +328,7 @@ class Edit:
             strict=self.request.strict,
             info=self.info,
             also_size=self.made.working if self.made.working != self.info.video.display_size else None,
+            decode_on=self.made.hardware.decode_on,
         )
 
     def _frames(self, stack: ExitStack, mark: Mark | None, limit: int | None) -> Callable[[], Iterator[media.Frame]]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from movie_cli.backends.base import Pixels
+from movie_cli.backends.later import Later
 
 BLOCK = 16
 """Side of the squares that are compared: what moves in a corner must count as much as what fills the picture."""
@@ -26,14 +27,14 @@ class StillFrames:
     def __init__(self, threshold: float) -> None:
         self._threshold = threshold
         self._source: Pixels | None = None
-        self._edited: Pixels | None = None
+        self._edited: Later | None = None
         self.reused = 0
 
     def divide(self) -> None:
         """What comes is edited anew: a division of the clip, or other anchors."""
         self._source = self._edited = None
 
-    def edit(self, frames: Pixels, edit: Callable[[list[int]], Pixels]) -> Pixels:
+    def edit(self, frames: Pixels, edit: Callable[[list[int]], Later]) -> Later:
         """Edited frames for `(N, H, W, 3)`; `edit` is called once with the numbers of those that must be edited."""
         fresh: list[int] = []
         use: list[int] = []
@@ -42,16 +43,13 @@ class StillFrames:
                 self._source = frame.copy()
                 fresh.append(number)
             use.append(len(fresh) - 1)
-        before = self._edited
-        edited = edit(fresh) if fresh else None
         self.reused += len(frames) - len(fresh)
+        before, edited = self._edited, edit(fresh) if fresh else None
         if edited is not None:
-            self._edited = edited[-1].copy()
+            self._edited = edited
             if len(fresh) == len(frames):
                 return edited
-        results = [before if index < 0 or edited is None else edited[index] for index in use]
-        assert all(result is not None for result in results)
-        return np.stack(results)  # type: ignore[arg-type]
+        return Later(lambda: np.stack([_at(before, -1) if index < 0 else _at(edited, index) for index in use]))
 
     def _is_still(self, frame: Pixels, before: Pixels) -> bool:
         if not self._threshold:
@@ -61,3 +59,9 @@ class StillFrames:
         sums = np.add.reduceat(np.add.reduceat(change, rows, axis=0), columns, axis=1)
         areas = np.diff(np.append(rows, change.shape[0]))[:, None] * np.diff(np.append(columns, change.shape[1]))
         return bool((sums / areas).max() <= self._threshold)
+
+
+def _at(edited: Later | None, index: int) -> Pixels:
+    assert edited is not None
+    found: Pixels = edited.get()[index]
+    return found

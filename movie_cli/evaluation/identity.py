@@ -7,12 +7,13 @@ frames at an eighth of the size.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from movie_cli.backends.base import Pixels, Settings, TextEmbedding
+from movie_cli.backends.later import Later
 from movie_cli.backends.select import Choice
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.models.detail import transfer
@@ -28,6 +29,7 @@ class IdentityBackend:
         self.descriptor = descriptor
         self.device, self.dtype, self.reason = choice.device, choice.dtype, choice.reason
         self.notes: tuple[str, ...] = ()
+        self.decode_later: Callable[[Any, Pixels], Later] | None = None
 
     def embed_text(self, instruction: str) -> TextEmbedding:
         """Nothing, as nothing is asked of the network."""

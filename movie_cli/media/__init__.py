@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from movie_cli.media.colour import ColourTags
 from movie_cli.media.containers import EncodeOptions, plan_encoding
+from movie_cli.media.hardware import NVENC_OPTIONS, Hardware, find_hardware
 from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo
 from movie_cli.media.opening import local_source
 from movie_cli.media.orientation import Orientation
@@ -20,12 +21,14 @@ from movie_cli.media.writer import VideoWriter, WriteReport
 from movie_cli.reading import ReadOptions
 
 __all__ = [
+    "NVENC_OPTIONS",
     "Chapter",
     "ColourTags",
     "Damage",
     "EncodeOptions",
     "Frame",
     "FrameReader",
+    "Hardware",
     "Orientation",
     "ReadOptions",
     "SourceInfo",
@@ -35,6 +38,7 @@ __all__ = [
     "WriteReport",
     "WriterThread",
     "check_not_same",
+    "find_hardware",
     "local_source",
     "plan_encoding",
     "prefetch",

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import av
 import av.error
+from av.codec.hwaccel import HWAccel
 
 from movie_cli import remote
 from movie_cli.errors import OutputError, SourceError
@@ -113,8 +114,10 @@ def _converted(path: Path, reading: ReadOptions) -> Iterator[Path]:
         yield video
 
 
-def open_source(path: Path, reading: ReadOptions | None = None) -> InputContainer:
+def open_source(path: Path, reading: ReadOptions | None = None, decode_on: str = "") -> InputContainer:
     """Open a local file for demuxing, or the files of an image sequence.
+
+    `decode_on` is the number of the GPU that is to decode it; where that fails, software does.
 
     Raises:
         SourceError: it is missing, a folder, empty, unreadable, not a video, damaged or encrypted.
@@ -126,17 +129,25 @@ def open_source(path: Path, reading: ReadOptions | None = None) -> InputContaine
         if sequence.is_pattern(path):
             return _open_sequence(path, reading, limit)
         _check_file(path)
-        return av.open(
-            file_url(path),
-            "r",
-            options=limit,
-            container_options={"protocol_whitelist": "file", "format_whitelist": _allowed_formats()},
-            metadata_errors="ignore",
-        )
+        if decode_on:
+            with contextlib.suppress(av.error.FFmpegError, OSError):
+                return _open_file(path, limit, HWAccel("cuda", decode_on))
+        return _open_file(path, limit)
     except PermissionError as error:
         raise SourceError(f"{path} may not be read", "change its permissions or copy it") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise diagnose(path, _reason(error)) from error
+
+
+def _open_file(path: Path, limit: dict[str, str], hwaccel: HWAccel | None = None) -> InputContainer:
+    return av.open(
+        file_url(path),
+        "r",
+        options=limit,
+        container_options={"protocol_whitelist": "file", "format_whitelist": _allowed_formats()},
+        metadata_errors="ignore",
+        hwaccel=hwaccel,
+    )
 
 
 def _open_sequence(path: Path, reading: ReadOptions, limit: dict[str, str]) -> InputContainer:

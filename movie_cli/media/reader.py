@@ -85,6 +85,7 @@ class FrameReader:
         also_size: (width, height), upright, of an additional small copy of each frame, scaled from the stored pixels.
         info: What `probe` said about the same file, to spare looking again.
         threads: Decoder threads; 0 for ffmpeg's choice.
+        decode_on: Number of the GPU that decodes, as `hardware.find_hardware` found it; empty for software.
         alpha_size: (width, height), upright: yield only the transparency, `(H, W, 1)` of that size, as `pixels`.
 
     Raises:
@@ -103,6 +104,7 @@ class FrameReader:
         also_size: tuple[int, int] | None = None,
         info: SourceInfo | None = None,
         threads: int = 0,
+        decode_on: str = "",
         alpha_size: tuple[int, int] | None = None,
     ) -> None:
         self.path = Path(path)
@@ -114,6 +116,7 @@ class FrameReader:
         self._singly = False
         self._trouble = _Trouble()
         self._threads = threads
+        self._decode_on = decode_on
         video = self.info.video
         self._first = None if start is None else video.origin + seconds_to_pts(start, video.time_base)
         self._stop = None if end is None else video.origin + seconds_to_pts(end, video.time_base)
@@ -234,7 +237,7 @@ class FrameReader:
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         self.damage, self._trouble = None, _Trouble()
-        self._container = open_source(self.path, self.info.reading)
+        self._container = open_source(self.path, self.info.reading, self._decode_on)
         return self._decode(self._container, self._stream(self._container))
 
     def _stream(self, container: InputContainer) -> VideoStream:
@@ -286,7 +289,7 @@ class FrameReader:
 
     def _decode_rest_singly(self, shown: int) -> Iterator[av.VideoFrame]:
         """The frames after `shown`, by one decoder thread."""
-        self._singly = True
+        self._singly, self._decode_on = True, ""
         self.close()
         frames = self._decoded()
         assert self._container is not None

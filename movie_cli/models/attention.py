@@ -26,21 +26,31 @@ class AnchorStore:
     """
 
     mode: Mode = "off"
-    step: int = 0
     groups: int = 1
-    entries: dict[tuple[int, str], tuple[Tensor, Tensor]] = field(default_factory=dict)
+    entries: dict[int, dict[str, tuple[Tensor, Tensor]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.go_to(0)
+
+    def go_to(self, step: int) -> None:
+        """Say which denoising step comes next.
+
+        Layers see the entries of that step alone, and never its number, which a compiled network would be compiled for.
+        """
+        self._here = self.entries.setdefault(step, {})
 
     def clear(self) -> None:
         """Forget all anchors."""
         self.mode = "off"
         self.entries.clear()
+        self.go_to(0)
 
     def exchange(self, layer: str, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Keep or append anchors' keys and values for one layer; `key` and `value` are `(groups * n, tokens, c)`."""
         if self.mode == "write":
-            self.entries[self.step, layer] = (self._by_group(key), self._by_group(value))
+            self._here[layer] = (self._by_group(key), self._by_group(value))
         elif self.mode == "read":
-            anchor_key, anchor_value = self.entries[self.step, layer]
+            anchor_key, anchor_value = self._here[layer]
             frames = key.shape[0] // self.groups
             key = torch.cat([key, anchor_key.repeat_interleave(frames, dim=0)], dim=1)
             value = torch.cat([value, anchor_value.repeat_interleave(frames, dim=0)], dim=1)

@@ -71,7 +71,7 @@ def sample(
 ) -> Tensor:
     """Edited latents for source latents `(N, C, h, w)`, float32; every frame starts from the same noise.
 
-    `anchors.mode` decides whether attention writes, reads or ignores the anchors; its `step` is set here. A recurrent
+    `anchors.mode` decides whether attention writes, reads or ignores the anchors; their step is set here. A recurrent
     network (see `is_recurrent`) also sees the edited latents of the frame before, `previous`; None stands for a
     first frame. Other networks do not take it. `steady` keeps what is the same for every frame.
     """
@@ -96,9 +96,9 @@ def sample(
     step_arguments = _step_arguments(scheduler, generator, frames)
     latents = noise.to(device).expand(frames, -1, -1, -1) * scheduler.init_noise_sigma
     for index, timestep in enumerate(scheduler.timesteps):
-        anchors.step = index
+        anchors.go_to(index)
         if steady is not None:
-            steady.step = index
+            steady.go_to(index)
         scaled = scheduler.scale_model_input(latents.repeat(guidance.passes, 1, 1, 1), timestep)
         network_input = torch.cat([scaled, condition.float()], dim=1)
         if not isinstance(unet, GuidedUNet2DConditionModel):

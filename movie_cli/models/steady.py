@@ -16,15 +16,15 @@ from torch import Tensor, nn
 
 
 class SteadyLayers:
-    """Keeps what the steady layers of a diffusers UNet gave, by layer, denoising step and number of frames.
+    """Keeps what the steady layers of a diffusers UNet gave, by denoising step, layer and number of frames.
 
-    `step` is set by whoever runs the network. Nothing is kept before `begin` is called.
+    Whoever runs the network says which step comes next. Nothing is kept before `begin` is called.
     """
 
     def __init__(self, unet: nn.Module) -> None:
-        self.step = 0
         self._edit: tuple[Any, ...] | None = None
-        self._kept: dict[tuple[str, int, int], Tensor] = {}
+        self._kept: dict[int, dict[tuple[str, int], Tensor]] = {}
+        self.go_to(0)
         for name, module in unet.named_modules():
             if isinstance(module, Attention) and name.endswith("attn2"):
                 for part in ("to_k", "to_v"):
@@ -43,11 +43,19 @@ class SteadyLayers:
     ) -> Tensor:
         if self._edit is None:
             return forward(states, *rest, **options)
-        key = (name, self.step, len(states))
-        found = self._kept.get(key)
+        key = (name, len(states))
+        found = self._here.get(key)
         if found is None:
-            found = self._kept.setdefault(key, forward(states, *rest, **options))
+            found = self._here.setdefault(key, forward(states, *rest, **options))
         return found
+
+    def go_to(self, step: int) -> None:
+        """Say which denoising step comes next. As with anchors, layers never see its number."""
+        self._here = self._kept.setdefault(step, {})
+
+    def holds(self, frames: int) -> bool:
+        """Whether the next step's layers have been computed for a batch of `frames`."""
+        return any(count == frames for _, count in self._here)
 
     def begin(self, *edit: Any) -> None:
         """Say what the frames to come are edited with; another edit than before forgets what was kept of that.
@@ -55,13 +63,17 @@ class SteadyLayers:
         Tensors are compared by identity and held, so that none takes the place of another.
         """
         if self._edit is None or not _same(self._edit, edit):
-            self._kept.clear()
+            self._clear()
             self._edit = edit
 
     def forget(self) -> None:
         """Keep nothing from now on."""
-        self._kept.clear()
+        self._clear()
         self._edit = None
+
+    def _clear(self) -> None:
+        self._kept.clear()
+        self.go_to(0)
 
 
 def _same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:

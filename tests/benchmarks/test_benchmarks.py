@@ -37,6 +37,17 @@ def test_memory_is_compared(model):
     assert values["short_mb"] > 50
 
 
+@pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="threads and files are counted in /proc")
+def test_a_soak_finds_no_growth(model, tmp_path):
+    series = tmp_path / "soak.csv"
+    short = ["--minutes", "0.01", "--frames", "4", "--sizes", "64x48,96x64", "--series", str(series)]
+    short += ["--more-memory", "1.5"]  # four rounds are too few to judge an allocator by
+    values = run("soak.py", "--model", model, *short)
+    assert (values["rounds"], values["edited"], values["stopped"], values["refused"]) == (4, 16, 8, 12)
+    assert values["python_threads"] == 1
+    assert len(series.read_text().splitlines()) == 1 + 2
+
+
 @pytest.mark.slow
 def test_a_cluster_is_measured(model):
     pytest.importorskip("ray", reason="Ray is not installed (the extra `ray`)")

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from movie_cli.backends.later import Later
 from movie_cli.editing.pipeline import edit_video
 from movie_cli.editing.still import StillFrames
 from movie_cli.errors import InterruptedEdit, UsageError
@@ -20,9 +21,9 @@ def run(still, frames):
 
     def edit(fresh):
         asked.append(list(fresh))
-        return 255 - frames[fresh]
+        return Later.now(255 - frames[fresh])
 
-    return still.edit(frames, edit), asked
+    return still.edit(frames, edit).get(), asked
 
 
 def test_equal_frames_are_edited_once():
