@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import onnx
 
 from movie_cli.backends.graph_backend import GraphBackend
 from movie_cli.backends.onnx_graphs import OnnxGraphs, open_graph
@@ -22,10 +21,12 @@ from movie_cli.checkpoints.exported import TEXT_ENCODER, Export, TextFacts, grap
 from movie_cli.checkpoints.load import Parts
 from movie_cli.errors import ModelError, UsageError
 from movie_cli.export.calibration import Feeds, cases, feeds_of, instructions_of, pictures_of
+from movie_cli.export.float16 import write_float16
 from movie_cli.export.graphs import PATCH, GraphSource, frame_graphs, load_parts, text_graph
 from movie_cli.export.layers import Layer, report, sensitive
-from movie_cli.export.onnx_file import ONE_FILE, write_onnx
+from movie_cli.export.onnx_file import write_onnx
 from movie_cli.export.quantize import quantize_graph
+from movie_cli.export.split import bytes_of, weights_file
 
 Tell = Callable[[str], None]
 Size = tuple[int, int]
@@ -37,21 +38,17 @@ CALIBRATION_PICTURES, CALIBRATION_CASES = 8, 16
 
 @dataclass
 class Built:
-    """What has been written: graphs by name with their files, and what is to stand in the manifest."""
+    """What has been written: graphs by name with their files, and what is to stand in the manifest.
+
+    `parameters` are the weights of the checkpoint's networks; the networks themselves may be large and are let go.
+    """
 
     descriptor: Descriptor
     folder: Path
     sizes: tuple[Size, ...]
-    parts: Parts
+    parameters: int
     text: TextFacts
     graphs: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def parameters(self) -> int:
-        """How many weights the checkpoint's networks have."""
-        text: object = self.parts.text
-        modules = (self.parts.unet, self.parts.codec.module, vars(text)["encoder"])
-        return sum(value.numel() for module in modules for value in module.parameters())
 
     def backend(self, kind: str = "onnx") -> GraphBackend:
         """A backend that runs the float32 graphs in `folder` on ONNX Runtime's CPU."""
@@ -88,10 +85,8 @@ def build_float(
     """
     check_sizes(descriptor, sizes)
     parts = load_parts(descriptor)
-    if rewritten:
-        _check_weight(descriptor, parts)
     text, facts = text_graph(parts)
-    built = Built(descriptor, folder, sizes, parts, facts, {TEXT_ENCODER: f"{TEXT_ENCODER}.onnx"})
+    built = Built(descriptor, folder, sizes, _parameters(parts), facts, {TEXT_ENCODER: f"{TEXT_ENCODER}.onnx"})
     _export(text, folder / built.graphs[TEXT_ENCODER], tell, TEXT_ENCODER)
     tokens = text.reference()["tokens"].clone()
     for size in sizes:
@@ -103,19 +98,10 @@ def build_float(
     return built
 
 
-def _check_weight(descriptor: Descriptor, parts: Parts) -> None:
-    """Refuse at once what the quantizer could not take after minutes of work.
-
-    Raises:
-        ModelError: the denoiser's float32 weights do not fit into one protobuf file.
-    """
-    weight = sum(4 * value.numel() for value in parts.unet.parameters())
-    if weight > ONE_FILE:
-        raise ModelError(
-            f"{descriptor.name}'s denoiser has {weight / 1e9:.1f} GB of float32 weights, and the quantizer takes "
-            f"graphs of {ONE_FILE / 1e9:.1f} GB, as protobuf ends at 2 GiB",
-            "export it in float32: movie export onnx",
-        )
+def _parameters(parts: Parts) -> int:
+    text: object = parts.text
+    modules = (parts.unet, parts.codec.module, vars(text)["encoder"])
+    return sum(value.numel() for module in modules for value in module.parameters())
 
 
 def calibration_feeds(built: Built, size: Size, clips: Sequence[Path]) -> dict[str, list[Feeds]]:
@@ -132,18 +118,17 @@ def calibration_feeds(built: Built, size: Size, clips: Sequence[Path]) -> dict[s
 def write_precision(source: Path, target: Path, feeds: Sequence[Feeds], precision: str) -> list[Layer]:
     """Write a rewritten float32 graph in another precision; the layers of a W8A16 graph, the worst in int8 first.
 
-    Those of them that `layers.sensitive` names keep 16-bit weights.
+    Those of them that `layers.sensitive` names keep 16-bit weights. The layers of a graph with its weights beside it
+    are not measured: each takes a run of the whole network.
 
     Raises:
         OSError: it cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     if precision == "float16":
-        from onnxruntime.transformers.float16 import convert_float_to_float16
-
-        onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), target)
+        write_float16(source, target)
         return []
-    found = report(source, feeds[:1]) if precision == "w8a16" else []
+    found = report(source, feeds[:1]) if precision == "w8a16" and weights_file(source) is None else []
     quantize_graph(source, target, feeds, precision, sensitive(found))
     return found
 
@@ -172,8 +157,7 @@ def _copy_tokenizer(descriptor: Descriptor, folder: Path) -> None:
 def _export(source: GraphSource, path: Path, tell: Tell, name: str, *, rewritten: bool = False) -> None:
     write_onnx(source, path, rewritten=rewritten)
     error = error_of(source, path)
-    size = sum(each.stat().st_size for each in path.parent.glob(f"{path.name}*"))
-    tell(f"{name}: {size / 2**20:.1f} MiB, largest error against torch {error:.1e}")
+    tell(f"{name}: {bytes_of(path) / 2**20:.1f} MiB, largest error against torch {error:.1e}")
     if not error <= TOLERANCE:
         raise ModelError(f"the exported graph {name} differs from torch by {error:.1e}, more than {TOLERANCE:g}")
 

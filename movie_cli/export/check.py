@@ -32,6 +32,7 @@ from movie_cli.export.graphs import GraphSource, frame_graphs, load_parts, text_
 from movie_cli.export.measure import Distance, distance, multiply_adds
 from movie_cli.export.pictures import draw_clip
 from movie_cli.export.prepared import psnr
+from movie_cli.export.split import bytes_of
 from movie_cli.export.to_qnn import VERIFY, exact, quantized
 from movie_cli.recipe import Recipe
 
@@ -241,9 +242,9 @@ def _facts(way: _Way, size: Size, graph: str, export: Export) -> dict[str, Any]:
     facts: dict[str, Any] = {"bytes": sum(each.stat().st_size for each in path.parent.glob(f"{path.stem}*"))}
     if way.precision == "float32":
         facts["multiply_adds"] = multiply_adds(path)
-        facts["bytes"] = path.stat().st_size
+        facts["bytes"] = bytes_of(path)
     elif not way.on_npu:
-        facts["bytes"] = path.stat().st_size
+        facts["bytes"] = bytes_of(path)
     if way.on_npu and isinstance(opened, OnnxGraph):
         facts["npu"] = opened.on_cpu
     return facts

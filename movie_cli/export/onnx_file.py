@@ -18,11 +18,10 @@ import torch
 
 from movie_cli.export.graphs import GraphSource
 from movie_cli.export.rewrite import for_htp
+from movie_cli.export.split import ONE_FILE
 
 OPSET = 20
 """The lowest with Gelu and the newest that ONNX Runtime's quantizer and QNN take throughout."""
-ONE_FILE = 1_900_000_000
-"""Bytes of weights up to which a graph is one file."""
 
 
 def write_onnx(source: GraphSource, path: Path, *, rewritten: bool) -> None:

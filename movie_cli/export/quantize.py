@@ -17,6 +17,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize
 from onnxruntime.quantization.execution_providers.qnn import get_qnn_qdq_config
 
 from movie_cli.export.calibration import Feeds
+from movie_cli.export.split import weights_file
 
 ACTIVATIONS = {"w8a16": QuantType.QUInt16, "w8a8": QuantType.QUInt8}
 
@@ -48,19 +49,40 @@ def quantize_graph(
     Raises:
         OSError: the graph cannot be written.
     """
-    model = onnx.load(source)
-    inputs = {value.name for value in model.graph.input}
+    header = onnx.load(source, load_external_data=False)
+    inputs = {value.name for value in header.graph.input}
     calibration = [{name: value for name, value in each.items() if name in inputs} for each in feeds]
-    with _quiet():
+    large = weights_file(source) is not None
+    with _quiet(), _as_input(source, header, large=large) as given:
         config = get_qnn_qdq_config(
-            model,
+            given,
             _Reader(calibration),
             activation_type=ACTIVATIONS[precision],
             weight_type=QuantType.QInt8,
             per_channel=True,
-            init_overrides=_overrides(model, sensitive),
+            init_overrides=_overrides(header, sensitive),
         )
-        quantize(model, target, config)
+        config.use_external_data_format = large
+        quantize(given, target, config)
+
+
+@contextlib.contextmanager
+def _as_input(source: Path, header: Any, *, large: bool) -> Iterator[Any]:
+    """What the quantizer is given: the graph itself, or a file where protobuf cannot hold it.
+
+    16-bit values need opset 21. The quantizer would convert the graph, which means to serialize it whole. The
+    operations of a graph that is rewritten for the HTP only took more number types in 21: the number alone changes.
+    """
+    if not large:
+        yield onnx.load(source)
+        return
+    header.opset_import[0].version = 21
+    path = source.with_name(f"{source.stem}.opset21.onnx")
+    onnx.save(header, path)
+    try:
+        yield path
+    finally:
+        path.unlink()
 
 
 def _overrides(model: Any, sensitive: Collection[str]) -> dict[str, list[dict[str, Any]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,7 @@ from movie_cli.checkpoints.exported import FRAME_GRAPHS, graph_name
 from movie_cli.export.build import Size, Tell, build_float, calibration_feeds, write_precision
 from movie_cli.export.folder import new_folder, write_manifest
 from movie_cli.export.layers import Layer, sensitive
+from movie_cli.export.split import bytes_of, move
 
 
 def export_onnx(
@@ -48,10 +50,10 @@ def export_onnx(
                 for graph in FRAME_GRAPHS:
                     name = graph_name(size, graph)
                     path = folder / built.graphs[name]
-                    exact = path.replace(path.with_suffix(".float32"))
+                    exact = move(path, folder / "float32" / path.name)
                     layers[name] = write_precision(exact, path, feeds.get(graph, ()), precision)
-                    exact.unlink()
-                    tell(f"{name}: {path.stat().st_size / 2**20:.1f} MiB in {described(precision, layers[name])}")
+                    shutil.rmtree(exact.parent)
+                    tell(f"{name}: {bytes_of(path) / 2**20:.1f} MiB in {described(precision, layers[name])}")
         write_manifest(
             folder,
             descriptor,

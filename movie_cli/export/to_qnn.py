@@ -6,7 +6,6 @@ the HTP. Float32 and quantized graphs are kept in `verify/`, for `movie export c
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from movie_cli.export.build import Size, Tell, build_float, calibration_feeds, w
 from movie_cli.export.compiling import compile_graphs
 from movie_cli.export.folder import new_folder, write_manifest
 from movie_cli.export.layers import Layer
+from movie_cli.export.split import move
 from movie_cli.export.to_onnx import described, layer_table
 
 PRECISION = "w8a16"
@@ -101,6 +101,4 @@ def exact(folder: Path, size: Size, graph: str) -> Path:
 
 def _keep_float(graphs: dict[str, str], folder: Path, size: Size) -> None:
     for graph in FRAME_GRAPHS:
-        target = exact(folder, size, graph)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(folder / graphs[graph_name(size, graph)], target)
+        move(folder / graphs[graph_name(size, graph)], exact(folder, size, graph))

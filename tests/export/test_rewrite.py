@@ -65,14 +65,3 @@ def test_distance_counts_in_decibels():
     assert apart.relative_error == pytest.approx(0.01, abs=1e-4)
     assert apart.cosine == pytest.approx(1)
     assert Distance.of(wanted, wanted).sqnr == 199
-
-
-def test_a_denoiser_too_large_for_the_quantizer_is_refused_at_once(tiny, monkeypatch):
-    from movie_cli.checkpoints.registry import open_model
-    from movie_cli.errors import ModelError
-    from movie_cli.export import build
-
-    monkeypatch.setattr(build, "ONE_FILE", 1000)
-    with pytest.raises(ModelError, match="GB of float32 weights") as caught:
-        build.build_float(open_model(str(tiny)), tiny / "out", ((96, 64),), pytest.fail, rewritten=True)
-    assert "movie export onnx" in caught.value.hint
