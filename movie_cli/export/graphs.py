@@ -238,7 +238,9 @@ def frame_graphs(parts: Parts, size: tuple[int, int], tokens: Tensor, *, log_sca
     inputs = {"noise": noise, "latents": latents, "tokens": tokens, "scales": scales}
     if log_scales:
         inputs = {"noise": noise, "latents": latents, "tokens": tokens, "log_scales": scales.log()}
-        embedding: Any = parts.unet.time_embedding
+        unet: Any = parts.unet
+        unet.log_scales = True
+        embedding = unet.time_embedding
         for name in ("text_scale", "image_scale"):
             inner = getattr(embedding, name)
             if isinstance(inner, ScaleEmbedding):

@@ -88,6 +88,9 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
     best linear guess at latents of unit variance (EDM's skip, arXiv 2206.00364, table 1). Called with scales, the
     network's residual is what guidance makes of both: `alpha_t x_t + s_I (c_I - alpha_t x_t)`.
 
+    `damped` divides the change by the image scale: what a guided network of such a kind makes in one step, `s_T d` over
+    the source, many steps bring to `s_T d / s_I` (`training.stages.base.GUIDED`), and there a one-step student begins.
+
     `held_scales`, text scale first, stand for the scales of a call without any: so a base network, which is guided from
     outside, can keep the scale layers of the one-step network that it was made from. `held_share` is what is taken of
     the change that the network makes there, where it sees a source: a base edits a little, and guidance multiplies it.
@@ -106,6 +109,7 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
         held_scales: Sequence[float] | None = None,
         held_share: float = 1.0,
         blank_betas: Sequence[float] | None = None,
+        damped: bool = False,
         **unet_config: Any,
     ) -> None:
         super().__init__(**unet_config)
@@ -117,7 +121,10 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
             held_scales=held_scales,
             held_share=held_share,
             blank_betas=blank_betas,
+            damped=damped,
         )
+        self.log_scales: Any = False
+        """Whether calls give the scales' logarithms, as graphs for the HTP do."""
         # No buffer: it must stay float32 beside weights of half precision.
         self._alphas = None if blank_betas is None else _alphas(*blank_betas)
         time_dim = self.config["time_embedding_dim"] - 2 * scale_embedding_dim
@@ -139,10 +146,13 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
         channels = self.config["out_channels"]
         source = sample[:, -channels:]
         share: Tensor | float = self.config["held_share"]
+        scales = kwargs.get("timestep_cond")
+        if self.config["damped"] and scales is not None:
+            image_scale = scales[:, 1].view(-1, 1, 1, 1)
+            share = (-image_scale).exp() if self.log_scales else 1 / image_scale
         if self._alphas is not None:
             times = torch.as_tensor(timestep, device=sample.device).long().reshape(-1).expand(len(sample))
             guess = self._alphas.to(sample.device)[times].view(-1, 1, 1, 1) * sample[:, :channels]
-            scales = kwargs.get("timestep_cond")
             if scales is None:
                 blank = (source == 0).flatten(1).all(dim=1).view(-1, 1, 1, 1)
                 source = torch.where(blank, guess, source)

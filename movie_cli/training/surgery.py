@@ -97,11 +97,12 @@ def with_scales(unet: Any, scale_embedding_dim: int) -> GuidedUNet2DConditionMod
 def with_plain_residual(unet: Any) -> Any:
     """A copy whose residual is the source alone, as it is at the end of sampling and not while guided steps overshoot.
 
-    Without a residual of another kind it is a copy and no more.
+    Its change is divided by the image scale: it begins near to what those steps come to. Without a residual of another
+    kind it is a copy and no more.
     """
-    if not isinstance(unet, GuidedUNet2DConditionModel):
+    if not isinstance(unet, GuidedUNet2DConditionModel) or unet.config["blank_betas"] is None:
         return copy.deepcopy(unet)
-    return _guided_like(unet, {"blank_betas": None})
+    return _guided_like(unet, {"blank_betas": None, "damped": True})
 
 
 def with_held_scales(

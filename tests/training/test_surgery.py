@@ -3,6 +3,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from movie_cli.errors import ModelError
+from movie_cli.export.graphs import LogScaleEmbedding
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.training import surgery
 
@@ -24,11 +25,17 @@ def network(**changes):
     return UNet2DConditionModel(**(SMALL | changes)).eval()
 
 
-def call(unet, channels=8, **extra):
+def call(unet, channels=8, blind=False, **extra):
     generator = torch.Generator().manual_seed(1)
     sample, tokens = torch.randn(2, channels, 8, 8, generator=generator), torch.randn(2, 3, 12, generator=generator)
+    if blind:
+        sample = torch.cat([sample[:, :4], torch.zeros_like(SOURCE)], dim=1)
     with torch.inference_mode():
         return unet(sample, torch.tensor([10, 900]), tokens, **extra).sample
+
+
+SOURCE = torch.randn(2, 8, 8, 8, generator=torch.Generator().manual_seed(1))[:, 4:]
+"""The source latents that `call` gives."""
 
 
 @pytest.mark.parametrize("changes", [{}, {"addition_embed_type": "text", "addition_embed_type_num_heads": 2}])
@@ -75,11 +82,35 @@ def test_held_scales_are_the_guided_network_at_those(tmp_path):
     again = type(held).from_pretrained(tmp_path).eval()
     torch.testing.assert_close(call(again), call(held))
     released = surgery.with_plain_residual(surgery.with_scales(again, 8)).eval()
-    other = torch.tensor([[9.0, 1.5]] * 2)
-    torch.testing.assert_close(call(released, timestep_cond=there), call(held))
-    torch.testing.assert_close(call(released, timestep_cond=other), -call(velocity, timestep_cond=other))
+    # Many guided steps come to the change over the image scale, and there a one-step student begins.
+    for scales in ((2.0, 3.0), (9.0, 1.5)):
+        given = torch.tensor([scales] * 2)
+        change = -call(velocity, timestep_cond=given) - SOURCE
+        torch.testing.assert_close(call(released, timestep_cond=given), SOURCE + change / scales[1])
     with pytest.raises(ValueError, match="needs its scales"):
         call(released)
+
+
+def test_a_share_of_the_held_change_is_taken_where_the_source_is_seen():
+    velocity = guided()
+    whole, fifth = (surgery.with_held_scales(velocity, 7.5, 1.5, "v_prediction", "sample", share) for share in (1, 0.2))
+    torch.testing.assert_close(call(fifth.eval()) - SOURCE, 0.2 * (call(whole.eval()) - SOURCE))
+    torch.testing.assert_close(call(fifth, blind=True), call(whole, blind=True))
+    # Released, it is the whole of it again.
+    given = torch.tensor([[7.5, 1.5]] * 2)
+    released = surgery.with_plain_residual(surgery.with_scales(fifth, 8)).eval()
+    torch.testing.assert_close(call(released, timestep_cond=given), SOURCE + (call(whole) - SOURCE) / 1.5)
+
+
+def test_a_damped_change_knows_logarithms_of_scales():
+    damped = guided(damped=True)
+    given = torch.tensor([[7.5, 1.5]] * 2)
+    plain = call(damped, timestep_cond=given)
+    damped.log_scales = True
+    for name in ("text_scale", "image_scale"):
+        embedding = getattr(damped.time_embedding, name)
+        setattr(damped.time_embedding, name, LogScaleEmbedding(embedding))
+    torch.testing.assert_close(call(damped, timestep_cond=given.log()), plain)
 
 
 def test_scales_are_held_of_guided_networks_alone():
