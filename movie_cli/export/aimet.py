@@ -41,7 +41,7 @@ class Aimet:
 def chosen(quantizer: str, python: str | None = None) -> Aimet | None:
     """What one of `QUANTIZERS` means here: AIMET, or None for ONNX Runtime's quantizer.
 
-    `auto` is ONNX Runtime's: AIMET took forty times as long for a decibel (docs/on-device.md).
+    `auto` is ONNX Runtime's: AIMET takes minutes for half a decibel of the edit (docs/on-device.md).
 
     Raises:
         DeviceError: AIMET is asked for and is not there.
