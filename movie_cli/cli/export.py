@@ -18,6 +18,7 @@ from movie_cli.cli.help import Command, Decorator, Group, themed, with_options
 from movie_cli.cli.output import emit, json_option, print_table, quieten_libraries
 
 if TYPE_CHECKING:
+    from movie_cli.export.aimet import Aimet
     from movie_cli.export.check import Row
 
 EXAMPLES = (
@@ -26,7 +27,7 @@ EXAMPLES = (
     "movie export qnn -o nano-8gen3 --soc sm8650 --calibrate holiday.mp4",
     "movie export check nano-8gen3",
 )
-_what, _machine, _file = (themed(name) for name in ("What to export", "Machine", "Output folder"))
+_what, _file = (themed(name) for name in ("What to export", "Output folder"))
 _DEFAULT_SIZE = ((512, 384),)
 
 
@@ -68,6 +69,16 @@ _CALIBRATION: tuple[Decorator, ...] = (
         metavar="VIDEO",
         help="Clips that quantized graphs are fitted to; default: drawn pictures.",
     ),
+    _what(
+        "--quantizer",
+        type=click.Choice(["auto", "onnxruntime", "aimet"]),
+        default="auto",
+        show_default=True,
+        metavar="NAME",
+        setting=False,
+        help="auto, onnxruntime or aimet; auto is onnxruntime. aimet is Qualcomm's, slow and a little nearer.",
+    ),
+    _what("--aimet-python", metavar="PYTHON", help="The interpreter of AIMET's environment; default: this one."),
 )
 
 
@@ -90,6 +101,8 @@ def onnx(
     sizes: tuple[tuple[int, int], ...],
     precision: str,
     clips: tuple[str, ...],
+    quantizer: str,
+    aimet_python: str | None,
     output: str,
     yes: bool,
     offline: bool,
@@ -97,7 +110,12 @@ def onnx(
 ) -> None:
     """Export for ONNX Runtime, on any of its execution providers."""
     quieten_libraries(verbose=False)
+    from movie_cli.errors import UsageError
+
+    if quantizer == "aimet" and not precision.startswith("w8"):
+        raise UsageError(f"--quantizer aimet has nothing to quantize in {precision}", "add --precision w8a16")
     target = _prepared(output, yes, "onnx")
+    aimet = _quantizer(quantizer, aimet_python)
     from movie_cli.checkpoints.registry import open_model
     from movie_cli.export.to_onnx import export_onnx
 
@@ -109,6 +127,7 @@ def onnx(
         overwrite=yes,
         precision=precision,
         clips=_paths(clips),
+        aimet=aimet,
     )
     _done(target, as_json)
 
@@ -131,6 +150,8 @@ def qnn(
     soc: str,
     share_weights: bool,
     clips: tuple[str, ...],
+    quantizer: str,
+    aimet_python: str | None,
     output: str,
     yes: bool,
     offline: bool,
@@ -142,6 +163,7 @@ def qnn(
 
     chip = soc_named(soc)
     target = _prepared(output, yes, "qnn")
+    aimet = _quantizer(quantizer, aimet_python)
     from movie_cli.checkpoints.registry import open_model
     from movie_cli.export.to_qnn import export_qnn
 
@@ -154,6 +176,7 @@ def qnn(
         overwrite=yes,
         clips=_paths(clips),
         share_weights=share_weights,
+        aimet=aimet,
     )
     _done(target, as_json)
 
@@ -168,6 +191,12 @@ def _prepared(output: str, yes: bool, backend: str) -> Path:
     require_torch()
     require(backend)
     return target
+
+
+def _quantizer(name: str, python: str | None) -> Aimet | None:
+    from movie_cli.export.aimet import chosen
+
+    return chosen(name, python)
 
 
 def _plain(sizes: tuple[Any, ...]) -> tuple[tuple[int, int], ...]:

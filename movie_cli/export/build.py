@@ -20,12 +20,13 @@ from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import TEXT_ENCODER, Export, TextFacts, graph_name
 from movie_cli.checkpoints.load import Parts
 from movie_cli.errors import ModelError, UsageError
+from movie_cli.export.aimet import Aimet, quantize_by_aimet
 from movie_cli.export.calibration import Feeds, cases, feeds_of, instructions_of, pictures_of
 from movie_cli.export.float16 import write_float16
 from movie_cli.export.graphs import PATCH, GraphSource, frame_graphs, load_parts, text_graph
 from movie_cli.export.layers import Layer, report, sensitive
 from movie_cli.export.onnx_file import write_onnx
-from movie_cli.export.quantize import quantize_graph
+from movie_cli.export.quantize import BITS, quantize_graph
 from movie_cli.export.split import bytes_of, weights_file
 
 Tell = Callable[[str], None]
@@ -115,13 +116,16 @@ def calibration_feeds(built: Built, size: Size, clips: Sequence[Path]) -> dict[s
     return feeds_of(built.backend(), edits)
 
 
-def write_precision(source: Path, target: Path, feeds: Sequence[Feeds], precision: str) -> list[Layer]:
+def write_precision(
+    source: Path, target: Path, feeds: Sequence[Feeds], precision: str, aimet: Aimet | None = None
+) -> list[Layer]:
     """Write a rewritten float32 graph in another precision; the layers of a W8A16 graph, the worst in int8 first.
 
     Those of them that `layers.sensitive` names keep 16-bit weights. The layers of a graph with its weights beside it
-    are not measured: each takes a run of the whole network.
+    are not measured: each takes a run of the whole network. `aimet` quantizes in place of ONNX Runtime.
 
     Raises:
+        ModelError: AIMET fails.
         OSError: it cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +133,10 @@ def write_precision(source: Path, target: Path, feeds: Sequence[Feeds], precisio
         write_float16(source, target)
         return []
     found = report(source, feeds[:1]) if precision == "w8a16" and weights_file(source) is None else []
-    quantize_graph(source, target, feeds, precision, sensitive(found))
+    if aimet is not None:
+        quantize_by_aimet(source, target, feeds, BITS[precision], sensitive(found), aimet)
+    else:
+        quantize_graph(source, target, feeds, precision, sensitive(found))
     return found
 
 

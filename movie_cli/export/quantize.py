@@ -20,6 +20,8 @@ from movie_cli.export.calibration import Feeds
 from movie_cli.export.split import weights_file
 
 ACTIVATIONS = {"w8a16": QuantType.QUInt16, "w8a8": QuantType.QUInt8}
+BITS = {"w8a16": 16, "w8a8": 8}
+"""Of activations."""
 
 
 class _Reader(CalibrationDataReader):

@@ -12,12 +12,13 @@ from pathlib import Path
 from movie_cli.backends.socs import Soc
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import FRAME_GRAPHS, graph_name
+from movie_cli.export.aimet import Aimet
 from movie_cli.export.build import Size, Tell, build_float, calibration_feeds, write_precision
 from movie_cli.export.compiling import compile_graphs
 from movie_cli.export.folder import new_folder, write_manifest
 from movie_cli.export.layers import Layer
 from movie_cli.export.split import move
-from movie_cli.export.to_onnx import described, layer_table
+from movie_cli.export.to_onnx import described, layer_table, quantizer_facts
 
 PRECISION = "w8a16"
 SHARED = (("encode",), ("anchor", "frame"), ("decode",))
@@ -36,6 +37,7 @@ def export_qnn(
     overwrite: bool = False,
     clips: Sequence[Path] = (),
     share_weights: bool = False,
+    aimet: Aimet | None = None,
 ) -> None:
     """Quantize a checkpoint to W8A16 and compile it.
 
@@ -48,10 +50,11 @@ def export_qnn(
         overwrite: Whether an export of that name may be replaced.
         clips: Videos that the quantized graphs are fitted to.
         share_weights: Compile `anchor` and `frame` into one binary with common weights, which no simulator loads.
+        aimet: What quantizes in place of ONNX Runtime.
 
     Raises:
         UsageError: a size cannot be, or the folder exists.
-        ModelError: the checkpoint cannot be exported, or the compiler fails.
+        ModelError: the checkpoint cannot be exported, or the compiler or AIMET fails.
         DeviceError: a node is not for the HTP.
         OutputError: the folder cannot be written.
     """
@@ -63,7 +66,7 @@ def export_qnn(
             _keep_float(built.graphs, folder, size)
             for graph in FRAME_GRAPHS:
                 layers[graph_name(size, graph)] = write_precision(
-                    exact(folder, size, graph), quantized(folder, size, graph), feeds[graph], PRECISION
+                    exact(folder, size, graph), quantized(folder, size, graph), feeds[graph], PRECISION, aimet
                 )
             for together in SHARED if share_weights else ((graph,) for graph in FRAME_GRAPHS):
                 pairs = [
@@ -85,6 +88,7 @@ def export_qnn(
             tools=("onnxruntime-qnn",),
             soc=soc.name,
             layers=layer_table(layers),
+            quantizer=quantizer_facts(PRECISION, aimet),
             shared_weights=share_weights,
         )
 
