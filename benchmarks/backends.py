@@ -3,8 +3,7 @@
 All take turns, run by run, so that whatever else the machine does hits all alike; medians are shown. A frame at a time,
 pictures in and pictures out. Beside torch it needs exports: `movie export onnx -o FLOAT`, and for int8
 `movie export onnx --precision w8a8 -o INT8` and the same with w8a16. OpenVINO's int8 decoder is there with the extra
-`int8`. What a CPU of fewer instructions would show is seen with `ONEDNN_MAX_CPU_ISA=AVX512_CORE_VNNI` (no bfloat16) or
-`AVX2_VNNI` (a laptop's) in the environment, which torch and OpenVINO both heed.
+`int8`. What OpenVINO would do on a CPU without bfloat16 is seen with `ONEDNN_MAX_CPU_ISA=AVX512_CORE_VNNI`.
 """
 
 from __future__ import annotations
