@@ -16,6 +16,7 @@ from typing import Any
 
 from movie_cli.checkpoints.descriptor import read_descriptor, read_json
 from movie_cli.checkpoints.exported import is_export, read_export
+from movie_cli.checkpoints.pickles import PICKLES
 from movie_cli.errors import ModelError
 
 PARTS_WITH_WEIGHTS = ("unet", "vae", "text_encoder")
@@ -24,7 +25,6 @@ PARTS_WITH_WEIGHTS = ("unet", "vae", "text_encoder")
 _STEMS = ("diffusion_pytorch_model", "model")
 # What diffusers and transformers call a model's weight file.
 
-PICKLES = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle", ".joblib"})
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model")
 _LARGEST_HEADER = 100_000_000
 """The limit of the safetensors format itself; see its README, "Format"."""

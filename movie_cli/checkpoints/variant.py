@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from movie_cli.checkpoints import hub
+from movie_cli.checkpoints.pickles import PICKLES
 from movie_cli.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ SCHEDULERS = {
 }
 """By what people call them: diffusers' classes, each made from the checkpoint's own configuration."""
 LORA_FILE = "pytorch_lora_weights.safetensors"
-_PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _find_autoencoder(name: str, channels: int, offline: bool) -> Path:
 
 def _find_lora(name: str, offline: bool) -> Path:
     path = Path(name).expanduser()
-    if path.suffix.lower() in _PICKLES:
+    if path.suffix.lower() in PICKLES:
         raise ModelError(f"{path} is a pickle, which may run code when it is loaded", "ask for safetensors")
     if path.is_file():
         return path
@@ -118,5 +118,5 @@ def _fetched(name: str, what: str, wanted: tuple[str, ...], offline: bool) -> Pa
 
 
 def _hint_for_pickles(folder: Path) -> str:
-    pickles = [path.name for path in sorted(folder.glob("*")) if path.suffix.lower() in _PICKLES]
+    pickles = [path.name for path in sorted(folder.glob("*")) if path.suffix.lower() in PICKLES]
     return f"{pickles[0]} is a pickle and is not read: ask for safetensors" if pickles else "download it again"
