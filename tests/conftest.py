@@ -1,11 +1,21 @@
-"""For all tests: signals as a terminal has them, and exports that several tests look at, made once."""
+"""For all tests: signals as a terminal has them, a share of the cores, and exports that several look at, made once."""
 
+import os
 import signal
 
 import pytest
 
-# A job that a script puts into the background ignores Ctrl-C, and so would every program that a test starts.
+# With `-n`, each worker and the programs it starts take their share of the cores: threads that wait for one another on
+# a core that is taken are several times slower.
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+if WORKERS > 1:
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))
+
+# A job that a script puts into the background ignores Ctrl-C, one of nohup ignores that its terminal is closed, and so
+# would every program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

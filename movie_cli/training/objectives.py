@@ -20,6 +20,17 @@ def guided(none: Tensor, image: Tensor, full: Tensor, text_scale: Tensor, image_
     return none + s_image * (image - none) + s_text * (full - image)
 
 
+def multiplied(source: Tensor, edited: Tensor, text_scale: Tensor | float, image_scale: Tensor | float) -> Tensor:
+    """What many guided steps show of a small edit: `x = c_I + (s_T / s_I) (x_edited - c_I)` for pictures in [-1, 1].
+
+    Where the edited picture follows from the source, the passes that see it give `c_I + d` and `c_I` at any noise. The
+    unconditional pass comes to give back what is there, so a step's picture is `x' = x + s_I (c_I - x) + s_T d`, whose
+    fixed point that is. Scales are numbers or `(N,)`; works on latents as well, `clamp` what is a picture.
+    """
+    ratio = torch.as_tensor(text_scale / image_scale, device=source.device).to(source.dtype)
+    return source + ratio.view(-1, 1, 1, 1) * (edited - source)
+
+
 def dropped(uniform: Tensor, shares: Dropout) -> tuple[Tensor, Tensor]:
     """Which samples lose their text and which their image, bool `(N,)`, from uniform draws `(N,)` in [0, 1).
 

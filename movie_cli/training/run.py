@@ -7,7 +7,7 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from movie_cli.errors import SourceError
+from movie_cli.errors import SourceError, TrainingError
 from movie_cli.training.bank_samples import BankSamples
 from movie_cli.training.pair_samples import HubPairs, PairFolder
 from movie_cli.training.run_folder import RunFolder
@@ -48,7 +48,13 @@ def train(
     stage = make_stage(name, settings, data)
     if check_only:
         return folder.checkpoint
-    Trainer(stage, data, folder, accelerator, say, bar).run()
+    try:
+        Trainer(stage, data, folder, accelerator, say, bar).run()
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker (pid"):
+            raise
+        said = "a process that makes samples was killed, perhaps for want of memory"
+        raise TrainingError(said, f"go on from the last state in {output / 'state'} with --resume") from error
     return folder.checkpoint
 
 

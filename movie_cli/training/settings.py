@@ -191,6 +191,12 @@ class AdversarialSettings(StageSettings):
     decoded_weight: float = setting(
         0.0, "chosen: of the decoded pictures' distance, where latents are white; P has none", 0
     )
+    data_weight: float = setting(
+        0.0,
+        "chosen: of the decoded picture's distance from the bank's edit times s_T / s_I; P has the teacher alone. "
+        "S DMD2 (arXiv 2405.14867): with real pictures a student may surpass its teacher",
+        0,
+    )
     generator_weight: float = setting(1.0, "unpublished; S SF-V: 1 on the adversarial term", 0)
     r1_weight: float = setting(1e-5, "unpublished; S ADD (arXiv 2311.17042): 1e-5 on the heads' inputs", 0)
     discriminator_learning_rate: float = setting(1e-4, "unpublished; S SF-V: ten times the student's", 0, 1)

@@ -6,9 +6,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from movie_cli.training import bank
+from movie_cli.training.run import make_stage
+from movie_cli.training.samples import Sample, SampleBatch, collate
+from movie_cli.training.settings_file import read_settings
+from movie_cli.training.stages.stage import Stage
 
 EDIT = "brighter"
 WEIGHTS = "\n".join(f"{name} = {1.0 if name == EDIT else 0.0}" for name in bank.BANK)
@@ -84,3 +89,20 @@ def config(path: Path, stage: str, extra: str = "", unet: str = "", data: str = 
     values = {line.split("=")[0].strip(): line for line in lines if "=" in line}
     path.write_text("\n".join(values.values()) + "\n" + unet + data)
     return path
+
+
+def batch_of(count: int = 2, side: int = 32) -> SampleBatch:
+    """Samples of noise that ask for winter."""
+    samples = []
+    for number in range(count):
+        generator = torch.Generator().manual_seed(number)
+        pictures = torch.rand(2, 3, side, side, generator=generator)
+        samples.append(Sample(pictures[0], pictures[1], "make it winter", ("winter",), number))
+    return collate(samples)
+
+
+def stage_of(chain: Path, name: str, start: str, *changes: str) -> Stage:
+    """A stage that starts from the run `start` in a folder of runs."""
+    path = config(chain / "mine.toml", name)
+    settings = read_settings(name, str(path), [f"start={json.dumps(str(chain / start / 'checkpoint'))}", *changes])
+    return make_stage(name, settings, None)

@@ -26,6 +26,14 @@ def test_guided_by_hand_and_as_it_is_run():
     assert three_pass(torch.cat([full[:1], image[:1], none[:1]]), guidance).item() == 11.5
 
 
+def test_a_multiplied_edit_by_hand():
+    # 1 + 7.5 / 1.5 * 0.2 = 2 and 1 + 3 / 3 * 0.5 = 1.5
+    source, edited = planes(1.0, 1.0), planes(1.2, 1.5)
+    found = objectives.multiplied(source, edited, torch.tensor([7.5, 3.0]), torch.tensor([1.5, 3.0]))
+    assert found.flatten().tolist() == pytest.approx([2.0, 1.5])
+    assert objectives.multiplied(source, edited, 7.5, 1.5).flatten().tolist() == pytest.approx([2.0, 3.5])
+
+
 def test_dropped_conditions_by_hand():
     draws = torch.tensor([0.0, 0.049, 0.051, 0.099, 0.101, 0.149, 0.151, 0.99])
     text, image = objectives.dropped(draws, (0.05, 0.05, 0.05))

@@ -94,6 +94,21 @@ def test_a_killed_run_goes_on_to_the_same_bits(work, whole):
     assert steps == [2, 4, 6, 8, 10, 12, 14]
 
 
+def test_a_run_whose_samples_stop_coming_says_so(work):
+    psutil = pytest.importorskip("psutil")
+    endless = command(work, "starved", "--set", "steps=100000", "--set", "save_every=2")
+    with subprocess.Popen(endless, env=environment(), stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not states(work / "starved" / "state") and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for child in psutil.Process(process.pid).children(recursive=True):
+            child.kill()
+        said = process.communicate()[1]
+    assert process.returncode == 1
+    assert said.splitlines()[-2].startswith("error: a process that makes samples was killed")
+    assert "--resume" in said.splitlines()[-1]
+
+
 def test_two_processes_do_what_one_does(work, whole):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -15,6 +15,7 @@ import torch
 from diffusers import DDIMScheduler, LCMScheduler, SchedulerMixin
 from torch import Tensor, nn
 
+from movie_cli.errors import UsageError
 from movie_cli.training import objectives, surgery
 from movie_cli.training.conditioning import conditioning_of
 from movie_cli.training.discriminator import Heads, encoder_features, feature_widths
@@ -104,7 +105,7 @@ class AdversarialStage(Stage):
             fake = self.pictures(noised, latents, tokens, scales, timesteps)
         yield self._discriminator_loss(real, fake, latents, tokens, scales, draws)
         fake = self.pictures(noised, latents, tokens, scales, timesteps)
-        yield self._student_loss(real, fake, latents, tokens, scales, draws, batch.source)
+        yield self._student_loss(real, fake, latents, tokens, scales, draws, batch)
 
     def _conversion(self, latents: Latents, tokens: Tensor, scales: Tensor, draws: Draws) -> Loss:
         """`|| v - v_teacher ||^2` with the velocity that the teacher's noise amounts to."""
@@ -196,20 +197,27 @@ class AdversarialStage(Stage):
         tokens: Tensor,
         scales: Tensor,
         draws: Draws,
-        source: Tensor,
+        batch: SampleBatch,
     ) -> Loss:
         judged = self._judged(draws, real.shape)
         scores = self.heads(self._features(fake, judged, latents, tokens, scales), judged[0], tokens, scales)
         distance, term = objectives.squared_error(fake, real), objectives.generator_term(scores)
         total = self.settings.mse_weight * distance + self.settings.generator_weight * term
         metrics = {"distance": distance, "generator": term}
-        if self.settings.decoded_weight:
+        settings, source = self.settings, batch.source
+        if settings.decoded_weight or settings.data_weight:
+            picture = self.codec.decode(fake, source).float()
+        if settings.decoded_weight:
             with torch.no_grad():
                 wanted = self.codec.decode(real, source).float()
-            picture = self.codec.decode(fake, source).float()
-            decoded = reconstruction_loss((picture + 1) / 2, (wanted + 1) / 2, self.settings.loss)
-            total = total + self.settings.decoded_weight * decoded
-            metrics |= {"decoded": decoded, "gain": gain(source, picture, wanted)}
+            metrics["decoded"] = reconstruction_loss((picture + 1) / 2, (wanted + 1) / 2, settings.loss)
+            total = total + settings.decoded_weight * metrics["decoded"]
+            metrics["gain"] = gain(source, picture, wanted)
+        if settings.data_weight:
+            wanted = objectives.multiplied(source, batch.edited, *scales.unbind(dim=1)).clamp(-1, 1)
+            metrics["data"] = reconstruction_loss((picture + 1) / 2, (wanted + 1) / 2, settings.loss)
+            total = total + settings.data_weight * metrics["data"]
+            metrics["data_gain"] = gain(source, picture, wanted)
         return Loss(total, metrics)
 
     def denoiser(self) -> tuple[nn.Module, SchedulerMixin, dict[str, Any]]:
@@ -232,5 +240,8 @@ def adversarial_stage(settings: AdversarialSettings) -> AdversarialStage:
 
     Raises:
         ModelError: the starting checkpoint cannot be used.
+        UsageError: the data's edited pictures are to be learnt from, and how strong they are is not known.
     """
+    if settings.data_weight and not (settings.data.kind == "bank" and settings.data.strength):
+        raise UsageError("data_weight needs edited pictures of one small strength", "set data.strength, with the bank")
     return AdversarialStage(settings, as_teacher(open_start(settings.start, "adversarial", ("guided",))))

@@ -34,13 +34,6 @@ from movie_cli.training.stages.stage import Latents, Loss, Stage, joined
 from movie_cli.training.start import Start, as_teacher, open_start, prediction_of, training_scheduler
 
 DENOISER = "denoiser"
-GUIDED = DEFAULT_TEXT_SCALE / DEFAULT_IMAGE_SCALE
-"""How much of a base's small edit many guided steps show at the usual scales.
-
-Where the edited picture follows from the source, the passes that see it give `x = c_I + d` and `x = c_I` at any noise.
-The unconditional pass comes to give back what is there, so a step's picture is `x' = x + s_I (c_I - x) + s_T d`, whose
-fixed point is `c_I + (s_T / s_I) d`.
-"""
 _SET_HERE = ("in_channels", "out_channels")
 
 
@@ -128,12 +121,13 @@ class BaseStage(Stage):
     ) -> tuple[Tensor, Tensor]:
         """Distance of the picture that guidance would make from the one it is meant to make; its gain over the source.
 
-        At the usual scales ten steps show `s_T / s_I` times the change (see `GUIDED`). The gain is in dB.
+        Both at the usual scales (see `objectives.multiplied`). The gain is in dB.
         """
-        source, wanted = batch.source[seen], batch.edited[seen]
+        usual = DEFAULT_TEXT_SCALE, DEFAULT_IMAGE_SCALE
+        source = batch.source[seen]
         start = latents.source[seen] * self.codec.scaling
-        guided = start + GUIDED * (prediction[seen].float() - start)
-        wanted = (source + GUIDED * (wanted - source)).clamp(-1, 1)
+        guided = objectives.multiplied(start, prediction[seen].float(), *usual)
+        wanted = objectives.multiplied(source, batch.edited[seen], *usual).clamp(-1, 1)
         picture = self.codec.decode(guided, source).float()
         loss = reconstruction_loss((picture + 1) / 2, (wanted + 1) / 2, self.settings.loss)
         return loss, gain(source, picture, wanted)
