@@ -6,7 +6,6 @@ and that a graph it fails on is not left half-written. What runs there is `aimet
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 from collections.abc import Collection, Sequence
@@ -17,6 +16,7 @@ import numpy as np
 
 from movie_cli.errors import DeviceError, ModelError
 from movie_cli.export.calibration import Feeds
+from movie_cli.export.child import run_child
 from movie_cli.export.split import weights_file
 
 QUANTIZERS = ("auto", "onnxruntime", "aimet")
@@ -57,15 +57,12 @@ def find_aimet(python: str | None = None) -> Aimet:
     """
     python = python or sys.executable
     try:
-        done = subprocess.run(  # noqa: S603
-            _command(python, "--version"), capture_output=True, text=True, timeout=_PROBE_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        why = error.strerror if isinstance(error, OSError) else f"no answer in {_PROBE_SECONDS} s"
-        raise DeviceError(f"{python} does not run: {why}", _HINT) from error
-    version = done.stdout.strip()
-    if done.returncode or not version:
-        raise DeviceError(f"AIMET cannot be used with {python}: {_last(done)}", _HINT)
+        ended = run_child(_command(python, "--version"), _PROBE_SECONDS)
+    except OSError as error:
+        raise DeviceError(f"{python} does not run: {error.strerror or error}", _HINT) from error
+    version = ended.output.strip()
+    if ended.code or not version:
+        raise DeviceError(f"AIMET cannot be used with {python}: {ended.reason}", _HINT)
     return Aimet(python, version.splitlines()[-1])
 
 
@@ -95,20 +92,14 @@ def quantize_by_aimet(
         kept = [f"--keep={name}" for name in sensitive]
         command = _command(aimet.python, str(source), str(target), folder, *settings, *kept)
         try:
-            done = subprocess.run(  # noqa: S603
-                command, capture_output=True, text=True, timeout=SECONDS, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
+            ended = run_child(command, SECONDS)
+        except OSError as error:
             raise ModelError(f"AIMET cannot quantize {source.stem}: {error}", _ELSE) from error
-    if done.returncode or not target.is_file():
+    if ended.code or not target.is_file():
         target.unlink(missing_ok=True)
-        raise ModelError(f"AIMET cannot quantize {source.stem}: {_last(done)}", _ELSE)
+        raise ModelError(f"AIMET cannot quantize {source.stem}: {ended.reason}", _ELSE)
 
 
 def _command(python: str, *arguments: str) -> list[str]:
     """Isolated, so that neither this folder's modules nor this environment's packages are found there."""
     return [python, "-I", str(_SCRIPT), *arguments]
-
-
-def _last(done: subprocess.CompletedProcess[str]) -> str:
-    return (done.stderr.strip() or f"it ended with {done.returncode}, and no word").splitlines()[-1]

@@ -8,13 +8,13 @@ verified before it is on a chip.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from movie_cli.backends.socs import Soc
 from movie_cli.errors import DeviceError, ModelError, MovieError
+from movie_cli.export.child import run_child
 
 SECONDS = 3600
 
@@ -30,17 +30,15 @@ def compile_graphs(graphs: Sequence[tuple[Path, Path]], soc: Soc) -> None:
     """
     places = [str(path) for pair in graphs for path in pair]
     command = [sys.executable, "-m", "movie_cli.export.compiling", str(soc.model), *places]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)  # noqa: S603
-    except subprocess.TimeoutExpired as error:
-        raise ModelError(f"the HTP compiler did not finish in {SECONDS} s", "try a smaller --size") from error
-    if done.returncode == 0:
-        return
-    said = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     names = " and ".join(out.parent.name + "/" + out.stem for _, out in graphs)
-    reason = said[-1].removeprefix("error: ") if said else f"the compiler ended with {done.returncode}"
-    kind = DeviceError if done.returncode == DeviceError.exit_code else ModelError
-    raise kind(f"{names} cannot be compiled for {soc.name}: {reason}", "update onnxruntime-qnn, or try another chip")
+    try:
+        ended = run_child(command, SECONDS)
+    except TimeoutError as error:
+        raise ModelError(f"{names} cannot be compiled for {soc.name}: {error}", "try a smaller --size") from error
+    if ended.code:
+        kind = DeviceError if ended.code == DeviceError.exit_code else ModelError
+        said = f"{names} cannot be compiled for {soc.name}: {ended.reason}"
+        raise kind(said, "update onnxruntime-qnn, or try another chip")
 
 
 def main(arguments: Sequence[str]) -> int:

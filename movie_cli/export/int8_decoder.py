@@ -10,8 +10,6 @@ arithmetic between convolutions: with all of it in int8 the embedded decoder kee
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +22,7 @@ from movie_cli.checkpoints.exported import graph_name, int8_file, read_export
 from movie_cli.checkpoints.registry import open_model
 from movie_cli.errors import ModelError, MovieError
 from movie_cli.export.calibration import cases, feeds_of, instructions_of, pictures_of
+from movie_cli.export.child import run_child
 
 PICTURES, CASES = 8, 16
 SECONDS = 1800
@@ -37,16 +36,12 @@ def write_int8_decoder(folder: Path, size: tuple[int, int]) -> None:
         ModelError: NNCF fails.
     """
     command = [sys.executable, "-m", "movie_cli.export.int8_decoder", str(folder), f"{size[0]}x{size[1]}"]
-    environment = os.environ | {"NNCF_CI": "1"}  # no reports of use
     try:
-        done = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, timeout=SECONDS, check=False, env=environment
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ModelError(f"NNCF did not finish in {SECONDS} s", "use --dtype float32") from error
-    if done.returncode:
-        last = (done.stderr.strip() or f"NNCF ended with {done.returncode}").splitlines()[-1]
-        raise ModelError(f"no int8 decoder can be made of {folder}: {last}", "use --dtype float32")
+        ended = run_child(command, SECONDS, {"NNCF_CI": "1"})  # no reports of use
+    except TimeoutError as error:
+        raise ModelError(f"no int8 decoder can be made of {folder}: {error}", "use --dtype float32") from error
+    if ended.code:
+        raise ModelError(f"no int8 decoder can be made of {folder}: {ended.reason}", "use --dtype float32")
 
 
 def quantized(source: Path, feeds: Sequence[dict[str, Any]]) -> Any:
