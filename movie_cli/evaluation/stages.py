@@ -8,6 +8,7 @@ of training the gain over the source, directions of the change, and kept structu
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import json
 import logging
@@ -24,6 +25,7 @@ import torch
 
 from movie_cli.backends.select import choose
 from movie_cli.backends.torch_backend import TorchBackend
+from movie_cli.bench.operations import frame_cost
 from movie_cli.checkpoints.load import load_checkpoint
 from movie_cli.checkpoints.registry import open_model
 from movie_cli.editing.editor import Editor
@@ -38,7 +40,6 @@ from movie_cli.evaluation.report import write_text
 from movie_cli.evaluation.subjects import ModelSubject, Subject
 from movie_cli.recipe import Recipe
 from movie_cli.training import bank
-from movie_cli.training.costs import cost_of, denoiser_cost
 from movie_cli.training.photos import PhotoFolder, load
 
 WIDTH, HEIGHT = 512, 384
@@ -111,9 +112,8 @@ def measure_cost(model: str, device: str, dtype: str, rounds: int) -> Cost:
     descriptor = open_model(model)
     parts = load_checkpoint(descriptor)
     passes = descriptor.steps * descriptor.passes
-    denoiser = denoiser_cost(parts.unet, HEIGHT, WIDTH, EMBEDDED_TOKENS).total
-    picture = torch.zeros(1, 3, HEIGHT, WIDTH)
-    coded = cost_of(parts.codec.module, lambda: parts.codec.decode(parts.codec.encode(picture), picture)).total
+    unet, vae = (copy.deepcopy(module).to("meta") for module in (parts.unet, parts.codec.module))
+    cost = frame_cost(lambda: unet, lambda: vae, (WIDTH, HEIGHT), passes, 1, EMBEDDED_TOKENS)
     backend = TorchBackend(descriptor, choose(device, dtype))
     editor = Editor(backend)
     editor.set_recipe(Recipe("make it winter"))
@@ -131,8 +131,8 @@ def measure_cost(model: str, device: str, dtype: str, rounds: int) -> Cost:
     return Cost(
         steps=descriptor.steps,
         passes=descriptor.passes,
-        denoiser_gflops=passes * denoiser / 1e9,
-        autoencoder_gflops=coded / 1e9,
+        denoiser_gflops=cost.first.total / 1e9,
+        autoencoder_gflops=cost.autoencoder.total / 1e9,
         denoiser_ms=1000 * min(network[1:]),
         autoencoder_ms=1000 * min(autoencoder[1:]),
     )

@@ -1,8 +1,7 @@
 """What networks of the method cost: parameters, operations and memory, counted on the meta device without weights.
 
 `python -m movie_cli.training.costs` prints the method's table for Stable Diffusion 1.5 and what training each stage
-takes. Operations are floating-point: twice the multiply-adds of convolutions and linear layers; products of attention
-are counted apart, as the paper leaves them out.
+takes.
 """
 
 from __future__ import annotations
@@ -10,15 +9,14 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
-from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
+from movie_cli.models.operations import Operations, count
 from movie_cli.training import surgery
 from movie_cli.training.discriminator import Heads, encoder_features, feature_widths
 from movie_cli.training.low_rank import TARGETS, WHOLE
@@ -47,83 +45,25 @@ SCALE_DIM = 256
 PAPER_SIDE = 480
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Floating-point operations of one pass: layers alone, and the products of attention beside them."""
-
-    layers: float
-    attention: float
-
-    @property
-    def total(self) -> float:
-        """Both."""
-        return self.layers + self.attention
-
-
 def parameters(module: nn.Module) -> int:
     """How many weights a network has."""
     return sum(value.numel() for value in module.parameters())
 
 
-def cost_of(module: nn.Module, call: Callable[[], object]) -> Cost:
-    """The cost of what `call` runs of `module`, which may be on the meta device."""
-    layers = attention = 0.0
-
-    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal layers
-        if isinstance(layer, nn.Linear):
-            layers += 2 * output.numel() * layer.in_features
-        elif isinstance(layer, nn.Conv2d):
-            taps = layer.kernel_size[0] * layer.kernel_size[1]
-            layers += 2 * output.numel() * taps * layer.in_channels / layer.groups
-        elif isinstance(layer, nn.ConvTranspose2d):
-            taps = layer.kernel_size[0] * layer.kernel_size[1]
-            layers += 2 * inputs[0].numel() * taps * layer.out_channels / layer.groups
-
-    def count_attention(layer: nn.Module, inputs: tuple[Tensor, ...], options: dict[str, Any], output: Tensor) -> None:
-        nonlocal attention
-        del layer
-        states = inputs[0]
-        context = options.get("encoder_hidden_states")
-        keys = context.shape[1] if context is not None else states.flatten(2).shape[-1] if states.dim() == 4 else None
-        # Queries times keys, and their weights times values: two products of tokens x keys x channels.
-        attention += 4 * output.numel() * (keys or states.shape[1])
-
-    handles = []
-    for layer in module.modules():
-        if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
-            handles.append(layer.register_forward_hook(count))
-        elif isinstance(layer, Attention):
-            handles.append(layer.register_forward_hook(count_attention, with_kwargs=True))
-    try:
-        with torch.no_grad():
-            call()
-    finally:
-        for handle in handles:
-            handle.remove()
-    return Cost(layers, attention)
-
-
-def denoiser_cost(unet: Any, height: int, width: int, tokens: int = PROMPT_TOKENS) -> Cost:
-    """One pass of a denoiser for a picture of that size in pixels."""
-    device = next(unet.parameters()).device
+def denoiser_cost(unet: Any, height: int, width: int, tokens: int = PROMPT_TOKENS) -> Operations:
+    """One pass of a denoiser on the meta device for a picture of that size in pixels."""
+    device = "meta"
     sample = torch.zeros(1, unet.config["in_channels"], height // 8, width // 8, device=device)
     context = torch.zeros(1, tokens, unet.config["cross_attention_dim"], device=device)
     scales = {"timestep_cond": torch.ones(1, 2, device=device)} if "scale_embedding_dim" in unet.config else {}
-    return cost_of(unet, lambda: unet(sample, torch.zeros(1, device=device), context, **scales))
+    return count(lambda: unet(sample, torch.zeros(1, device=device), context, **scales))
 
 
-def autoencoder_cost(vae: Any, height: int, width: int) -> Cost:
-    """Encoding and decoding of one picture."""
-    device = next(vae.parameters()).device
-    image = torch.zeros(1, 3, height, width, device=device)
-    latents = torch.zeros(1, 4, height // 8, width // 8, device=device)
-
-    def both() -> None:
-        vae.encode(image)
-        vae.decode(latents)
-
-    return cost_of(vae, both)
+def autoencoder_cost(vae: Any, height: int, width: int) -> Operations:
+    """Encoding and decoding of one picture, on the meta device."""
+    image = torch.zeros(1, 3, height, width, device="meta")
+    latents = torch.zeros(1, 4, height // 8, width // 8, device="meta")
+    return count(lambda: vae.encode(image)) + count(lambda: vae.decode(latents))
 
 
 @dataclass(frozen=True)
@@ -215,16 +155,16 @@ def hours(found: Networks, machine: Machine, side: int = 256) -> list[tuple[str,
 
 def low_rank_weights(unet: Any, rank: int = LOW_RANK) -> int:
     """How many weights of a denoiser are trained with low-rank layers of that rank."""
-    count = 0
+    weights = 0
     for name, layer in unet.named_modules():
         if any(part in f"{name}." for part in WHOLE):
-            count += sum(value.numel() for value in layer.parameters(recurse=False))
+            weights += sum(value.numel() for value in layer.parameters(recurse=False))
         elif re.fullmatch(TARGETS, name) and isinstance(layer, nn.Conv2d):
             taps = layer.kernel_size[0] * layer.kernel_size[1]
-            count += rank * (layer.in_channels * taps + layer.out_channels)
+            weights += rank * (layer.in_channels * taps + layer.out_channels)
         elif re.fullmatch(TARGETS, name) and isinstance(layer, nn.Linear):
-            count += rank * (layer.in_features + layer.out_features)
-    return count
+            weights += rank * (layer.in_features + layer.out_features)
+    return weights
 
 
 def memory(found: Networks, stage: str, low_rank: bool) -> float:
@@ -243,13 +183,13 @@ def activations(unet: Any, side: int = 256) -> float:
     """Bytes of all layers' outputs of one sample in bfloat16: what is kept for the backward pass, at most."""
     kept = 0.0
 
-    def count(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+    def keep(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         nonlocal kept
         del layer, inputs
         kept += 2 * output.numel() if isinstance(output, Tensor) else 0
 
     leaves = [layer for layer in unet.modules() if not list(layer.children())]
-    handles = [layer.register_forward_hook(count) for layer in leaves]
+    handles = [layer.register_forward_hook(keep) for layer in leaves]
     try:
         denoiser_cost(unet, side, side)
     finally:
@@ -269,13 +209,13 @@ def _encoder_inputs(unet: Any, side: int) -> tuple[Tensor, Tensor, Tensor, Tenso
 
 
 def _encoder_cost(unet: Any, side: int) -> float:
-    return cost_of(unet, lambda: encoder_features(unet, *_encoder_inputs(unet, side))).total
+    return count(lambda: encoder_features(unet, *_encoder_inputs(unet, side))).total
 
 
 def _heads_cost(found: Networks, side: int) -> float:
     inputs = _encoder_inputs(found.guided, side)
     features = encoder_features(found.guided, *inputs)
-    return cost_of(found.heads, lambda: found.heads(features, inputs[1], inputs[2], inputs[3])).total
+    return count(lambda: found.heads(features, inputs[1], inputs[2], inputs[3])).total
 
 
 def main() -> None:
