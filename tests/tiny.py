@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
@@ -16,6 +15,7 @@ from diffusers import (
     UNet2DConditionModel,
 )
 
+from movie_cli.bench.shapes import clip_tokenizer
 from movie_cli.checkpoints.save import save_checkpoint
 from movie_cli.models.autoencoder import PatchAutoencoder
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
@@ -23,23 +23,6 @@ from movie_cli.models.text import InstructionEncoder
 from movie_cli.models.tokenizer import InstructionTokenizer
 
 NANO = Path(__file__).resolve().parents[1] / "movie_cli" / "checkpoints" / "nano"
-
-
-def clip_tokenizer(folder: Path):
-    """A CLIP tokenizer of single letters."""
-    from transformers import CLIPTokenizer
-
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    words = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    folder.mkdir(parents=True)
-    (folder / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    return CLIPTokenizer(
-        vocab=str(folder / "vocab.json"),
-        merges=str(folder / "merges.txt"),
-        unk_token="<|endoftext|>",
-        model_max_length=77,
-    )
 
 
 def instruct_pix2pix(folder: Path) -> StableDiffusionInstructPix2PixPipeline:

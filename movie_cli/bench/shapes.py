@@ -109,27 +109,34 @@ def save_random(kind: str, folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def _clip(folder: Path) -> tuple[Any, Any]:
-    """SD 1.5's text encoder with random weights, and a tokenizer of single letters."""
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+def clip_tokenizer(folder: Path) -> Any:
+    """A CLIP tokenizer of single letters, its two files written into a new folder."""
+    from transformers import CLIPTokenizer
 
     letters = "abcdefghijklmnopqrstuvwxyz"
     words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
     folder.mkdir(parents=True)
     (folder / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}))
     (folder / "merges.txt").write_text("#version: 0.2\n")
-    tokenizer = CLIPTokenizer(
+    return CLIPTokenizer(
         vocab=str(folder / "vocab.json"),
         merges=str(folder / "merges.txt"),
         unk_token="<|endoftext|>",  # noqa: S106 - a word, not a password
         model_max_length=PROMPT_TOKENS,
     )
+
+
+def _clip(folder: Path) -> tuple[Any, Any]:
+    """SD 1.5's text encoder with random weights, and a tokenizer of single letters."""
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    tokenizer = clip_tokenizer(folder)
     config = CLIPTextConfig(
         hidden_size=768,
         intermediate_size=3072,
         num_hidden_layers=12,
         num_attention_heads=12,
-        bos_token_id=len(words) - 2,
-        eos_token_id=len(words) - 1,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
     )
     return CLIPTextModel(config).half(), tokenizer
