@@ -2,7 +2,7 @@
 
 Promises that every value is checked as if it had been typed, that a complaint names the variable or the file it
 comes from, and that a misspelt key is told of with the nearest one. Which options may be set is marked at the
-options themselves.
+options themselves; one file serves all commands, and each takes what it has an option for.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def defaults_for(command: click.Command, environment: Mapping[str, str] | None =
         variable = PREFIX + name.upper()
         if environment.get(variable, ""):
             defaults[name] = _convert(option, environment[variable], variable)
-    _warn_of_misspelt(environment, options)
+    _warn_of_misspelt(environment)
     return defaults
 
 
@@ -65,7 +65,10 @@ def _from_file(path: Path, options: Mapping[str, ThemedOption]) -> dict[str, Any
         if key == TABLE:
             continue  # see `movie_cli.presets`
         if name not in options:
-            raise UsageError(f"{path}: there is no setting {key}", _nearest(key, options))
+            known = _of_all_commands()
+            if name not in known:
+                raise UsageError(f"{path}: there is no setting {key}", _nearest(key, known))
+            continue
         if isinstance(value, bool):
             value = str(value).lower()  # noqa: PLW2901  (one spelling for what TOML and the environment say)
         elif not isinstance(value, (str, int, float)):
@@ -74,8 +77,21 @@ def _from_file(path: Path, options: Mapping[str, ThemedOption]) -> dict[str, Any
     return defaults
 
 
-def _nearest(key: str, options: Mapping[str, ThemedOption]) -> str:
-    names = [name.replace("_", "-") for name in options]
+def _of_all_commands() -> set[str]:
+    """The names of all settings of the program."""
+    from movie_cli.cli.root import movie
+
+    found: set[str] = set()
+    waiting: list[click.Command] = [movie]
+    while waiting:
+        command = waiting.pop()
+        found |= _settable(command).keys()
+        waiting += command.commands.values() if isinstance(command, click.Group) else []
+    return found
+
+
+def _nearest(key: str, known: Iterable[str]) -> str:
+    names = [name.replace("_", "-") for name in known]
     near = difflib.get_close_matches(key.replace("_", "-"), names, n=1)
     return f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(names))}"
 
@@ -88,11 +104,12 @@ def _convert(option: ThemedOption, text: str, origin: str) -> Any:
         raise UsageError(f"{origin}: {error.message}", f"it sets {option.opts[0]}") from error
 
 
-def _warn_of_misspelt(environment: Mapping[str, str], options: Mapping[str, ThemedOption]) -> None:
+def _warn_of_misspelt(environment: Mapping[str, str]) -> None:
     """Variables with our prefix may be another program's, so only near misses are told of."""
-    known = {PREFIX + name.upper() for name in options} | _OTHER_VARIABLES
-    for variable in sorted(environment):
-        if variable.startswith(PREFIX) and variable not in known:
+    ours = [variable for variable in sorted(environment) if variable.startswith(PREFIX)]
+    known = {PREFIX + name.upper() for name in _of_all_commands()} | _OTHER_VARIABLES if ours else set()
+    for variable in ours:
+        if variable not in known:
             near = difflib.get_close_matches(variable, known, n=1, cutoff=0.85)
             if near:
                 click.echo(f"warning: {variable} is not a setting; did you mean {near[0]}?", err=True)

@@ -280,6 +280,20 @@ def test_a_misspelt_variable_is_told_of(movie):
     assert "THEATER" not in found.stderr
 
 
+def test_a_setting_of_one_command_is_no_fault_of_another(movie, tmp_path):
+    """`text-scale` is a default of edits, of previews a list that is typed; `aimet-python` is of exports alone."""
+    config = tmp_path / "home" / "config.toml"
+    config.parent.mkdir(exist_ok=True)
+    config.write_text('text-scale = 9\naimet-python = "python"\n')
+    settings = {"MOVIE_TEXT_SCALE": "9", "MOVIE_AIMET_PYTHON": "python"}
+    for command in (("preview", "none.mp4", "make it winter"), ("edit", "none.mp4", "make it winter", "-o", "out.mp4")):
+        found = movie(*command, **settings)
+        assert_refused(found, 3, "none.mp4")
+        assert "warning" not in found.stderr
+    config.write_text("aimet-pyton = 1\n")
+    assert_refused(movie("preview", "none.mp4", "make it winter"), 2, "did you mean aimet-python?")
+
+
 def test_cache_info_and_clear(movie, tmp_path):
     cache = LatentCache(tmp_path / "home" / "cache" / "latents")
     with cache.writer("a" * 40) as writer:
