@@ -210,9 +210,9 @@ class Trainer:
         if self.accelerator.is_main_process:
             batch = collate(self.data.held_out(SHEET_SAMPLES)).to(self.accelerator.device)
             with self.average.applied():
-                write_sheet(
-                    self.folder.root / "samples" / f"step-{done:08d}.png", self.stage, batch, self.settings.seed
-                )
+                sheet = self.folder.root / "samples" / f"step-{done:08d}.png"
+                write_sheet(sheet, self.stage, batch, self.settings.seed)
+                self._save_checkpoint()
         self.accelerator.wait_for_everyone()
 
     def _save_checkpoint(self) -> None:

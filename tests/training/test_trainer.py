@@ -139,12 +139,14 @@ def test_a_nan_stops_the_run_with_the_last_good_state(work, tmp_path, monkeypatc
         return original(prediction, target) * (math.nan if len(seen) > 2 * 6 else 1.0)
 
     monkeypatch.setattr(module.objectives, "squared_errors", sometimes)
-    path = small.config(tmp_path / "base.toml", "base", unet=small.UNET, extra="sample_every = 0")
+    path = small.config(tmp_path / "base.toml", "base", unet=small.UNET, extra="sample_every = 5")
     changes = ["start=" + json.dumps(str(work / "start")), "data.folder=" + json.dumps(str(work / "photos"))]
     settings = read_settings("base", str(path), changes)
     with pytest.raises(TrainingError, match="not a number at step 7") as caught:
         train("base", settings, tmp_path / "run", cpu=True, say=lambda text: None)
     assert "step-00000006" in str(caught.value)
+    assert (tmp_path / "run" / "samples" / "step-00000005.png").exists()
+    assert (tmp_path / "run" / "checkpoint" / "movie.json").exists()  # of the sheet
     assert "--resume" in caught.value.hint
     step, tensors = load_state(states(tmp_path / "run" / "state")[-1])
     assert step == 6
