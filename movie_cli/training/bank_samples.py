@@ -74,10 +74,13 @@ class BankSamples:
     def _draw(self, triplets: BankTriplets, purpose: str, number: int) -> Sample:
         rng = rng_of(purpose, self._seed, number)
         triplet = triplets.draw(rng)
-        source = triplet.source
+        source, edited = triplet.source, triplet.edited
         if self._settings.source_noise:
             source = _grainy(source, self._settings.source_noise, Draws(seed_of("grain", self._seed), [number]))
-        return Sample(source, triplet.edited, sample_phrase(triplet.edits, rng), triplet.edits, number)
+            if self._settings.strength:
+                # Part of the way from what is seen to the full edit: when that part is multiplied, noise is not.
+                edited = edited + (1 - self._settings.strength) * (source - triplet.source)
+        return Sample(source, edited, sample_phrase(triplet.edits, rng), triplet.edits, number)
 
 
 def _grainy(image: Tensor, deviation: float, draws: Draws) -> Tensor:

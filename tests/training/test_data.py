@@ -71,6 +71,18 @@ def test_noise_lies_on_sources_alone(tmp_path):
     assert all(torch.equal(noisy.sample(n).edited, clean.sample(n).edited) for n in range(8))
 
 
+def test_noise_is_not_multiplied_with_a_small_edit(tmp_path):
+    """Five times an edit of a fifth is the whole edit of the clean picture, whatever noise the source carries."""
+    whole, noisy = bank(tmp_path, strength=1.0), bank(tmp_path, strength=0.2, source_noise=0.1)
+    moved = 0
+    for number in range(8):
+        sample, clean = noisy.sample(number), whole.sample(number)
+        moved += not torch.equal(sample.source, clean.source)
+        found = sample.source + 5 * (sample.edited - sample.source)
+        torch.testing.assert_close(found, clean.edited, atol=1e-5, rtol=1e-5)
+    assert 0 < moved < 8
+
+
 def test_noise_on_sources_is_not_the_noise_of_training(tmp_path):
     """A stage draws from the same seed and number: its noise must not be known from the picture."""
     clean, noisy = bank(tmp_path, unedited=0.0), bank(tmp_path, unedited=0.0, source_noise=0.02)
