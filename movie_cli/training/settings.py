@@ -182,6 +182,7 @@ class AdversarialSettings(StageSettings):
     conversion_learning_rate: float = setting(1e-6, "P: 1e-6", 0, 1)
     train_timesteps: int = setting(8, "P, Algorithm 2: 8 timesteps of an Euler schedule", 1, 100)
     last_timestep_share: float = setting(0.125, "P draws all alike; the one that is run may be given more", 0, 1)
+    usual_share: float = setting(0.0, "chosen: of samples at the scales most edits are run with; P draws all", 0, 1)
     pure_noise: bool = setting(True, "chosen: at the last timestep the input is noise alone, as it is when it is run")
     teacher_steps: int = setting(5, "P Algorithm 2: 5 LCM steps of the guided teacher", 1, 100)
     teacher_sampler: Literal["lcm", "ddim"] = setting("lcm", "P Algorithm 2: LCM; ddim draws no noise between steps")
@@ -214,6 +215,7 @@ SETTINGS: dict[StageName, type[StageSettings]] = {
 }
 CHANGEABLE = frozenset(
     {"steps", "learning_rate", "clip", "micro_batch", "workers", "save_every", "sample_every", "log_every"}
-    | {"discriminator_learning_rate", "conversion_learning_rate", "codes_learning_rate"}
+    | {"discriminator_learning_rate", "conversion_learning_rate", "codes_learning_rate", "usual_share"}
+    | {"mse_weight", "decoded_weight", "data_weight", "generator_weight"}
 )
 """What a resumed run may have been told otherwise than it began: neither the data nor the networks depend on it."""

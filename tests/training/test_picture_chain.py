@@ -217,6 +217,17 @@ def test_a_student_of_the_data_is_told_how_far_to_go(picture_chain, monkeypatch)
     assert next(losses).metrics["data"] == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.parametrize(("share", "usual"), [(0.0, 0), (0.5, 4), (1.0, 8)])
+def test_a_share_of_samples_is_at_the_usual_scales(picture_chain, monkeypatch, share, usual):
+    stage = stage_of(picture_chain, "adversarial", "guidance", f"usual_share={share}")
+    seen = []
+    monkeypatch.setattr(stage, "teacher_samples", lambda latents, tokens, scales, draws: seen.append(scales) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        next(stage.losses(batch_of(8), Draws(1, list(range(8))), 0))
+    found = (seen[0] == torch.tensor([7.5, 1.5])).all(dim=1).sum().item()
+    assert abs(found - usual) <= (2 if 0 < share < 1 else 0)
+
+
 def test_data_of_unknown_strength_are_refused(picture_chain):
     with pytest.raises(UsageError, match="one small strength"):
         stage_of(picture_chain, "adversarial", "guidance", "data_weight=1.0")

@@ -16,6 +16,7 @@ from diffusers import DDIMScheduler, LCMScheduler, SchedulerMixin
 from torch import Tensor, nn
 
 from movie_cli.errors import UsageError
+from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE
 from movie_cli.training import objectives, surgery
 from movie_cli.training.conditioning import conditioning_of
 from movie_cli.training.discriminator import Heads, encoder_features, feature_widths
@@ -96,6 +97,9 @@ class AdversarialStage(Stage):
         tokens = self.conditioning.tokens(batch, draws)
         ranges = self.start.descriptor
         scales = torch.stack([draws.uniform(*ranges.text_scale_range), draws.uniform(*ranges.image_scale_range)], dim=1)
+        if self.settings.usual_share:
+            usual = scales.new_tensor([DEFAULT_TEXT_SCALE, DEFAULT_IMAGE_SCALE])
+            scales = torch.where((draws.uniform() < self.settings.usual_share).view(-1, 1), usual, scales)
         if self.converting(step):
             yield self._conversion(latents, tokens, scales, draws)
             return
