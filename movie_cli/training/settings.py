@@ -215,7 +215,7 @@ SETTINGS: dict[StageName, type[StageSettings]] = {
 }
 CHANGEABLE = frozenset(
     {"steps", "learning_rate", "clip", "micro_batch", "workers", "save_every", "sample_every", "log_every"}
-    | {"discriminator_learning_rate", "conversion_learning_rate", "codes_learning_rate", "usual_share"}
+    | {"discriminator_learning_rate", "conversion_learning_rate", "codes_learning_rate", "usual_share", "equivariant"}
     | {"mse_weight", "decoded_weight", "data_weight", "generator_weight"}
 )
 """What a resumed run may have been told otherwise than it began: neither the data nor the networks depend on it."""
