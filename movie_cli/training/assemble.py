@@ -27,11 +27,18 @@ DESCRIPTION = (
 
 
 def assemble(networks: Path, text: Path, output: Path) -> None:
-    """Write the checkpoint folder `output` from `networks` (unet, vae, scheduler, codes) and `text`."""
+    """Write the checkpoint folder `output` from `networks` (unet, vae, scheduler, codes) and `text`.
+
+    The codes lie in a file of their own, as `one_step` leaves them, or in a text encoder, as the stages do.
+    """
     encoder = InstructionEncoder.from_pretrained(text / "text_encoder", torch_dtype=torch.float32)
     if encoder.edits != tuple(bank.BANK):
         raise ValueError(f"{text} knows other edits than the bank: train it again")
-    encoder.codes.copy_(load_file(networks / CODES)["codes"])
+    if (networks / CODES).exists():
+        codes = load_file(networks / CODES)["codes"]
+    else:
+        codes = InstructionEncoder.from_pretrained(networks / "text_encoder", torch_dtype=torch.float32).codes
+    encoder.codes.copy_(codes)
     save_checkpoint(
         output,
         GuidedUNet2DConditionModel.from_pretrained(networks / "unet"),

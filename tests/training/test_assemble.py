@@ -1,0 +1,28 @@
+"""A checkpoint put together from networks and a text encoder."""
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from movie_cli.checkpoints.descriptor import read_descriptor
+from movie_cli.training.assemble import CODES, assemble
+from tests import tiny
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+def codes_of(folder):
+    return load_file(folder / "text_encoder" / WEIGHTS)["codes"]
+
+
+def test_codes_come_from_where_the_networks_are(tmp_path):
+    networks, text = tmp_path / "networks", tmp_path / "text"
+    for folder in (networks, text):
+        tiny.one_step(folder)
+    file = networks / "text_encoder" / WEIGHTS
+    save_file(load_file(file) | {"codes": codes_of(networks) + 1}, file)
+    assemble(networks, text, tmp_path / "stages" / "mine")
+    assert torch.equal(codes_of(tmp_path / "stages" / "mine"), codes_of(networks))
+    save_file({"codes": codes_of(text) + 2}, networks / CODES)
+    assemble(networks, text, tmp_path / "one-step")
+    assert torch.equal(codes_of(tmp_path / "one-step"), codes_of(text) + 2)
+    assert read_descriptor(tmp_path / "stages" / "mine").name == "mine"
