@@ -16,8 +16,10 @@ from movie_cli.models.attention import AnchorStore
 from movie_cli.models.sampling import Guidance, initial_noise, sample
 from movie_cli.recipe import Recipe
 from movie_cli.training import objectives
+from movie_cli.training.bank.edit import blend
 from movie_cli.training.draws import Draws
 from movie_cli.training.run import make_stage, train
+from movie_cli.training.samples import SampleBatch
 from movie_cli.training.settings_file import read_settings
 from movie_cli.training.stages.stage import pixel_scale
 from movie_cli.training.start import training_scheduler
@@ -192,29 +194,29 @@ def test_what_lies_under_the_noise_may_stray_from_the_target(tmp_path, monkeypat
 def test_a_student_of_the_data_is_told_how_far_to_go(picture_chain, monkeypatch):
     """The target is the bank's small edit times the ratio of the scales; a student that draws it has no loss."""
     stage = stage_of(picture_chain, "adversarial", "guidance", "data_weight=1.0", "data.strength=0.2")
-    batch, wanted = batch_of(), []
-    original = objectives.multiplied
-
-    def multiplied(source, edited, text_scale, image_scale):
-        wanted.append((text_scale / image_scale, original(source, edited, text_scale, image_scale)))
-        return wanted[-1][1]
-
-    monkeypatch.setattr(objectives, "multiplied", multiplied)
+    batch = batch_of()
     losses = stage.losses(batch, Draws(0, [0, 1]), 0)
     next(losses)
     assert next(losses).metrics["data"] > 0.01
-    ratio, target = wanted[0]
-    assert ratio[0] != ratio[1]
-    torch.testing.assert_close(
-        (target - batch.source) / (batch.edited - batch.source),
-        ratio.view(-1, 1, 1, 1).expand_as(target),
-        atol=1e-2,
-        rtol=1e-2,
-    )
-    monkeypatch.setattr(type(stage.codec), "decode", lambda self, latents, source: target.clamp(-1, 1))
+    scales = torch.tensor([[7.5, 1.5], [2.0, 2.0]])
+    target = stage._asked_for(batch, scales)
+    expected = batch.source + torch.tensor([5.0, 1.0]).view(-1, 1, 1, 1) * (batch.edited - batch.source)
+    torch.testing.assert_close(target, expected.clamp(-1, 1))
+    monkeypatch.setattr(stage, "_asked_for", lambda batch, scales: target)
+    monkeypatch.setattr(type(stage.codec), "decode", lambda self, latents, source: target)
     losses = stage.losses(batch, Draws(0, [0, 1]), 0)
     next(losses)
     assert next(losses).metrics["data"] == pytest.approx(0, abs=1e-6)
+
+
+def test_colour_goes_first_where_the_data_is_drawn(picture_chain):
+    stage = stage_of(picture_chain, "adversarial", "guidance", "data_weight=1.0", "data.strength=0.18")
+    source, full = 0.3 + 0.4 * torch.rand(2, 3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    edits = [("winter",), ("pencil",), ()]
+    batch = SampleBatch(source, source + 0.18 * (full - source), [""] * 3, edits, [0, 1, 2])
+    found = stage._asked_for(batch, torch.tensor([[7.5, 1.5]] * 3))
+    expected = [blend(source[n : n + 1], full[n : n + 1], 0.9, drawn=n == 1) for n in range(3)]
+    torch.testing.assert_close(found, torch.cat(expected), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("share", "usual"), [(0.0, 0), (0.5, 4), (1.0, 8)])

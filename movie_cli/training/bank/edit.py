@@ -53,6 +53,25 @@ def blend(image: Tensor, full: Tensor, strength: Tensor | float, drawn: bool) ->
     return (image + amount * luma + (1 - (1 - amount) ** 3) * (change - luma)).clamp(0, 1)
 
 
+def extended(image: Tensor, edited: Tensor, strength: float, times: Tensor, drawn: Tensor) -> Tensor:
+    """Go on from `image` through its edit of a small strength, in a straight line, to so many times that strength.
+
+    Colour goes first where `drawn`, as in `blend`, up to the full edit; beyond it all goes on alike.
+
+    Args:
+        image: `(N, 3, H, W)`, of any range.
+        edited: The same with a part `strength` of the full edit.
+        strength: In (0, 1].
+        times: `(N,)`, how often that part is taken.
+        drawn: bool `(N,)`.
+    """
+    amount = (strength * times).view(-1, 1, 1, 1)
+    change = (edited - image) / strength
+    luma = (change * change.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    first = torch.where(amount < 1, 1 - (1 - amount) ** 3, amount)
+    return image + amount * luma + torch.where(drawn.view(-1, 1, 1, 1), first, amount) * (change - luma)
+
+
 def strength_of(text_scale: float, image_scale: float) -> float:
     """The strength that guidance scales ask for, in (0, 1): rises with `s_T`, falls with `s_I`.
 

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from movie_cli.errors import UsageError
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE
-from movie_cli.training import objectives, surgery
+from movie_cli.training import bank, objectives, surgery
+from movie_cli.training.bank.edit import extended
 from movie_cli.training.conditioning import conditioning_of
 from movie_cli.training.discriminator import Heads, encoder_features, feature_widths
 from movie_cli.training.draws import Draws
@@ -218,11 +219,18 @@ class AdversarialStage(Stage):
             total = total + settings.decoded_weight * metrics["decoded"]
             metrics["gain"] = gain(source, picture, wanted)
         if settings.data_weight:
-            wanted = objectives.multiplied(source, batch.edited, *scales.unbind(dim=1)).clamp(-1, 1)
+            wanted = self._asked_for(batch, scales)
             metrics["data"] = reconstruction_loss((picture + 1) / 2, (wanted + 1) / 2, settings.loss)
             total = total + settings.data_weight * metrics["data"]
             metrics["data_gain"] = gain(source, picture, wanted)
         return Loss(total, metrics)
+
+    def _asked_for(self, batch: SampleBatch, scales: Tensor) -> Tensor:
+        """The bank's edits at these scales: as strong as guided steps show them (see `objectives.multiplied`)."""
+        drawn = [bool(edits) and bank.get("+".join(edits or ())).drawn for edits in batch.edits]
+        flags = torch.tensor(drawn, device=scales.device)
+        times = scales[:, 0] / scales[:, 1]
+        return extended(batch.source, batch.edited, self.settings.data.strength, times, flags).clamp(-1, 1)
 
     def denoiser(self) -> tuple[nn.Module, SchedulerMixin, dict[str, Any]]:
         """A one-step checkpoint."""
