@@ -89,7 +89,7 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
     network's residual is what guidance makes of both: `alpha_t x_t + s_I (c_I - alpha_t x_t)`.
 
     `damped` divides the change by the image scale: what a guided network of such a kind makes in one step, `s_T d` over
-    the source, many steps bring to `s_T d / s_I` (`training.stages.base.GUIDED`), and there a one-step student begins.
+    the source, many steps bring to `s_T d / s_I` (`objectives.multiplied`), and there a one-step student begins.
 
     `held_scales`, text scale first, stand for the scales of a call without any: so a base network, which is guided from
     outside, can keep the scale layers of the one-step network that it was made from. `held_share` is what is taken of

@@ -123,8 +123,12 @@ def with_held_scales(
     if not flips and prediction != wanted:
         raise ModelError(f"a denoiser that predicts {prediction} cannot be made one that predicts {wanted}")
     changes: dict[str, Any] = {"held_scales": [text_scale, image_scale], "held_share": share}
+    if unet.config["damped"]:
+        changes |= {"held_share": share / image_scale, "damped": False}
+    if wanted == "sample":
+        changes["blank_betas"] = list(BETAS)
     if flips:
-        changes |= {"residual_sign": -unet.config["residual_sign"], "blank_betas": list(BETAS)}
+        changes["residual_sign"] = -unet.config["residual_sign"]
     held = _guided_like(unet, changes)
     if flips:
         with torch.no_grad():

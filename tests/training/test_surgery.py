@@ -91,6 +91,18 @@ def test_held_scales_are_the_guided_network_at_those(tmp_path):
         call(released)
 
 
+def test_a_chain_can_begin_with_what_a_chain_made():
+    """A student that predicts the picture, its change divided by the image scale, is held as one that never was."""
+    first = surgery.with_held_scales(guided(), 2.0, 3.0, "v_prediction", "sample").eval()
+    student = surgery.with_plain_residual(surgery.with_scales(first, 8)).eval()
+    there = torch.tensor([[7.5, 1.5]] * 2)
+    held = surgery.with_held_scales(student, 7.5, 1.5, "sample", "sample").eval()
+    torch.testing.assert_close(call(held), call(student, timestep_cond=there))
+    assert list(held.config["blank_betas"]) == list(surgery.BETAS)
+    released = surgery.with_plain_residual(surgery.with_scales(held, 8)).eval()
+    torch.testing.assert_close(call(released, timestep_cond=there), call(student, timestep_cond=there))
+
+
 def test_a_share_of_the_held_change_is_taken_where_the_source_is_seen():
     velocity = guided()
     whole, fifth = (surgery.with_held_scales(velocity, 7.5, 1.5, "v_prediction", "sample", share) for share in (1, 0.2))
