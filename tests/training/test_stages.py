@@ -21,7 +21,7 @@ from movie_cli.training.discriminator import Heads, encoder_features, feature_wi
 from movie_cli.training.draws import Draws
 from movie_cli.training.low_rank import plain_copy, train_low_rank
 from movie_cli.training.run import make_stage, train
-from movie_cli.training.samples import Sample, collate
+from movie_cli.training.samples import Sample, SampleBatch, collate
 from movie_cli.training.settings_file import read_settings
 from movie_cli.training.stages.adversarial import DISCRIMINATOR, STUDENT
 from movie_cli.training.stages.stage import Latents
@@ -177,6 +177,17 @@ def test_features_are_what_the_network_itself_computes(chain):
         mine = encoder_features(stage.teacher, sample, torch.tensor([300]), tokens, scales)[-1]
     handle.remove()
     assert torch.equal(mine, seen[0])
+
+
+def test_an_edit_on_the_latents_grid_is_not_moved(chain):
+    """Blocks of 8 pixels that are turned and shifted are no pixel art."""
+    stage = stage_of(chain, "guidance", "base", "equivariant=0.1")
+    pictures = batch_of(3)
+    batch = SampleBatch(pictures.source, pictures.edited, [""] * 3, [("winter",), ("pixel_art",), ()], [0, 1, 2])
+    found, _ = stage.encoded(batch, Draws(0, batch.numbers), stage.student)
+    kept = [torch.allclose(found.edited[row], batch.edited[row], atol=1e-4) for row in range(3)]
+    assert kept == [False, True, False]
+    assert torch.allclose(found.source[1], batch.source[1], atol=1e-4)
 
 
 def test_null_text_is_what_the_encoder_makes_of_nothing(chain):

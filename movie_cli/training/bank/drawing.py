@@ -188,7 +188,7 @@ EDITS: tuple[Edit, ...] = (
     Edit("ink", "drawing", ink, drawn=True),
     Edit("comic", "drawing", comic, drawn=True),
     Edit("pop_art", "drawing", pop_art, drawn=True),
-    Edit("pixel_art", "drawing", pixel_art, drawn=True),
+    Edit("pixel_art", "drawing", pixel_art, drawn=True, gridded=True),
     Edit("stained_glass", "drawing", stained_glass, drawn=True),
     Edit("ukiyo_e", "drawing", ukiyo_e, drawn=True),
 )

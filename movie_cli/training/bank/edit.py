@@ -30,13 +30,14 @@ class Edit:
     deterministic, continuous in its input, and works at the scale of a picture of 256 to 400 pixels in height.
     `drawn` edits replace the picture's texture (drawings, paintings, some devices); their colour moves to the
     target sooner than their structure does, so that a drawing at half strength is not a photograph's double exposure
-    in full colour.
+    in full colour. `gridded` ones lie on the latents' grid of 8 pixels: moved with their picture they are another edit.
     """
 
     name: str
     group: Group
     full: Full = field(repr=False)
     drawn: bool = False
+    gridded: bool = False
 
     def apply(self, image: Tensor, strength: Tensor | float) -> Tensor:
         """Edit images `(N, 3, H, W)` in [0, 1] at a strength in [0, 1], a float or a tensor `(N,)`."""

@@ -19,7 +19,7 @@ from movie_cli.checkpoints.save import save_checkpoint
 from movie_cli.models.attention import AnchorStore
 from movie_cli.models.autoencoder import PatchAutoencoder
 from movie_cli.models.sampling import Guidance, is_recurrent, sample
-from movie_cli.training import objectives
+from movie_cli.training import bank, objectives
 from movie_cli.training.conditioning import Conditioning
 from movie_cli.training.draws import Draws
 from movie_cli.training.low_rank import plain_copy
@@ -149,7 +149,10 @@ class Stage(ABC):
         """The batch, moved where training is equivariant, and its latents; the frame before for a recurrent `unet`."""
         source, edited = batch.source, batch.edited
         if self.settings.equivariant:
-            source, edited = moved([source, edited], small_affines(draws, self.settings.equivariant))
+            affines = small_affines(draws, self.settings.equivariant)
+            still = torch.tensor([any(bank.get(name).gridded for name in edits or ()) for edits in batch.edits])
+            affines[still] = torch.eye(2, 3, device=affines.device)
+            source, edited = moved([source, edited], affines)
             batch = SampleBatch(source, edited, batch.instructions, batch.edits, batch.numbers)
         with torch.autocast(self.device.type, enabled=False):
             c_image = self.codec.encode(source)
