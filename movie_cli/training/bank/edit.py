@@ -50,8 +50,7 @@ def blend(image: Tensor, full: Tensor, strength: Tensor | float, drawn: bool) ->
     change = full - image
     if not drawn:
         return image + amount * change
-    luma = (change * change.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
-    return (image + amount * luma + (1 - (1 - amount) ** 3) * (change - luma)).clamp(0, 1)
+    return _moved(image, change, amount, _colour_first(amount)).clamp(0, 1)
 
 
 def extended(image: Tensor, edited: Tensor, strength: float, times: Tensor, drawn: Tensor) -> Tensor:
@@ -68,9 +67,19 @@ def extended(image: Tensor, edited: Tensor, strength: float, times: Tensor, draw
     """
     amount = (strength * times).view(-1, 1, 1, 1)
     change = (edited - image) / strength
+    ahead = drawn.view(-1, 1, 1, 1) & (amount < 1)
+    return _moved(image, change, amount, torch.where(ahead, _colour_first(amount), amount))
+
+
+def _colour_first(amount: Tensor) -> Tensor:
+    """How far a drawn edit's colour is when its luma is at `amount` in [0, 1]."""
+    return 1 - (1 - amount) ** 3
+
+
+def _moved(image: Tensor, change: Tensor, luma_amount: Tensor, colour_amount: Tensor) -> Tensor:
+    """An image with parts of a change, those of its luma and of the rest apart."""
     luma = (change * change.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
-    first = torch.where(amount < 1, 1 - (1 - amount) ** 3, amount)
-    return image + amount * luma + torch.where(drawn.view(-1, 1, 1, 1), first, amount) * (change - luma)
+    return image + luma_amount * luma + colour_amount * (change - luma)
 
 
 def strength_of(text_scale: float, image_scale: float) -> float:
