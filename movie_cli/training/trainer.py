@@ -206,13 +206,14 @@ class Trainer:
         return step
 
     def _look(self, done: int) -> None:
-        """Write a sample sheet and the checkpoint it was made with."""
+        """Write a sample sheet, and before the end the checkpoint it was made with."""
         if self.accelerator.is_main_process:
             batch = collate(self.data.held_out(SHEET_SAMPLES)).to(self.accelerator.device)
             with self.average.applied():
                 sheet = self.folder.root / "samples" / f"step-{done:08d}.png"
                 write_sheet(sheet, self.stage, batch, self.settings.seed)
-                self._save_checkpoint()
+                if done < self.stage.total_steps():  # the last one is written when the run ends
+                    self._save_checkpoint()
         self.accelerator.wait_for_everyone()
 
     def _save_checkpoint(self) -> None:
