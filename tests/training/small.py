@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ import torch
 from PIL import Image
 
 from movie_cli.training import bank
-from movie_cli.training.run import make_stage
+from movie_cli.training.run import make_stage, train
 from movie_cli.training.samples import Sample, SampleBatch, collate
+from movie_cli.training.settings import StageName
 from movie_cli.training.settings_file import read_settings
 from movie_cli.training.stages.stage import Stage
+from tests import tiny
 
 EDIT = "brighter"
 WEIGHTS = "\n".join(f"{name} = {1.0 if name == EDIT else 0.0}" for name in bank.BANK)
@@ -89,6 +92,18 @@ def config(path: Path, stage: str, extra: str = "", unet: str = "", data: str = 
     values = {line.split("=")[0].strip(): line for line in lines if "=" in line}
     path.write_text("\n".join(values.values()) + "\n" + unet + data)
     return path
+
+
+def run_chain(folder: Path, stages: Sequence[tuple[StageName, str, str]]) -> Path:
+    """Photographs in a folder, and two steps of each stage (name, `unet` and `extra` of its configuration) in a row."""
+    photos(folder / "photos")
+    start = tiny.one_step(folder / "start")
+    for stage, unet, extra in stages:
+        path = config(folder / f"{stage}.toml", stage, unet=unet, extra=f"steps = 2\nsample_every = 0\n{extra}")
+        changes = [f"start={json.dumps(str(start))}", f"data.folder={json.dumps(str(folder / 'photos'))}"]
+        train(stage, read_settings(stage, str(path), changes), folder / stage, cpu=True, say=lambda text: None)
+        start = folder / stage / "checkpoint"
+    return folder
 
 
 def batch_of(count: int = 2, side: int = 32) -> SampleBatch:

@@ -33,17 +33,9 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 @pytest.fixture(scope="module")
 def picture_chain(tmp_path_factory):
     """A chain from a one-step network whose scales are held: all stages predict the picture."""
-    folder = tmp_path_factory.mktemp("picture")
-    small.photos(folder / "photos")
-    tiny.one_step(folder / "start")
-    start = folder / "start"
     held = 'prediction = "sample"\nheld_scales = [2.0, 3.0]\nnull_text = "source"\ndecoded_weight = 1.0'
-    for stage, extra in (("base", held), ("guidance", ""), ("adversarial", "decoded_weight = 1.0")):
-        path = small.config(folder / f"{stage}.toml", stage, extra=f"steps = 2\nsample_every = 0\n{extra}")
-        changes = [f"start={json.dumps(str(start))}", f"data.folder={json.dumps(str(folder / 'photos'))}"]
-        train(stage, read_settings(stage, str(path), changes), folder / stage, cpu=True, say=lambda text: None)
-        start = folder / stage / "checkpoint"
-    return folder
+    stages = [("base", "", held), ("guidance", "", ""), ("adversarial", "", "decoded_weight = 1.0")]
+    return small.run_chain(tmp_path_factory.mktemp("picture"), stages)
 
 
 def test_a_chain_of_pictures_is_run_at_once(picture_chain):

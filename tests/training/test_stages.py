@@ -35,16 +35,7 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory):
     """Folder with `photos`, a base checkpoint and a guided one."""
-    folder = tmp_path_factory.mktemp("chain")
-    small.photos(folder / "photos")
-    tiny.one_step(folder / "start")
-    start = folder / "start"
-    for stage, unet in (("base", small.UNET), ("guidance", "")):
-        path = small.config(folder / f"{stage}.toml", stage, unet=unet, extra="steps = 2\nsample_every = 0")
-        changes = [f"start={json.dumps(str(start))}", f"data.folder={json.dumps(str(folder / 'photos'))}"]
-        train(stage, read_settings(stage, str(path), changes), folder / stage, cpu=True, say=lambda text: None)
-        start = folder / stage / "checkpoint"
-    return folder
+    return small.run_chain(tmp_path_factory.mktemp("chain"), [("base", small.UNET, ""), ("guidance", "", "")])
 
 
 def test_the_student_starts_as_the_teachers_conditional_pass(chain):

@@ -150,7 +150,7 @@ class Stage(ABC):
         source, edited = batch.source, batch.edited
         if self.settings.equivariant:
             affines = small_affines(draws, self.settings.equivariant)
-            still = torch.tensor([any(bank.get(name).gridded for name in edits or ()) for edits in batch.edits])
+            still = torch.tensor([any(bank.BANK[name].gridded for name in edits or ()) for edits in batch.edits])
             affines[still] = torch.eye(2, 3, device=affines.device)
             source, edited = moved([source, edited], affines)
             batch = SampleBatch(source, edited, batch.instructions, batch.edits, batch.numbers)
