@@ -1,12 +1,17 @@
 """Puts a trained denoiser and a trained text encoder together into a checkpoint folder that `movie edit` runs.
 
 `python -m movie_cli.training.assemble --networks RUN/checkpoint --text DIR -o FOLDER`
+
+Of several networks, of which one went on from the other, the mean of the denoisers' weights is taken: it lies between
+them in what they do, and is often better than either (model soups, arXiv 2203.05482).
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import LCMScheduler
@@ -26,10 +31,11 @@ DESCRIPTION = (
 )
 
 
-def assemble(networks: Path, text: Path, output: Path) -> None:
+def assemble(networks: Path, text: Path, output: Path, *others: Path) -> None:
     """Write the checkpoint folder `output` from `networks` (unet, vae, scheduler, codes) and `text`.
 
-    The codes lie in a file of their own, as `one_step` leaves them, or in a text encoder, as the stages do.
+    `others` are networks of the same shape whose denoisers are averaged with the first one. The codes lie in a file of
+    their own, as `one_step` leaves them, or in a text encoder, as the stages do.
     """
     encoder = InstructionEncoder.from_pretrained(text / "text_encoder", torch_dtype=torch.float32)
     if encoder.edits != tuple(bank.BANK):
@@ -41,7 +47,7 @@ def assemble(networks: Path, text: Path, output: Path) -> None:
     encoder.codes.copy_(codes)
     save_checkpoint(
         output,
-        GuidedUNet2DConditionModel.from_pretrained(networks / "unet"),
+        _mean([GuidedUNet2DConditionModel.from_pretrained(folder / "unet") for folder in (networks, *others)]),
         PatchAutoencoder.from_pretrained(networks / "vae"),
         encoder,
         InstructionTokenizer.from_pretrained(text / "tokenizer"),
@@ -50,14 +56,22 @@ def assemble(networks: Path, text: Path, output: Path) -> None:
     )
 
 
+@torch.no_grad()
+def _mean(denoisers: Sequence[Any]) -> Any:
+    states = [denoiser.float().state_dict() for denoiser in denoisers]
+    mean = {name: torch.stack([state[name] for state in states]).mean(dim=0) for name in states[0]}
+    denoisers[0].load_state_dict(mean)
+    return denoisers[0]
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description="Make a checkpoint folder from trained parts.")
-    parser.add_argument("--networks", type=Path, required=True, help="the checkpoint folder of a training run")
+    parser.add_argument("--networks", type=Path, nargs="+", required=True, help="checkpoint folders of training runs")
     parser.add_argument("--text", type=Path, required=True, help="folder with text_encoder/ and tokenizer/")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the checkpoint folder to write")
     args = parser.parse_args()
-    assemble(args.networks, args.text, args.output)
+    assemble(args.networks[0], args.text, args.output, *args.networks[1:])
 
 
 if __name__ == "__main__":

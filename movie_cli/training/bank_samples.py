@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import torch
@@ -19,20 +20,27 @@ from movie_cli.training.settings import DataSettings
 from movie_cli.training.stills import photographs
 from movie_cli.training.triplets import BankTriplets, TargetCache
 
+FRAME_MULTIPLE = 32
+"""Pixels that the smallest of the embedded denoiser's maps stands for."""
+
 
 class BankSamples:
     """Made on the fly: a photograph, an edit (or two, or none), a crop, and a phrase that asks for it.
 
+    Whole frames take their sizes in turn; `together` samples in a row have the same, as a batch needs them.
+
     Raises:
         SourceError: the folder has no photographs, or unreadable or tiny ones.
-        UsageError: the crop does not fit, or a weight is given for an edit that the bank does not have.
+        UsageError: the crop or a frame does not fit, or a weight is given for an edit that the bank does not have.
     """
 
     sequential = False
 
-    def __init__(self, settings: DataSettings, seed: int, work: Path) -> None:
+    def __init__(self, settings: DataSettings, seed: int, work: Path, together: int = 1) -> None:
         for name in settings.weights:
             bank.get(name)
+        self._frames = [_frame(text) for text in settings.frames]
+        self._together = together
         largest = min(photos.SHORT_SIDES)
         if settings.crop % PATCH or settings.crop > largest:
             raise UsageError(f"data.crop is {settings.crop}, not a multiple of {PATCH} up to {largest}", "128 is usual")
@@ -60,20 +68,22 @@ class BankSamples:
 
     def sample(self, number: int) -> Sample:
         """Sample `number` of the training photographs."""
-        return self._draw(self._training, "bank", number)
+        frame = self._frames[number // self._together % len(self._frames)] if self._frames else None
+        return self._draw(self._training, "bank", number, frame)
 
     def held_out(self, count: int) -> list[Sample]:
         """Samples of photographs kept out of training: those whose name's last digit is 0."""
-        return [self._draw(self._looking, "held out", number) for number in range(count)]
+        frame = self._frames[0] if self._frames else None
+        return [self._draw(self._looking, "held out", number, frame) for number in range(count)]
 
     def patches(self, per_photo: int) -> Tensor:
         """Random 8x8 patches `(P, 3, 8, 8)` in [-1, 1] of all training photographs."""
         generator = torch.Generator().manual_seed(self._seed)
         return torch.cat(list(itertools.chain(photos.patches(self.paths, per_photo, generator))))
 
-    def _draw(self, triplets: BankTriplets, purpose: str, number: int) -> Sample:
+    def _draw(self, triplets: BankTriplets, purpose: str, number: int, frame: tuple[int, int] | None) -> Sample:
         rng = rng_of(purpose, self._seed, number)
-        triplet = triplets.draw(rng)
+        triplet = triplets.draw(rng, frame)
         source, edited = triplet.source, triplet.edited
         if self._settings.source_noise:
             source = _grainy(source, self._settings.source_noise, Draws(seed_of("grain", self._seed), [number]))
@@ -81,6 +91,17 @@ class BankSamples:
                 # Part of the way from what is seen to the full edit: when that part is multiplied, noise is not.
                 edited = edited + (1 - self._settings.strength) * (source - triplet.source)
         return Sample(source, edited, sample_phrase(triplet.edits, rng), triplet.edits, number)
+
+
+def _frame(text: str) -> tuple[int, int]:
+    """Width and height of `WIDTHxHEIGHT`."""
+    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
+    size = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not all(size) or any(side % FRAME_MULTIPLE for side in size):
+        raise UsageError(
+            f"data.frames has {text}, not WIDTHxHEIGHT in multiples of {FRAME_MULTIPLE}", '["512x384"] is one'
+        )
+    return size
 
 
 def _grainy(image: Tensor, deviation: float, draws: Draws) -> Tensor:

@@ -11,7 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from movie_cli.training.bank.edit import DEFAULT_STRENGTH
+
 Dropout = tuple[float, float, float]
+SATURATION = 1.1
+"""Full edits that no text scale goes beyond, where guidance saturates."""
 
 
 def guided(none: Tensor, image: Tensor, full: Tensor, text_scale: Tensor, image_scale: Tensor) -> Tensor:
@@ -29,6 +33,18 @@ def multiplied(source: Tensor, edited: Tensor, text_scale: Tensor | float, image
     """
     ratio = torch.as_tensor(text_scale / image_scale, device=source.device).to(source.dtype)
     return source + ratio.view(-1, 1, 1, 1) * (edited - source)
+
+
+def saturated(text_scale: Tensor, image_scale: Tensor, full_ratio: float) -> Tensor:
+    """The text scale that guidance goes by where pictures saturate: with any, the edit ends at 1.1 times the full one.
+
+    `full_ratio` is the `s_T / s_I` of the full edit. Up to 0.9 of it, the edit at the usual scales, the scale stays as
+    it is; from there it comes nearer and nearer to 1.1. Scales are `(N,)`.
+    """
+    amount = text_scale / image_scale / full_ratio
+    room = SATURATION - DEFAULT_STRENGTH
+    beyond = (amount - DEFAULT_STRENGTH).clamp_min(0)
+    return image_scale * full_ratio * (amount - beyond + room * (1 - (-beyond / room).exp()))
 
 
 def dropped(uniform: Tensor, shares: Dropout) -> tuple[Tensor, Tensor]:

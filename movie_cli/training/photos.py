@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from torch import Tensor
 from movie_cli.errors import SourceError
 
 SUFFIXES = (".webp", ".jpg", ".jpeg", ".png")
+SMALLEST_PART = 0.7
+"""Of a photograph's width or height that a whole frame shows at least."""
 SHORT_SIDES = (256, 256, 320)
 """Short sides that photographs are brought to, in turn: an editor sees things at several scales."""
 
@@ -50,6 +53,18 @@ def load(path: Path, short_side: int | None = None, multiple: int = 16) -> Tenso
     left, top = (image.width - width) // 2, (image.height - height) // 2
     pixels = np.asarray(image.crop((left, top, left + width, top + height)))
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
+
+
+def framed(path: Path, width: int, height: int, rng: random.Random) -> Tensor:
+    """A photograph as a whole frame, float32 `(1, 3, height, width)` in [0, 1]: a large part of it, often mirrored."""
+    image = Image.open(path).convert("RGB")
+    part = rng.uniform(SMALLEST_PART, 1) * min(image.width / width, image.height / height)
+    left, top = rng.uniform(0, image.width - part * width), rng.uniform(0, image.height - part * height)
+    box = (left, top, left + part * width, top + part * height)
+    image = image.resize((width, height), Image.Resampling.LANCZOS, box)
+    if rng.random() < 0.5:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
 
 
 def patches(paths: list[Path], per_photo: int, generator: torch.Generator) -> Iterator[Tensor]:

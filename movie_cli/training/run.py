@@ -70,7 +70,9 @@ def open_data(settings: StageSettings, work: Path) -> SampleSource:
         return HubPairs(data, settings.seed)
     if not data.folder:
         raise SourceError("there is no data to train on", "name a folder with --data, or data.folder in the file")
-    return PairFolder(data, settings.seed) if data.kind == "pairs" else BankSamples(data, settings.seed, work)
+    if data.kind == "pairs":
+        return PairFolder(data, settings.seed)
+    return BankSamples(data, settings.seed, work, settings.batch)
 
 
 def make_stage(name: StageName, settings: Any, data: SampleSource) -> Stage:

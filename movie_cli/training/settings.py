@@ -36,13 +36,16 @@ class DataSettings:
     name: str = setting("", "the data set's name on the Hub, or its folder (hub)")
     split: str = setting("train", "the data set's split (hub)")
     crop: int = setting(256, PAPER_TRAINING, 16, 4096)
+    frames: tuple[str, ...] = setting(
+        (), "bank: whole pictures of these sizes, WIDTHxHEIGHT, in turn, and not crops: many edits depend on the place"
+    )
     flip: bool = setting(True, f"{IP2P}: pairs are mirrored half of the time; bank edits have a light's side")
     strength: float = setting(
         0.0, "bank: the share of the full edit in the edited picture; 0 draws scales and takes what they ask for", 0, 1
     )
     combined: float = setting(0.15, "bank: share of two edits at once; as the first embedded model", 0, 1)
     unedited: float = setting(0.05, "bank: share of samples that ask for nothing; as the first embedded model", 0, 1)
-    photo_share: float = setting(1.0, "bank: part of the photographs that one edit is shown on", 0, 1)
+    photo_share: float = setting(1.0, "bank: part of the photographs that one edit is shown on, in crops", 0, 1)
     source_noise: float = setting(0.0, "bank: deviation of noise on sources that targets do not have", 0, 0.2)
     targets: str = setting("", "bank: where finished targets are kept; empty for a folder in the run's", None)
     weights: dict[str, float] = field(
@@ -167,6 +170,9 @@ class GuidanceSettings(StageSettings):
     text_scale_high: float = setting(14.0, "P, Algorithm 1: s_T ~ U[2, 14]", 0.01)
     image_scale_low: float = setting(1.0, "P, Algorithm 1: s_I ~ U[1, 3]", 0.01)
     image_scale_high: float = setting(3.0, "P, Algorithm 1: s_I ~ U[1, 3]", 0.01)
+    full_ratio: float = setting(
+        0.0, "chosen: s_T / s_I of the full edit, beyond which guidance saturates as pictures do; 0 goes on, as P", 0
+    )
     pixel_weight: float = setting(0.0, PIXEL_WEIGHT, 0)
     scale_embedding_dim: int = setting(256, "unpublished; chosen: a fifth of SD's time embedding", 4, 4096)
     sampling_steps: int = setting(10, "P, Algorithm 1: 10 steps", 1, 1000)
@@ -194,9 +200,12 @@ class AdversarialSettings(StageSettings):
     )
     data_weight: float = setting(
         0.0,
-        "chosen: of the decoded picture's distance from the bank's edit times s_T / s_I; P has the teacher alone. "
+        "chosen: of the decoded picture's distance from the bank's edit, as strong as the teacher's; P has none. "
         "S DMD2 (arXiv 2405.14867): with real pictures a student may surpass its teacher",
         0,
+    )
+    teacher_every: int = setting(
+        1, "chosen: the teacher is asked once in so many steps, and weighs as much; steps by data alone are cheap", 1
     )
     generator_weight: float = setting(1.0, "unpublished; S SF-V: 1 on the adversarial term", 0)
     r1_weight: float = setting(1e-5, "unpublished; S ADD (arXiv 2311.17042): 1e-5 on the heads' inputs", 0)

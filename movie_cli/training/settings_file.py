@@ -113,10 +113,7 @@ def _value(hint: Any, value: Any, origin: str, key: str) -> Any:
             return value
         raise _wrong(origin, key, value, f"one of {', '.join(get_args(hint))}")
     if get_origin(hint) is tuple:
-        parts = get_args(hint)
-        if isinstance(value, (list, tuple)) and len(value) == len(parts):
-            return tuple(_value(part, item, origin, key) for part, item in zip(parts, value, strict=True))
-        raise _wrong(origin, key, value, f"{len(parts)} numbers in brackets")
+        return _tuple(get_args(hint), value, origin, key)
     if get_origin(hint) is dict:
         if not isinstance(value, dict):
             raise _wrong(origin, key, value, "a table")
@@ -130,6 +127,14 @@ def _value(hint: Any, value: Any, origin: str, key: str) -> Any:
         return value
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
     raise _wrong(origin, key, value, words.get(hint, str(hint)))
+
+
+def _tuple(parts: tuple[Any, ...], value: Any, origin: str, key: str) -> tuple[Any, ...]:
+    any_number = parts[-1] is Ellipsis
+    if not isinstance(value, (list, tuple)) or not (any_number or len(value) == len(parts)):
+        raise _wrong(origin, key, value, "a list in brackets" if any_number else f"{len(parts)} numbers in brackets")
+    hints = parts[:1] * len(value) if any_number else parts
+    return tuple(_value(hint, item, origin, key) for hint, item in zip(hints, value, strict=True))
 
 
 def _wrong(origin: str, key: str, value: Any, wanted: str) -> UsageError:

@@ -69,6 +69,8 @@ class Trainer:
         if main:
             self.folder.begin(step, self.accelerator.num_processes, str(self.accelerator.device))
         pin = self.accelerator.device.type == "cuda"
+        with self.accelerator.autocast():
+            self.stage.prepare(self.data)
         stream = batches(self.data, self.share, step, total, settings.workers, pin)
         with tqdm(initial=step, total=total, unit="step", disable=None if main and self._bar else True) as bar:
             for number in range(step, total):

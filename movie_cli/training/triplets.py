@@ -123,33 +123,43 @@ class BankTriplets(IterableDataset[Triplet]):
         while True:
             yield self.draw(rng)
 
-    def draw(self, rng: random.Random) -> Triplet:
-        """One sample: a photograph, an edit (or two, or none), scales, a crop aligned to the patch grid."""
+    def draw(self, rng: random.Random, frame: tuple[int, int] | None = None) -> Triplet:
+        """One sample: a photograph, an edit (or two, or none), scales, a crop aligned to the patch grid.
+
+        With `frame`, width and height, it is a whole picture of that size, and its target is made anew.
+        """
         kind = rng.random()
         names: tuple[str, ...] = rng.choices(self.edits, self.weights)[0]
         if kind < self.combined:
             names = rng.choice(bank.COMBINATIONS)
         elif kind < self.combined + self.unedited:
             names = ()
+        edit = bank.get("+".join(names)) if names else None
+        if frame is None:
+            source, full, scales = self._crop(names, edit, rng)
+        else:
+            picture = photos.framed(rng.choice(self.paths), *frame, rng)
+            source, full = picture[0], edit.full(picture).clamp(0, 1)[0] if edit else picture[0]
+            scales = _scales(rng)
+        edited = source
+        if edit and self.strength is None:
+            edited = blend(source[None], full[None], strength_of(*scales), edit.drawn)[0]
+        elif edit and self.strength is not None:
+            # In a straight line: guidance multiplies a direction, and colour that went first would go too far.
+            edited = source + self.strength * (full - source)
+        return Triplet(source, edited, names, *scales)
+
+    def _crop(
+        self, names: tuple[str, ...], edit: bank.Edit | None, rng: random.Random
+    ) -> tuple[Tensor, Tensor, tuple[float, float]]:
+        """The same place of a photograph and of its full edit, and scales."""
         path, short_side = self._photo(names, rng)
         source = self.targets.source(path, short_side)
-        text_scale = math.exp(rng.uniform(*(math.log(value) for value in TEXT_SCALE_RANGE)))
-        image_scale = rng.uniform(*IMAGE_SCALE_RANGE)
+        scales = _scales(rng)
         top, left = (8 * rng.randrange((size - self.crop) // 8 + 1) for size in source.shape[1:])
         window = (slice(None), slice(top, top + self.crop), slice(left, left + self.crop))
-        source_crop = to_float(source[window])
-        if names:
-            edit = bank.get("+".join(names))
-            full = to_float(self.targets.target(path, short_side, edit)[window])
-            if self.strength is None:
-                strength = strength_of(text_scale, image_scale)
-                edited = blend(source_crop[None], full[None], strength, edit.drawn)[0]
-            else:
-                # In a straight line: guidance multiplies a direction, and colour that went first would go too far.
-                edited = source_crop + self.strength * (full - source_crop)
-        else:
-            edited = source_crop
-        return Triplet(source_crop, edited, names, text_scale, image_scale)
+        full = self.targets.target(path, short_side, edit) if edit else source
+        return to_float(source[window]), to_float(full[window]), scales
 
     def _photo(self, names: tuple[str, ...], rng: random.Random) -> tuple[Path, int]:
         count = len(self.paths)
@@ -158,6 +168,11 @@ class BankTriplets(IterableDataset[Triplet]):
         position = rng.randrange(max(1, round(self.share * count)))
         index = (start + position * STRIDE) % count
         return self.paths[index], photos.SHORT_SIDES[index % len(photos.SHORT_SIDES)]
+
+
+def _scales(rng: random.Random) -> tuple[float, float]:
+    text_scale = math.exp(rng.uniform(*(math.log(value) for value in TEXT_SCALE_RANGE)))
+    return text_scale, rng.uniform(*IMAGE_SCALE_RANGE)
 
 
 def to_float(pixels: np.ndarray) -> Tensor:

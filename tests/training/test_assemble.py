@@ -26,3 +26,18 @@ def test_codes_come_from_where_the_networks_are(tmp_path):
     assemble(networks, text, tmp_path / "one-step")
     assert torch.equal(codes_of(tmp_path / "one-step"), codes_of(text) + 2)
     assert read_descriptor(tmp_path / "stages" / "mine").name == "mine"
+
+
+def test_denoisers_of_several_networks_are_averaged(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        tiny.one_step(folder)
+    file = other / "unet" / WEIGHTS
+    first, second = (load_file(folder / "unet" / WEIGHTS) for folder in (one, other))
+    second = {name: value + 1 for name, value in second.items()}
+    save_file(second, file)
+    assemble(one, one, tmp_path / "mean", other)
+    found = load_file(tmp_path / "mean" / "unet" / WEIGHTS)
+    for name, value in found.items():
+        wanted = (first[name].float() + second[name].float()) / 2
+        torch.testing.assert_close(value.float(), wanted, atol=2e-3, rtol=2e-3)

@@ -63,6 +63,31 @@ def test_a_fixed_strength_goes_straight(tmp_path):
         torch.testing.assert_close(near.edited, expected)
 
 
+def test_whole_frames_take_their_sizes_in_turn(tmp_path):
+    """Samples that go together are of one size, and their edits are made for the frame and not for the photograph."""
+    small.photos(tmp_path / "photos", 12)
+    weights = {name: float(name == "noir") for name in small.bank.BANK}
+    settings = DataSettings(
+        folder=str(tmp_path / "photos"), combined=0.0, unedited=0.0, strength=1.0, weights=weights,
+        crop=32, frames=("64x32", "32x64"),
+    )  # fmt: skip
+    samples = BankSamples(settings, 5, tmp_path / "work", together=2)
+    sizes = [tuple(samples.sample(number).source.shape[1:]) for number in range(6)]
+    assert sizes == [(32, 64), (32, 64), (64, 32), (64, 32), (32, 64), (32, 64)]
+    assert {tuple(one.source.shape[1:]) for one in samples.held_out(3)} == {(32, 64)}
+    one, again = samples.sample(3), samples.sample(3)
+    assert torch.equal(one.source, again.source)
+    wanted = small.bank.get("noir").full(one.source[None]).clamp(0, 1)[0]
+    torch.testing.assert_close(one.edited, wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("frame", ["64", "48x64", "0x64", "64x-32", "wide"])
+def test_frames_must_be_sizes(tmp_path, frame):
+    settings = DataSettings(folder=str(small.photos(tmp_path / "photos")), crop=32, frames=(frame,))
+    with pytest.raises(UsageError, match=f"data.frames has {frame}, not WIDTHxHEIGHT"):
+        BankSamples(settings, 0, tmp_path / "work")
+
+
 def test_noise_lies_on_sources_alone(tmp_path):
     clean, noisy = bank(tmp_path, unedited=0.0), bank(tmp_path, unedited=0.0, source_noise=0.1)
     changes = [(noisy.sample(n).source - clean.sample(n).source).abs().max().item() for n in range(8)]

@@ -26,6 +26,14 @@ def test_guided_by_hand_and_as_it_is_run():
     assert three_pass(torch.cat([full[:1], image[:1], none[:1]]), guidance).item() == 11.5
 
 
+def test_guidance_saturates_by_hand():
+    """Up to 0.9 of the full ratio of 5 the scale stays; (5 * 1.3 - 0.9 * 5) / 5 = 0.4 beyond is two times the room."""
+    text, image = torch.tensor([3.0, 9.0, 6.5, 500.0]), torch.tensor([1.0, 2.0, 1.0, 1.0])
+    found = objectives.saturated(text, image, 5.0)
+    expected = [3.0, 9.0, 5 * (0.9 + 0.2 * (1 - math.exp(-2))), 5.5]
+    assert found.tolist() == pytest.approx(expected, abs=1e-4)
+
+
 def test_a_multiplied_edit_by_hand():
     # 1 + 7.5 / 1.5 * 0.2 = 2 and 1 + 3 / 3 * 0.5 = 1.5
     source, edited = planes(1.0, 1.0), planes(1.2, 1.5)

@@ -17,9 +17,11 @@ from movie_cli.models.sampling import Guidance, initial_noise, sample
 from movie_cli.recipe import Recipe
 from movie_cli.training import objectives
 from movie_cli.training.bank.edit import blend
+from movie_cli.training.bank_samples import BankSamples
 from movie_cli.training.draws import Draws
 from movie_cli.training.run import make_stage, train
-from movie_cli.training.samples import SampleBatch
+from movie_cli.training.samples import SampleBatch, collate
+from movie_cli.training.settings import DataSettings
 from movie_cli.training.settings_file import read_settings
 from movie_cli.training.stages.stage import pixel_scale
 from movie_cli.training.start import training_scheduler
@@ -183,39 +185,101 @@ def test_what_lies_under_the_noise_may_stray_from_the_target(tmp_path, monkeypat
     assert 0 <= share.min() < 1 < share.max() <= 6
 
 
+def data_stage(chain, *changes):
+    """A one-step stage that learns from data, whose teacher is as strong as a fifth of the scales' ratio."""
+    stage = stage_of(chain, "adversarial", "guidance", "data_weight=1.0", "data.strength=0.18", *changes)
+    stage.strengths = lambda scales: 0.18 * scales[:, 0] / scales[:, 1]
+    return stage
+
+
 def test_a_student_of_the_data_is_told_how_far_to_go(picture_chain, monkeypatch):
-    """The target is the bank's small edit times the ratio of the scales; a student that draws it has no loss."""
-    stage = stage_of(picture_chain, "adversarial", "guidance", "data_weight=1.0", "data.strength=0.2")
-    batch = batch_of()
+    """The target is the bank's small edit times what the strengths say; a student that draws it has no loss."""
+    stage, batch = data_stage(picture_chain), batch_of()
+    scales = torch.tensor([[7.5, 1.5], [2.0, 2.0]])
+    target = batch.source + torch.tensor([5.0, 1.0]).view(-1, 1, 1, 1) * (batch.edited - batch.source)
+    loss, metrics = stage._data_loss(target.clamp(-1, 1), batch, scales)
+    assert loss.item() == pytest.approx(0, abs=1e-6)
+    assert metrics["data_gain"] > 50
     losses = stage.losses(batch, Draws(0, [0, 1]), 0)
     next(losses)
     assert next(losses).metrics["data"] > 0.01
-    scales = torch.tensor([[7.5, 1.5], [2.0, 2.0]])
-    target = stage._asked_for(batch, scales)
-    expected = batch.source + torch.tensor([5.0, 1.0]).view(-1, 1, 1, 1) * (batch.edited - batch.source)
-    torch.testing.assert_close(target, expected.clamp(-1, 1))
-    monkeypatch.setattr(stage, "_asked_for", lambda batch, scales: target)
-    monkeypatch.setattr(type(stage.codec), "decode", lambda self, latents, source: target)
-    losses = stage.losses(batch, Draws(0, [0, 1]), 0)
-    next(losses)
-    assert next(losses).metrics["data"] == pytest.approx(0, abs=1e-6)
 
 
 def test_colour_goes_first_where_the_data_is_drawn(picture_chain):
-    stage = stage_of(picture_chain, "adversarial", "guidance", "data_weight=1.0", "data.strength=0.18")
     source, full = 0.3 + 0.4 * torch.rand(2, 3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     edits = [("winter",), ("pencil",), ()]
     batch = SampleBatch(source, source + 0.18 * (full - source), [""] * 3, edits, [0, 1, 2])
-    found = stage._asked_for(batch, torch.tensor([[7.5, 1.5]] * 3))
     expected = [blend(source[n : n + 1], full[n : n + 1], 0.9, drawn=n == 1) for n in range(3)]
-    torch.testing.assert_close(found, torch.cat(expected), atol=1e-4, rtol=1e-4)
+    loss, _ = data_stage(picture_chain)._data_loss(torch.cat(expected), batch, torch.tensor([[7.5, 1.5]] * 3))
+    assert loss.item() == pytest.approx(0, abs=1e-4)
+
+
+def test_strengths_are_the_teachers_on_samples(picture_chain, tmp_path, monkeypatch):
+    """A teacher that makes half of the full edit at the ends of the ranges sets the strength to a half there."""
+    settings = DataSettings(folder=str(small.photos(tmp_path / "photos")), crop=32, strength=0.18, unedited=0.5)
+    data = BankSamples(settings, 3, tmp_path / "work")
+    stage = stage_of(picture_chain, "adversarial", "guidance", "data_weight=1.0", "data.strength=0.18")
+    samples = [collate([data.sample(number)]) for number in range(24)]
+    asked, steps = [], set()
+
+    def teacher_samples(latents, tokens, scales, draws, count):
+        steps.add(count)
+        return latents.source
+
+    def half_of_the_edit(codec, latents, source):
+        asked.append(next(sample for sample in samples if torch.equal(sample.source, source)))
+        return source + 0.5 / 0.18 * (asked[-1].edited - source)
+
+    monkeypatch.setattr(stage, "teacher_samples", teacher_samples)
+    monkeypatch.setattr(type(stage.codec), "decode", half_of_the_edit)
+    stage.prepare(data)
+    found = stage.strengths(torch.tensor([[2.0, 1.0], [7.5, 1.5], [14.0, 3.0]]))
+    assert found.tolist() == pytest.approx([0.5, 0.9, 0.5], abs=0.02)
+    assert steps == {stage.start.descriptor.steps}
+    assert all(edits for sample in asked for edits in sample.edits)
+
+
+def test_the_teacher_is_asked_now_and_then(picture_chain, monkeypatch):
+    """Where it is not, the student alone learns, from noise, by the data; where it is, it weighs as often again."""
+    stage, batch = data_stage(picture_chain, "teacher_every=3"), batch_of()
+    assert [stage.active(step) for step in range(4)] == [
+        ("discriminator", "student"),
+        ("student",),
+        ("student",),
+        ("discriminator", "student"),
+    ]
+    losses = list(stage.losses(batch, Draws(0, [0, 1]), 1))
+    assert [set(loss.metrics) for loss in losses] == [{"data", "data_gain"}]
+    always = data_stage(picture_chain)
+    for one in (stage, always):
+        monkeypatch.setattr(one, "_data_loss", lambda picture, batch, scales: (0 * picture.sum(), {}))
+    lazy, often = (list(one.losses(batch, Draws(0, [0, 1]), 0))[1].total.item() for one in (stage, always))
+    assert lazy == pytest.approx(3 * often, rel=1e-4)
+
+
+def test_steps_without_the_teacher_need_data(picture_chain):
+    with pytest.raises(UsageError, match="teacher_every is 3"):
+        stage_of(picture_chain, "adversarial", "guidance", "teacher_every=3")
+
+
+def test_guidance_that_saturates_moves_the_text_scale_alone(picture_chain):
+    plain = stage_of(picture_chain, "guidance", "base")
+    full = stage_of(picture_chain, "guidance", "base", "full_ratio=5.0")
+    batch, draws = batch_of(), Draws(0, [0, 1])
+    _, latents = plain.encoded(batch, draws, plain.student)
+    tokens, times, ones = plain.conditioning.tokens(batch, draws), torch.tensor([10, 900]), torch.ones(2)
+    noised = torch.randn_like(latents.edited)
+    scale = objectives.saturated(14 * ones, ones, 5.0)
+    wanted, _ = plain.guided_teacher(noised, latents, tokens, scale, ones, times)
+    found, _ = full.guided_teacher(noised, latents, tokens, 14 * ones, ones, times)
+    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("share", "usual"), [(0.0, 0), (0.5, 4), (1.0, 8)])
 def test_a_share_of_samples_is_at_the_usual_scales(picture_chain, monkeypatch, share, usual):
     stage = stage_of(picture_chain, "adversarial", "guidance", f"usual_share={share}")
     seen = []
-    monkeypatch.setattr(stage, "teacher_samples", lambda latents, tokens, scales, draws: seen.append(scales) or 1 / 0)
+    monkeypatch.setattr(stage, "teacher_samples", lambda latents, tokens, scales, *rest: seen.append(scales) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         next(stage.losses(batch_of(8), Draws(1, list(range(8))), 0))
     found = (seen[0] == torch.tensor([7.5, 1.5])).all(dim=1).sum().item()

@@ -50,6 +50,8 @@ def test_every_configuration_that_comes_with_movie_is_read(path):
         ("[data]\ncorp = 3", "there is no key data.corp"),
         ("[data.weights]\nwinter = 'much'", "data.weights.winter"),
         ("decoder_widths = [1, 2]", "decoder_widths"),
+        ("[data]\nframes = 3", "data.frames is 3, not a list"),
+        ("[data]\nframes = [64]", "data.frames is 64, not a text"),
         ("steps = ", "cannot be read as TOML"),
     ],
 )

@@ -129,7 +129,7 @@ def test_teacher_samples_depend_on_the_sample_alone(chain, sampler):
         draws = Draws(4, rows)
         _, latents = stage.encoded(part, draws, stage.student)
         tokens = stage.conditioning.tokens(part, draws)
-        return stage.teacher_samples(latents, tokens, scales[: len(rows)], draws)
+        return stage.teacher_samples(latents, tokens, scales[: len(rows)], draws, 2)
 
     torch.testing.assert_close(samples([0, 1, 2])[1:2], samples([1]), atol=1e-4, rtol=1e-3)
 

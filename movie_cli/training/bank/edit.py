@@ -53,8 +53,8 @@ def blend(image: Tensor, full: Tensor, strength: Tensor | float, drawn: bool) ->
     return _moved(image, change, amount, _colour_first(amount)).clamp(0, 1)
 
 
-def extended(image: Tensor, edited: Tensor, strength: float, times: Tensor, drawn: Tensor) -> Tensor:
-    """Go on from `image` through its edit of a small strength, in a straight line, to so many times that strength.
+def extended(image: Tensor, edited: Tensor, strength: float, amount: Tensor, drawn: Tensor) -> Tensor:
+    """Go on from `image` through its edit of a small strength, in a straight line, to `amount` of the full edit.
 
     Colour goes first where `drawn`, as in `blend`, up to the full edit; beyond it all goes on alike.
 
@@ -62,10 +62,10 @@ def extended(image: Tensor, edited: Tensor, strength: float, times: Tensor, draw
         image: `(N, 3, H, W)`, of any range.
         edited: The same with a part `strength` of the full edit.
         strength: In (0, 1].
-        times: `(N,)`, how often that part is taken.
+        amount: `(N,)`, 1 for the full edit.
         drawn: bool `(N,)`.
     """
-    amount = (strength * times).view(-1, 1, 1, 1)
+    amount = amount.view(-1, 1, 1, 1)
     change = (edited - image) / strength
     ahead = drawn.view(-1, 1, 1, 1) & (amount < 1)
     return _moved(image, change, amount, torch.where(ahead, _colour_first(amount), amount))

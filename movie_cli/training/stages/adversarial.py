@@ -8,6 +8,7 @@ with trained heads, and real and fake are noised alike before they are judged. S
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from diffusers import DDIMScheduler, LCMScheduler, SchedulerMixin
 from torch import Tensor, nn
 
 from movie_cli.errors import UsageError
+from movie_cli.models.sampling import is_recurrent
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE
 from movie_cli.training import bank, objectives, surgery
 from movie_cli.training.bank.edit import extended
@@ -24,13 +26,16 @@ from movie_cli.training.discriminator import Heads, encoder_features, feature_wi
 from movie_cli.training.draws import Draws
 from movie_cli.training.losses import gain, reconstruction_loss
 from movie_cli.training.low_rank import train_low_rank
-from movie_cli.training.samples import SampleBatch
+from movie_cli.training.samples import SampleBatch, SampleSource, collate
 from movie_cli.training.schedule import TIMESTEPS, NoiseSchedule, euler_timesteps
 from movie_cli.training.settings import AdversarialSettings
 from movie_cli.training.stages.stage import Latents, Loss, Stage, joined
 from movie_cli.training.start import Start, as_teacher, open_start, prediction_of, training_scheduler
+from movie_cli.training.strengths import Strengths
 
 STUDENT, DISCRIMINATOR = "student", "discriminator"
+CALIBRATION = 24
+"""Samples that the teacher's strength is measured on."""
 
 
 class AdversarialStage(Stage):
@@ -63,6 +68,7 @@ class AdversarialStage(Stage):
         self._noise_levels = {key: many.config[key] for key in keys}
         self._schedule = NoiseSchedule.of(many)
         self._times = euler_timesteps(settings.train_timesteps)
+        self.strengths: Strengths | None = None
 
     def total_steps(self) -> int:
         """The conversion's steps come before."""
@@ -76,9 +82,13 @@ class AdversarialStage(Stage):
     def _conversion_steps(self) -> int:
         return self.settings.conversion_steps if self.prediction == "epsilon" else 0
 
+    def taught(self, step: int) -> bool:
+        """Whether the teacher is asked at this step; at the others the data says all."""
+        return (step - self._conversion_steps) % self.settings.teacher_every == 0
+
     def active(self, step: int) -> tuple[str, ...]:
-        """The student alone while converting; then the discriminator first."""
-        return (STUDENT,) if self.converting(step) else (DISCRIMINATOR, STUDENT)
+        """The discriminator first where the teacher is asked; while converting, or by the data alone, the student."""
+        return (STUDENT,) if self.converting(step) or not self.taught(step) else (DISCRIMINATOR, STUDENT)
 
     def learning_rate(self, part: str, name: str, step: int) -> float:
         """Three rates: conversion, student, discriminator."""
@@ -92,6 +102,32 @@ class AdversarialStage(Stage):
         super().place(device)
         self._schedule = self._schedule.to(device)
 
+    def prepare(self, data: SampleSource) -> None:
+        """Find how strong the data's edits are to be: as the teacher's at the same scales (see `Strengths`)."""
+        if self.settings.data_weight:
+            samples = [collate([data.sample(number)]).to(self.device) for number in range(CALIBRATION)]
+            samples = [sample for sample in samples if any(sample.edits)]
+            full = sum(map(_distance, samples)) / self.settings.data.strength
+            known = self.start.descriptor
+            self.strengths = Strengths(
+                known.text_scale_range,
+                known.image_scale_range,
+                lambda text, image: sum(self._teacher_distance(one, text, image) for one in samples) / max(full, 1e-9),
+            )
+
+    @torch.no_grad()
+    def _teacher_distance(self, batch: SampleBatch, text_scale: float, image_scale: float) -> float:
+        """Of what the teacher makes, in as many steps as it is run with, from the source."""
+        draws = Draws(self.settings.seed, batch.numbers, self.device)
+        with torch.autocast(self.device.type, enabled=False):
+            source = self.codec.encode(batch.source)
+        previous = torch.zeros_like(source) if is_recurrent(self.teacher) else None
+        latents = Latents(source, source * self.codec.scaling, previous)
+        scales = source.new_tensor([[text_scale, image_scale]])
+        tokens = self.conditioning.tokens(batch, draws)
+        real = self.teacher_samples(latents, tokens, scales, draws, self.start.descriptor.steps)
+        return _distance(dataclasses.replace(batch, edited=self.codec.decode(real, batch.source).clamp(-1, 1)))
+
     def losses(self, batch: SampleBatch, draws: Draws, step: int) -> Iterator[Loss]:
         """The conversion's loss, or the discriminator's and then the student's."""
         batch, latents = self.encoded(batch, draws, self.student)
@@ -104,7 +140,13 @@ class AdversarialStage(Stage):
         if self.converting(step):
             yield self._conversion(latents, tokens, scales, draws)
             return
-        real = self.teacher_samples(latents, tokens, scales, draws)
+        if not self.taught(step):
+            noise = draws.normal(*latents.source.shape[1:])
+            timesteps = torch.full((len(batch),), self._times[0], device=self.device)
+            fake = self.pictures(noise, latents, tokens, scales, timesteps)
+            yield Loss(*self._data_loss(self.codec.decode(fake, batch.source).float(), batch, scales))
+            return
+        real = self.teacher_samples(latents, tokens, scales, draws, self.settings.teacher_steps)
         noised, timesteps = self._student_input(real, draws)
         with torch.no_grad():
             fake = self.pictures(noised, latents, tokens, scales, timesteps)
@@ -125,13 +167,13 @@ class AdversarialStage(Stage):
         return Loss(loss, {"velocity": loss})
 
     @torch.no_grad()
-    def teacher_samples(self, latents: Latents, tokens: Tensor, scales: Tensor, draws: Draws) -> Tensor:
-        """What the guided teacher makes of the sources from fresh noise: the "real" `x0`."""
+    def teacher_samples(self, latents: Latents, tokens: Tensor, scales: Tensor, draws: Draws, steps: int) -> Tensor:
+        """What the guided teacher makes of the sources from fresh noise in so many steps: the "real" `x0`."""
         lcm = self.settings.teacher_sampler == "lcm"
         options: dict[str, Any] = {} if lcm else {"timestep_spacing": "trailing", "set_alpha_to_one": True}
         kind: Any = LCMScheduler if lcm else DDIMScheduler
         scheduler = kind(**self._noise_levels, prediction_type=self.prediction, clip_sample=False, **options)
-        scheduler.set_timesteps(self.settings.teacher_steps, device=self.device)
+        scheduler.set_timesteps(steps, device=self.device)
         extra = {"generator": draws.generators} if lcm else {}
         sample = draws.normal(*latents.source.shape[1:])
         for timestep in scheduler.timesteps:
@@ -207,9 +249,9 @@ class AdversarialStage(Stage):
         judged = self._judged(draws, real.shape)
         scores = self.heads(self._features(fake, judged, latents, tokens, scales), judged[0], tokens, scales)
         distance, term = objectives.squared_error(fake, real), objectives.generator_term(scores)
-        total = self.settings.mse_weight * distance + self.settings.generator_weight * term
-        metrics = {"distance": distance, "generator": term}
         settings, source = self.settings, batch.source
+        total = settings.mse_weight * distance + settings.generator_weight * term
+        metrics = {"distance": distance, "generator": term}
         if settings.decoded_weight or settings.data_weight:
             picture = self.codec.decode(fake, source).float()
         if settings.decoded_weight:
@@ -218,19 +260,23 @@ class AdversarialStage(Stage):
             metrics["decoded"] = reconstruction_loss((picture + 1) / 2, (wanted + 1) / 2, settings.loss)
             total = total + settings.decoded_weight * metrics["decoded"]
             metrics["gain"] = gain(source, picture, wanted)
+        # As often again as the teacher is not asked, so that what it counts for stays (lazily, as StyleGAN2's R1).
+        total = settings.teacher_every * total
         if settings.data_weight:
-            wanted = self._asked_for(batch, scales)
-            metrics["data"] = reconstruction_loss((picture + 1) / 2, (wanted + 1) / 2, settings.loss)
-            total = total + settings.data_weight * metrics["data"]
-            metrics["data_gain"] = gain(source, picture, wanted)
+            by_data, found = self._data_loss(picture, batch, scales)
+            total, metrics = total + by_data, metrics | found
         return Loss(total, metrics)
 
-    def _asked_for(self, batch: SampleBatch, scales: Tensor) -> Tensor:
-        """The bank's edits at these scales: as strong as guided steps show them (see `objectives.multiplied`)."""
+    def _data_loss(self, picture: Tensor, batch: SampleBatch, scales: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Distance of decoded pictures from the bank's edits, as strong at these scales as the teacher's are."""
+        settings, source = self.settings, batch.source
+        if self.strengths is None:
+            raise RuntimeError("the data's strengths are found by prepare()")
         drawn = [bool(edits) and bank.get("+".join(edits or ())).drawn for edits in batch.edits]
         flags = torch.tensor(drawn, device=scales.device)
-        times = scales[:, 0] / scales[:, 1]
-        return extended(batch.source, batch.edited, self.settings.data.strength, times, flags).clamp(-1, 1)
+        wanted = extended(source, batch.edited, settings.data.strength, self.strengths(scales), flags).clamp(-1, 1)
+        loss = reconstruction_loss((picture + 1) / 2, (wanted + 1) / 2, settings.loss)
+        return settings.data_weight * loss, {"data": loss, "data_gain": gain(source, picture, wanted)}
 
     def denoiser(self) -> tuple[nn.Module, SchedulerMixin, dict[str, Any]]:
         """A one-step checkpoint."""
@@ -247,13 +293,24 @@ class AdversarialStage(Stage):
         return self.student, scheduler, facts
 
 
+def _distance(batch: SampleBatch) -> float:
+    """Root mean squared difference of edited picture and source."""
+    return float(objectives.squared_error(batch.edited, batch.source).sqrt())
+
+
 def adversarial_stage(settings: AdversarialSettings) -> AdversarialStage:
     """`movie train adversarial`.
 
     Raises:
         ModelError: the starting checkpoint cannot be used.
-        UsageError: the data's edited pictures are to be learnt from, and how strong they are is not known.
+        UsageError: the data's edited pictures are to be learnt from, and how strong they are is not known; or steps
+            without the teacher are asked for, and without data.
     """
+    if settings.teacher_every > 1 and not settings.data_weight:
+        raise UsageError(
+            f"teacher_every is {settings.teacher_every}, and without data_weight the teacher alone says what to do",
+            "set data_weight, or teacher_every = 1",
+        )
     if settings.data_weight and not (settings.data.kind == "bank" and settings.data.strength):
         raise UsageError("data_weight needs edited pictures of one small strength", "set data.strength, with the bank")
     return AdversarialStage(settings, as_teacher(open_start(settings.start, "adversarial", ("guided",))))

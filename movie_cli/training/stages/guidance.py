@@ -91,6 +91,8 @@ class GuidanceStage(Stage):
         network_input = joined(noised.repeat(3, 1, 1, 1), condition, previous)
         context = torch.cat([tokens, null, null])
         full, image, none = self.teacher(network_input, timesteps.repeat(3), context).sample.float().chunk(3)
+        if self.settings.full_ratio:
+            text_scale = objectives.saturated(text_scale, image_scale, self.settings.full_ratio)
         return objectives.guided(none, image, full, text_scale, image_scale), full
 
     def denoiser(self) -> tuple[nn.Module, SchedulerMixin, dict[str, Any]]:

@@ -24,7 +24,7 @@ from movie_cli.training.conditioning import Conditioning
 from movie_cli.training.draws import Draws
 from movie_cli.training.low_rank import plain_copy
 from movie_cli.training.motion import moved, small_affines
-from movie_cli.training.samples import SampleBatch
+from movie_cli.training.samples import SampleBatch, SampleSource
 from movie_cli.training.settings import StageSettings
 from movie_cli.training.start import Start
 
@@ -79,6 +79,10 @@ class Stage(ABC):
         self.device = device
         for module in (*self.parts.values(), *self.frozen.values()):
             nn.Module.to(module, device)
+
+    def prepare(self, data: SampleSource) -> None:
+        """What is to be found out before the first step, of networks that are not trained and of samples."""
+        del data
 
     def total_steps(self) -> int:
         """How many steps the stage takes."""
