@@ -24,13 +24,14 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description="Make the picture of the README's head.")
     parser.add_argument("--model", default="nano")
+    parser.add_argument("--instructions", nargs="+", default=INSTRUCTIONS, metavar="TEXT")
     parser.add_argument("-o", "--output", type=Path, required=True)
     args = parser.parse_args()
     with FrameReader(CLIP) as reader:
         frame = next(iter(reader)).pixels[None]
     editor = movie_cli.open_editor(args.model)
     tiles = [("the source", frame)]
-    for instruction in INSTRUCTIONS:
+    for instruction in args.instructions:
         editor.set_recipe(movie_cli.Recipe(instruction))
         tiles.append((f'"{instruction}"', editor.edit(frame)))
     save_picture(page(tiles), args.output)

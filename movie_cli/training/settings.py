@@ -186,6 +186,7 @@ class AdversarialSettings(StageSettings):
     ema: float = setting(0.95, "S SF-V (arXiv 2406.04324): EMA 0.95", 0, 1)
     conversion_steps: int = setting(4000, "P: 4k steps of warm-up to v-prediction", 0)
     conversion_learning_rate: float = setting(1e-6, "P: 1e-6", 0, 1)
+    student: str = setting("", "a one-step checkpoint to go on from; empty begins with the teacher's copy, as P")
     train_timesteps: int = setting(8, "P, Algorithm 2: 8 timesteps of an Euler schedule", 1, 100)
     last_timestep_share: float = setting(0.125, "P draws all alike; the one that is run may be given more", 0, 1)
     usual_share: float = setting(0.0, "chosen: of samples at the scales most edits are run with; P draws all", 0, 1)

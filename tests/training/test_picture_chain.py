@@ -262,6 +262,20 @@ def test_steps_without_the_teacher_need_data(picture_chain):
         stage_of(picture_chain, "adversarial", "guidance", "teacher_every=3")
 
 
+def test_a_student_goes_on_from_a_one_step_checkpoint(picture_chain, tmp_path):
+    before = picture_chain / "adversarial" / "checkpoint"
+    stage = stage_of(picture_chain, "adversarial", "guidance", f"student={before}")
+    weights = load_file(before / "unet" / WEIGHTS)
+    for name, value in stage.student.state_dict().items():
+        torch.testing.assert_close(value, weights[name].float())
+    assert not all(torch.equal(value, stage.teacher.state_dict()[n]) for n, value in stage.student.state_dict().items())
+    tiny.one_step(tmp_path / "other")
+    with pytest.raises(ModelError, match=r"other is none of this teacher's: it predicts v_prediction, not sample"):
+        stage_of(picture_chain, "adversarial", "guidance", f"student={tmp_path / 'other'}")
+    with pytest.raises(ModelError, match="is a guided checkpoint"):
+        stage_of(picture_chain, "adversarial", "guidance", f"student={picture_chain / 'guidance' / 'checkpoint'}")
+
+
 def test_guidance_that_saturates_moves_the_text_scale_alone(picture_chain):
     plain = stage_of(picture_chain, "guidance", "base")
     full = stage_of(picture_chain, "guidance", "base", "full_ratio=5.0")

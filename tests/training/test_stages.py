@@ -13,6 +13,7 @@ from movie_cli.backends.select import choose
 from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.checkpoints.descriptor import read_descriptor
 from movie_cli.editing.editor import Editor
+from movie_cli.errors import ModelError, UsageError
 from movie_cli.models.sampling import Guidance, three_pass
 from movie_cli.recipe import Recipe
 from movie_cli.training import objectives, surgery
@@ -116,6 +117,20 @@ class Velocity(torch.nn.Module):
         noise = self.teacher(sample, timesteps, tokens, timestep_cond=timestep_cond)
         noise.sample = self.schedule.velocity_of_noise(noise.sample, sample[:, : noise.sample.shape[1]], timesteps)
         return noise
+
+
+def test_a_student_that_is_given_needs_no_conversion(chain, tmp_path):
+    first = stage_of(chain, "adversarial", "guidance")
+    assert first.converting(0)
+    first.save(tmp_path / "student", "student")
+    stage = stage_of(chain, "adversarial", "guidance", f"student={tmp_path / 'student'}")
+    assert not stage.converting(0)
+    assert stage.total_steps() == stage.settings.steps
+
+
+def test_a_student_of_another_shape_is_refused(chain):
+    with pytest.raises(ModelError, match="start is none of this teacher's: its denoiser has another shape"):
+        stage_of(chain, "adversarial", "guidance", f"student={chain / 'start'}")
 
 
 @pytest.mark.parametrize("sampler", ["lcm", "ddim"])
@@ -255,8 +270,6 @@ def test_low_rank_layers_train_and_merge():
 
 def test_low_rank_without_peft_says_so(monkeypatch):
     import sys
-
-    from movie_cli.errors import UsageError
 
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(UsageError, match="lora_rank needs the package peft"):

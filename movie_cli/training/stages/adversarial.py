@@ -16,7 +16,7 @@ import torch
 from diffusers import DDIMScheduler, LCMScheduler, SchedulerMixin
 from torch import Tensor, nn
 
-from movie_cli.errors import UsageError
+from movie_cli.errors import ModelError, UsageError
 from movie_cli.models.sampling import is_recurrent
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE
 from movie_cli.training import bank, objectives, surgery
@@ -47,7 +47,11 @@ class AdversarialStage(Stage):
     def __init__(self, settings: AdversarialSettings, start: Start) -> None:
         super().__init__(settings, start, conditioning_of(start.text, settings.seed))
         self.conditioning.module.requires_grad_(False)
-        self.student = surgery.with_plain_residual(start.unet).requires_grad_(True).train()
+        self.prediction = prediction_of(start.scheduler)
+        student = surgery.with_plain_residual(start.unet)
+        if settings.student:
+            _take_over(student, settings.student, self.student_prediction)
+        self.student = student.requires_grad_(True).train()
         self.teacher: Any = surgery.frozen(start.unet)
         self.frozen["teacher"] = self.teacher
         if settings.gradient_checkpointing:
@@ -59,7 +63,6 @@ class AdversarialStage(Stage):
         self.heads = Heads(feature_widths(self.teacher), settings.head_width, prompt_dim, settings.scale_heads)
         self.parts[DISCRIMINATOR] = self.heads
         self.parts[STUDENT] = self.student
-        self.prediction = prediction_of(start.scheduler)
         many = training_scheduler(start.scheduler, self.prediction)
         keys = (
             *("beta_start", "beta_end", "beta_schedule", "trained_betas", "num_train_timesteps"),
@@ -79,8 +82,14 @@ class AdversarialStage(Stage):
         return step < self._conversion_steps
 
     @property
+    def student_prediction(self) -> str:
+        """What the student predicts, in diffusers' words: the picture, if its teacher does, or else the velocity."""
+        return "sample" if self.prediction == "sample" else "v_prediction"
+
+    @property
     def _conversion_steps(self) -> int:
-        return self.settings.conversion_steps if self.prediction == "epsilon" else 0
+        begun = self.prediction != "epsilon" or self.settings.student
+        return 0 if begun else self.settings.conversion_steps
 
     def taught(self, step: int) -> bool:
         """Whether the teacher is asked at this step; at the others the data says all."""
@@ -280,8 +289,7 @@ class AdversarialStage(Stage):
 
     def denoiser(self) -> tuple[nn.Module, SchedulerMixin, dict[str, Any]]:
         """A one-step checkpoint."""
-        prediction = "sample" if self.prediction == "sample" else "v_prediction"
-        scheduler = LCMScheduler(**self._noise_levels, prediction_type=prediction, clip_sample=False)
+        scheduler = LCMScheduler(**self._noise_levels, prediction_type=self.student_prediction, clip_sample=False)
         known = self.start.descriptor
         facts = {
             "stage": "one-step",
@@ -291,6 +299,24 @@ class AdversarialStage(Stage):
             "description": "one-step editor that takes both scales in one pass",
         }
         return self.student, scheduler, facts
+
+
+def _take_over(student: Any, name: str, prediction: str) -> None:
+    """Give a student the weights of the one-step checkpoint `name`.
+
+    Raises:
+        ModelError: it cannot be used, or its denoiser is of another shape or kind.
+    """
+    other = open_start(name, "adversarial --set student=", ("one-step",))
+    known = prediction_of(other.scheduler)
+    shapes, wanted = ({key: value.shape for key, value in unet.state_dict().items()} for unet in (other.unet, student))
+    if known != prediction or shapes != wanted:
+        difference = "its denoiser has another shape" if shapes != wanted else f"it predicts {known}, not {prediction}"
+        raise ModelError(
+            f"the student {other.descriptor.folder} is none of this teacher's: {difference}",
+            "name the checkpoint of a run that began with the same START",
+        )
+    student.load_state_dict(other.unet.state_dict())
 
 
 def _distance(batch: SampleBatch) -> float:
