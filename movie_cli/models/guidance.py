@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 FREQUENCIES = 16
@@ -39,6 +40,10 @@ class ScaleEmbedding(nn.Module):
         """Embed natural logarithms of scales, `(N,)` in float32, for graphs on devices that have no logarithm."""
         position = (log_scale - self.low) / (self.high - self.low)
         angles = position[:, None] * self.frequencies.float()
-        features = torch.cat([angles.sin(), angles.cos()], dim=-1).to(self.linear_1.weight.dtype)
-        embedding: Tensor = self.linear_2(self.act(self.linear_1(features)))
-        return embedding
+        # In float32 whatever the weights are: what is lost here is lost all over the picture alike.
+        hidden = _linear(self.linear_1, torch.cat([angles.sin(), angles.cos()], dim=-1))
+        return _linear(self.linear_2, self.act(hidden)).to(self.linear_2.weight.dtype)
+
+
+def _linear(layer: nn.Linear, features: Tensor) -> Tensor:
+    return F.linear(features, layer.weight.float(), layer.bias.float())

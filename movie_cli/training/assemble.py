@@ -47,8 +47,10 @@ def assemble(networks: Path, text: Path, output: Path, *others: Path) -> None:
     encoder.codes.copy_(codes)
     save_checkpoint(
         output,
-        _mean([GuidedUNet2DConditionModel.from_pretrained(folder / "unet") for folder in (networks, *others)]),
-        PatchAutoencoder.from_pretrained(networks / "vae"),
+        _rounded(
+            _mean([GuidedUNet2DConditionModel.from_pretrained(folder / "unet") for folder in (networks, *others)])
+        ),
+        _rounded(PatchAutoencoder.from_pretrained(networks / "vae")),
         encoder,
         InstructionTokenizer.from_pretrained(text / "tokenizer"),
         LCMScheduler.from_pretrained(networks / "scheduler"),
@@ -62,6 +64,14 @@ def _mean(denoisers: Sequence[Any]) -> Any:
     mean = {name: torch.stack([state[name] for state in states]).mean(dim=0) for name in states[0]}
     denoisers[0].load_state_dict(mean)
     return denoisers[0]
+
+
+@torch.no_grad()
+def _rounded(network: Any) -> Any:
+    """Weights that bfloat16 holds exactly, so that they are the same in every number type."""
+    for weight in network.parameters():
+        weight.copy_(weight.bfloat16())
+    return network
 
 
 def main() -> None:

@@ -40,4 +40,6 @@ def test_denoisers_of_several_networks_are_averaged(tmp_path):
     found = load_file(tmp_path / "mean" / "unet" / WEIGHTS)
     for name, value in found.items():
         wanted = (first[name].float() + second[name].float()) / 2
-        torch.testing.assert_close(value.float(), wanted, atol=2e-3, rtol=2e-3)
+        torch.testing.assert_close(value.float(), wanted, atol=4e-3, rtol=4e-3)
+        if value.dim() and "frequencies" not in name:
+            assert torch.equal(value.bfloat16().float(), value.float())  # the same weights in every number type
