@@ -1,4 +1,4 @@
-"""What a reconstructed picture is judged by while training. Pictures are `(N, 3, H, W)` in [0, 1]."""
+"""What a reconstructed picture is judged by while training. Pictures are `(N, 3, H, W)`, in [0, 1] where not said."""
 
 from __future__ import annotations
 
@@ -47,3 +47,8 @@ def reconstruction_loss(output: Tensor, target: Tensor, weights: LossWeights) ->
     pairs = zip(differences(output), differences(target), strict=True)
     loss = loss + weights.gradient * sum(F.l1_loss(a, b) for a, b in pairs)
     return loss + weights.energy * F.l1_loss(energy_map(output), energy_map(target))
+
+
+def decoded_loss(output: Tensor, target: Tensor, weights: LossWeights) -> Tensor:
+    """`reconstruction_loss` of pictures as decoders give them, in [-1, 1]."""
+    return reconstruction_loss((output + 1) / 2, (target + 1) / 2, weights)

@@ -8,7 +8,6 @@ with trained heads, and real and fake are noised alike before they are judged. S
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,7 +23,7 @@ from movie_cli.training.bank.edit import extended
 from movie_cli.training.conditioning import conditioning_of
 from movie_cli.training.discriminator import Heads, encoder_features, feature_widths
 from movie_cli.training.draws import Draws
-from movie_cli.training.losses import gain, reconstruction_loss
+from movie_cli.training.losses import decoded_loss, gain
 from movie_cli.training.low_rank import train_low_rank
 from movie_cli.training.samples import SampleBatch, SampleSource, collate
 from movie_cli.training.schedule import TIMESTEPS, NoiseSchedule, euler_timesteps
@@ -116,7 +115,7 @@ class AdversarialStage(Stage):
         if self.settings.data_weight:
             samples = [collate([data.sample(number)]).to(self.device) for number in range(CALIBRATION)]
             samples = [sample for sample in samples if any(sample.edits)]
-            full = sum(map(_distance, samples)) / self.settings.data.strength
+            full = sum(_distance(one.edited, one.source) for one in samples) / self.settings.data.strength
             known = self.start.descriptor
             self.strengths = Strengths(
                 known.text_scale_range,
@@ -135,7 +134,7 @@ class AdversarialStage(Stage):
         scales = source.new_tensor([[text_scale, image_scale]])
         tokens = self.conditioning.tokens(batch, draws)
         real = self.teacher_samples(latents, tokens, scales, draws, self.start.descriptor.steps)
-        return _distance(dataclasses.replace(batch, edited=self.codec.decode(real, batch.source).clamp(-1, 1)))
+        return _distance(self.codec.decode(real, batch.source).clamp(-1, 1), batch.source)
 
     def losses(self, batch: SampleBatch, draws: Draws, step: int) -> Iterator[Loss]:
         """The conversion's loss, or the discriminator's and then the student's."""
@@ -266,7 +265,7 @@ class AdversarialStage(Stage):
         if settings.decoded_weight:
             with torch.no_grad():
                 wanted = self.codec.decode(real, source).float()
-            metrics["decoded"] = reconstruction_loss((picture + 1) / 2, (wanted + 1) / 2, settings.loss)
+            metrics["decoded"] = decoded_loss(picture, wanted, settings.loss)
             total = total + settings.decoded_weight * metrics["decoded"]
             metrics["gain"] = gain(source, picture, wanted)
         # As often again as the teacher is not asked, so that what it counts for stays (lazily, as StyleGAN2's R1).
@@ -284,7 +283,7 @@ class AdversarialStage(Stage):
         drawn = [bool(edits) and bank.get("+".join(edits or ())).drawn for edits in batch.edits]
         flags = torch.tensor(drawn, device=scales.device)
         wanted = extended(source, batch.edited, settings.data.strength, self.strengths(scales), flags).clamp(-1, 1)
-        loss = reconstruction_loss((picture + 1) / 2, (wanted + 1) / 2, settings.loss)
+        loss = decoded_loss(picture, wanted, settings.loss)
         return settings.data_weight * loss, {"data": loss, "data_gain": gain(source, picture, wanted)}
 
     def denoiser(self) -> tuple[nn.Module, SchedulerMixin, dict[str, Any]]:
@@ -319,9 +318,9 @@ def _take_over(student: Any, name: str, prediction: str) -> None:
     student.load_state_dict(other.unet.state_dict())
 
 
-def _distance(batch: SampleBatch) -> float:
-    """Root mean squared difference of edited picture and source."""
-    return float(objectives.squared_error(batch.edited, batch.source).sqrt())
+def _distance(edited: Tensor, source: Tensor) -> float:
+    """Root mean squared difference of pictures."""
+    return float(objectives.squared_error(edited, source).sqrt())
 
 
 def adversarial_stage(settings: AdversarialSettings) -> AdversarialStage:

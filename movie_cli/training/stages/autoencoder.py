@@ -20,7 +20,7 @@ from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.training.bank_samples import BankSamples
 from movie_cli.training.conditioning import conditioning_of
 from movie_cli.training.draws import Draws
-from movie_cli.training.losses import reconstruction_loss
+from movie_cli.training.losses import decoded_loss
 from movie_cli.training.samples import SampleBatch, SampleSource
 from movie_cli.training.settings import AutoencoderSettings
 from movie_cli.training.stages.stage import Loss, Stage
@@ -55,7 +55,7 @@ class AutoencoderStage(Stage):
             amount = draws.uniform(0, self.settings.latent_noise).view(-1, 1, 1, 1)
             latents = latents + amount * draws.normal(*latents.shape[1:])
         picture = self.vae.decode(latents, batch.source).sample.float()
-        loss = reconstruction_loss((picture + 1) / 2, (batch.edited + 1) / 2, self.settings.loss)
+        loss = decoded_loss(picture, batch.edited, self.settings.loss)
         error = (picture - batch.edited).detach().square().mean() / 4
         yield Loss(loss, {"reconstruction": loss, "psnr": -10 * error.clamp_min(1e-10).log10()})
 

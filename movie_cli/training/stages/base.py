@@ -25,7 +25,7 @@ from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE
 from movie_cli.training import objectives, surgery
 from movie_cli.training.conditioning import conditioning_of
 from movie_cli.training.draws import Draws
-from movie_cli.training.losses import gain, reconstruction_loss
+from movie_cli.training.losses import decoded_loss, gain
 from movie_cli.training.low_rank import train_low_rank
 from movie_cli.training.samples import SampleBatch
 from movie_cli.training.schedule import TIMESTEPS, NoiseSchedule
@@ -129,7 +129,7 @@ class BaseStage(Stage):
         guided = objectives.multiplied(start, prediction[seen].float(), *usual)
         wanted = objectives.multiplied(source, batch.edited[seen], *usual).clamp(-1, 1)
         picture = self.codec.decode(guided, source).float()
-        loss = reconstruction_loss((picture + 1) / 2, (wanted + 1) / 2, self.settings.loss)
+        loss = decoded_loss(picture, wanted, self.settings.loss)
         return loss, gain(source, picture, wanted)
 
     def denoiser(self) -> tuple[nn.Module, SchedulerMixin, dict[str, Any]]:
