@@ -254,7 +254,7 @@ def check_source(source: str) -> None:
     try:
         if path.is_dir():
             raise SourceError(f"{source} is a folder, not a video", "name one file; a shell loop edits many")
-        if not path.exists() and not _is_sequence(path):
+        if not path.exists() and not _is_sequence(path, written=False):
             hint = "download it first" if "://" in source else "check the spelling; names with spaces need quotes"
             raise SourceError(f"{source} does not exist", hint)
         if path.is_file() and path.stat().st_size == 0:
@@ -265,13 +265,13 @@ def check_source(source: str) -> None:
         raise SourceError(f"{source} may not be read", "check the file's permissions")
 
 
-def _is_sequence(path: Path) -> bool:
-    """Whether the name stands for numbered pictures; which there are is found out later."""
+def _is_sequence(path: Path, *, written: bool) -> bool:
+    """Whether the name stands for numbered pictures, to be `written` or read; which there are is found out later."""
     if "%" not in path.name:
         return False
-    from movie_cli.media.sequence import is_pattern
+    from movie_cli.media.sequence import WRITTEN, is_pattern
 
-    return is_pattern(path)
+    return is_pattern(path, WRITTEN) if written else is_pattern(path)
 
 
 def output_exists(output: str) -> bool:
@@ -279,7 +279,7 @@ def output_exists(output: str) -> bool:
     if remote.is_url(output):
         return remote.exists(output)
     path = Path(output)
-    if output == STREAM or not _is_sequence(path):
+    if output == STREAM or not _is_sequence(path, written=True):
         return output != STREAM and path.exists()
     from movie_cli.media.sequence import file_names
 
@@ -301,7 +301,7 @@ def check_output(source: str, output: str) -> None:
     if remote.is_url(output):
         if source == output:
             raise UsageError(f"{output} is the source itself", "choose another name with -o")
-        if _is_sequence(Path(remote.file_name(output))):
+        if _is_sequence(Path(remote.file_name(output)), written=True):
             raise UsageError(f"{output} stands for numbered pictures", "a store takes one file; write them here first")
         return
     path = Path(output)

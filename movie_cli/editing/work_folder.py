@@ -38,9 +38,10 @@ def folder_for(output: Path) -> Path:
     """Where the folder of an output is, links resolved. It need not exist."""
     real = Path(os.path.realpath(output))
     name = real.name
-    if len(name.encode()) > _LONGEST:
-        digest = hashlib.blake2b(name.encode(), digest_size=6).hexdigest()
-        name = f"{name.encode()[: _LONGEST - 13].decode(errors='ignore')}-{digest}"
+    encoded = os.fsencode(name)
+    if len(encoded) > _LONGEST:
+        digest = hashlib.blake2b(encoded, digest_size=6).hexdigest()
+        name = f"{encoded[: _LONGEST - 13].decode(errors='ignore')}-{digest}"
     return real.parent / f".{name}.movie"
 
 
@@ -121,7 +122,7 @@ class WorkFolder:
                 )
             return
         self._clear()
-        self._write(MANIFEST, json.dumps({"format": FORMAT, "job": job}, indent=1, ensure_ascii=False))
+        self._write(MANIFEST, json.dumps({"format": FORMAT, "job": job}, indent=1))
 
     # What is in it
 

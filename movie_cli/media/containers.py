@@ -22,7 +22,7 @@ from numpy._core._multiarray_umath import __cpu_features__  # type: ignore[impor
 
 from movie_cli.errors import OutputError, UsageError
 from movie_cli.media.colour import has_alpha
-from movie_cli.media.sequence import is_pattern
+from movie_cli.media.sequence import WRITTEN, is_pattern
 
 STDOUT = "-"
 PALETTE = "pal8"
@@ -210,7 +210,7 @@ def _container(out: str | Path, options: EncodeOptions) -> Container:
         what = f"the container {asked!r} is not known" if asked else f"{out} has no ending that says its container"
         raise OutputError(what, _nearest(name, [key.lstrip(".") for key in CONTAINERS], "use a name that ends in ."))
     container = known[name]
-    if container.numbered and not (is_pattern(out) or str(out) == STDOUT):
+    if container.numbered and not (is_pattern(out, WRITTEN) or str(out) == STDOUT):
         raise OutputError(
             f"{out} would be a single picture", f"name a sequence: {Path(out).stem}_%04d{Path(out).suffix}"
         )

@@ -54,7 +54,7 @@ class VideoInfo:
     measured where the header's is absurd, None for a single picture. `variable` says that the first frames are not
     evenly spaced. `aspect_stated` tells square pixels that the file states from those it leaves open. `frames` is
     the header's count, which may differ from what decodes, or None. `origin` is the timestamp, in `time_base`, that a
-    player shows as 0 s. `start` is the first frame's timestamp.
+    player shows as 0 s. `start` is the first frame's timestamp. `disposition` are ffmpeg's flags, such as 1, default.
     """
 
     index: int
@@ -78,6 +78,7 @@ class VideoInfo:
     aspect_stated: bool = False
     bit_rate: int | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    disposition: int = 0
 
     @property
     def rotation(self) -> int:

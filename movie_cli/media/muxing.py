@@ -19,7 +19,7 @@ from movie_cli.media.info import SourceInfo
 NO_DECODING_TIMES = frozenset({"matroska", "webm"})
 """Muxers that store no decoding times, so that negative ones do no harm."""
 
-_ISO_MUXERS = frozenset({"mp4", "mov", "3gp"})
+ISO_MUXERS = frozenset({"mp4", "mov", "3gp"})
 _FIXED_RATE_MUXERS = frozenset({"avi", "yuv4mpegpipe"})
 _UNUSABLE_MATRICES = frozenset({0, 8, 10, 14})
 _NO_RANGE = frozenset({"prores_ks", "prores", "prores_aw", "mpeg1video", "mpeg2video", "mpeg4", "h263", "flv"})
@@ -64,12 +64,12 @@ def output_tags(source: ColourTags, plan: Plan, rows: int) -> ColourTags:
 
 def free_tags(source: SourceInfo, plan: Plan, options: EncodeOptions, added: bool) -> bool:
     """Whether an mp4 is written with freely named tags. It then cannot hold a cover picture: tags `added` go first."""
-    return plan.container.muxer in _ISO_MUXERS and (added or not options.metadata or not source.of_kind("cover"))
+    return plan.container.muxer in ISO_MUXERS and (added or not options.metadata or not source.of_kind("cover"))
 
 
 def muxer_options(source: SourceInfo, plan: Plan, time_base: Fraction, *, trimmed: bool, free: bool) -> dict[str, str]:
     """Options for the muxer that keep it from rounding or moving times; `free` as `free_tags` says."""
-    if plan.container.muxer in _ISO_MUXERS:
+    if plan.container.muxer in ISO_MUXERS:
         unit = time_base.denominator
         movie = math.lcm(unit, *(stream.sample_rate or 1 for stream in source.audio))
         return {

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from movie_cli.errors import OutputError, UsageError
-from movie_cli.media.sequence import files_of, is_pattern
+from movie_cli.media.sequence import files_of
 
 PIPE = "-"
 """Standard input or output instead of a file."""
@@ -62,7 +62,7 @@ def prepare_output(out: Path, token: str, folder: Path | None = None) -> tuple[P
             raise OutputError(f"{out} is a device or a pipe, not a file", "use - to write to standard output")
         if not real.parent.is_dir():
             raise OutputError(f"the folder {real.parent} does not exist", "make the folder first")
-        stem = real.stem.encode()[:180].decode(errors="ignore")
+        stem = os.fsencode(real.stem)[:180].decode(errors="ignore")
         temporary = (folder or real.parent) / f".{stem}.{token}.part{real.suffix}"
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except (OSError, ValueError) as error:
@@ -79,7 +79,7 @@ def prepare_sequence(out: Path, token: str) -> tuple[Path, Path]:
     try:
         if not out.absolute().parent.is_dir():
             raise OutputError(f"the folder {out.absolute().parent} does not exist", "make the folder first")
-        stem = out.stem.replace("%", "").encode()[:180].decode(errors="ignore")
+        stem = os.fsencode(out.stem.replace("%", ""))[:180].decode(errors="ignore")
         folder = out.absolute().parent / f".{stem}.{token}.part"
         folder.mkdir()
     except (OSError, ValueError) as error:
@@ -133,9 +133,9 @@ def publish_sequence(temporary: Path, out: Path) -> tuple[int, int]:
     return size, len(files_of(out)) - len(files)
 
 
-def remove_temporary(temporary: Path) -> None:
-    """Remove what `prepare_output` or `prepare_sequence` made, if it is still there."""
-    if is_pattern(temporary):
+def remove_temporary(temporary: Path, *, numbered: bool) -> None:
+    """Remove what `prepare_output`, or if `numbered` what `prepare_sequence` made, if it is still there."""
+    if numbered:
         shutil.rmtree(temporary.parent, ignore_errors=True)
     else:
         temporary.unlink(missing_ok=True)

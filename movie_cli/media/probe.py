@@ -164,6 +164,7 @@ def _video_info(
         aspect_stated=bool(stream.sample_aspect_ratio),
         bit_rate=stream.codec_context.bit_rate or None,
         metadata=dict(stream.metadata),
+        disposition=int(stream.disposition),
     )
 
 

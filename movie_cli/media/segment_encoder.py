@@ -76,8 +76,7 @@ class SegmentEncoder(VideoWriter):
             raise output_error(self._out, error) from error
         # Never written to: it only tells the encoder what the container wants, such as headers of its own.
         output = self._output = av.open(io.BytesIO(), "w", format=self._plan.container.muxer)
-        self._stream = self._guard(lambda: output.add_stream(self._plan.codec, rate=self._rate))
-        self._set_up_stream()
+        self._stream = self._guard(lambda: self._picture.add_stream(output, self._source, self._options))
         self._guard(lambda: self._stream.codec_context.open(strict=False))
 
     def _encode(self, frame: av.VideoFrame | None) -> None:

@@ -1,7 +1,7 @@
 """Numbered pictures as a video: names such as `frame_%04d.png`, as ffmpeg writes them.
 
-Promises that a name counts as a sequence only where no file has that very name, that the numbers may begin anywhere,
-and that a gap is told of. Knows nothing of pixels.
+Promises that a name counts as a sequence only where its ending is a picture's and no file has that very name, that the
+numbers may begin anywhere, and that a gap is told of. Knows nothing of pixels.
 """
 
 from __future__ import annotations
@@ -14,6 +14,12 @@ from movie_cli.errors import SourceError
 
 DEFAULT_RATE = 25
 """Frames a second of a sequence, as ffmpeg assumes."""
+
+WRITTEN = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
+"""Endings of pictures that are written one by one."""
+
+_READ = WRITTEN | {".webp", ".jp2", ".j2k", ".jls", ".jxl", ".avif", ".dpx", ".exr", ".hdr", ".tga", ".sgi", ".qoi"}
+_READ |= {".pam", ".pbm", ".pgm", ".ppm", ".pfm", ".pcx", ".psd", ".dds", ".ras", ".xbm", ".xpm", ".xwd", ".gif"}
 
 _PLACE = re.compile(r"%(?:0(\d{1,2}))?d")
 
@@ -29,11 +35,11 @@ class Sequence:
     size_bytes: int
 
 
-def is_pattern(path: str | Path) -> bool:
-    """Whether a name has a place for a number and is not the name of a file."""
+def is_pattern(path: str | Path, endings: frozenset[str] = _READ) -> bool:
+    """Whether a name has a place for a number, one of the `endings`, and is not the name of a file."""
     path = Path(path)
     try:
-        return len(_PLACE.findall(path.name)) == 1 and not path.exists()
+        return path.suffix.lower() in endings and len(_PLACE.findall(path.name)) == 1 and not path.exists()
     except (OSError, ValueError):
         return False
 

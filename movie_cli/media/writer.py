@@ -9,7 +9,6 @@ replaced is not decided here. To a pipe (`-`) bytes go out as they come: there i
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import math
 import secrets
 import sys
@@ -28,11 +27,10 @@ from numpy.typing import NDArray
 from movie_cli.errors import MovieError, OutputError
 from movie_cli.media.alpha import AlphaCopier
 from movie_cli.media.colour import FromRgb, has_alpha
-from movie_cli.media.containers import PALETTE, STDOUT, EncodeOptions, plan_encoding
+from movie_cli.media.containers import PALETTE, STDOUT, EncodeOptions
 from movie_cli.media.info import SourceInfo
-from movie_cli.media.muxing import free_tags, may_reorder, muxer_options, needs_fixed_rate, output_rate, output_tags
+from movie_cli.media.muxing import free_tags, muxer_options
 from movie_cli.media.opening import file_url
-from movie_cli.media.orientation import UPRIGHT
 from movie_cli.media.outfile import (
     PipeFile,
     check_not_same,
@@ -45,7 +43,8 @@ from movie_cli.media.outfile import (
     remove_temporary,
 )
 from movie_cli.media.palette import ToPalette
-from movie_cli.media.passthrough import StreamCopier, kept_tags
+from movie_cli.media.passthrough import StreamCopier
+from movie_cli.media.picture import plan_picture
 from movie_cli.media.segments import Segment, joined_decoding_times
 from movie_cli.media.timing import shifted_chapters
 from movie_cli.media.verify import check_written
@@ -122,20 +121,12 @@ class VideoWriter:
         self._joined = False
         self._unit = Fraction(1)
 
-        container = plan_encoding(out_path, dataclasses.replace(options, pix_fmt=None, extra={}), (2, 2)).container
-        self._orientation = video.orientation
-        if options.rotate == "apply" or not container.display_matrix:
-            self._orientation = UPRIGHT
-        self._stored = self._orientation.turned(self._size)
-        self._plan = plan_encoding(out_path, options, self._stored, alpha=video.alpha)
-        self.messages.extend(self._plan.messages)
-        self._tags = output_tags(video.colour.shown, self._plan, self._stored[1])
-        self._from_rgb = ToPalette() if self._plan.pix_fmt == PALETTE else FromRgb(self._tags, self._plan.pix_fmt)
-        self._fixed_rate = needs_fixed_rate(self._plan)
-        self._rate = output_rate(source)
-        self._time_base = 1 / self._rate if self._fixed_rate else video.time_base
-        if self._fixed_rate and video.variable:
-            self.messages.append(f"{self._plan.container.muxer} keeps one frame rate: times are evened out")
+        self._picture = plan_picture(out_path, source, options, self._size)
+        self._plan = self._picture.plan
+        self._time_base, self._fixed_rate = self._picture.time_base, self._picture.fixed_rate
+        self.messages.extend(self._picture.messages)
+        tags, pix_fmt = self._picture.tags, self._plan.pix_fmt
+        self._from_rgb = ToPalette() if pix_fmt == PALETTE else FromRgb(tags, pix_fmt)
 
         self._copier: StreamCopier | None = None
         self._alpha: AlphaCopier | None = None
@@ -173,7 +164,7 @@ class VideoWriter:
             self._begin(pts)
         if self._alpha is not None:
             pixels = self._alpha.add(pixels, pts)
-        frame = self._from_rgb(self._orientation.undo(pixels))
+        frame = self._from_rgb(self._picture.orientation.undo(pixels))
         frame.time_base = self._time_base
         frame.pts = self._out_pts(pts)
         frame.duration = 0 if self._fixed_rate else (duration or 0)
@@ -231,7 +222,7 @@ class VideoWriter:
         self._done = True
         if self._temporary is not None:
             # Gone first: the muxer then fails at once instead of rearranging a file that nobody wants.
-            remove_temporary(self._temporary)
+            remove_temporary(self._temporary, numbered=self._plan.container.numbered)
         if self._sink is not None:
             self._sink.discard()
         self._close_readers()
@@ -239,7 +230,7 @@ class VideoWriter:
             with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):
                 self._output.close()
         if self._temporary is not None:
-            remove_temporary(self._temporary)
+            remove_temporary(self._temporary, numbered=self._plan.container.numbered)
 
     def _close_readers(self) -> None:
         for reader in (self._copier, self._alpha):
@@ -273,9 +264,7 @@ class VideoWriter:
             format=muxer,
             container_options=muxer_options(source, self._plan, self._time_base, trimmed=self._trimmed, free=free),
         )
-        stream = self._guard(lambda: output.add_stream(self._plan.codec, rate=self._rate))
-        self._stream = stream
-        self._set_up_stream()
+        self._stream = self._guard(lambda: self._picture.add_stream(output, source, self._options))
         if self._copier is not None:
             self._copier.add_streams(output)
             self.messages.extend(self._copier.messages)
@@ -294,32 +283,6 @@ class VideoWriter:
         self._stream.codec_context.open(strict=False)
         self._output.start_encoding()
         self._unit = self._stream.time_base or self._time_base
-
-    def _set_up_stream(self) -> None:
-        video, stream = self._source.video, self._stream
-        context = stream.codec_context
-        context.width, context.height = self._stored
-        context.pix_fmt = self._plan.pix_fmt
-        context.time_base = self._time_base
-        stream.time_base = self._time_base
-        context.framerate = self._rate
-        context.flags |= av.codec.context.Flags.frame_duration
-        context.thread_count = self._options.threads
-        if not may_reorder(self._plan):
-            context.max_b_frames = 0
-        context.options.update(self._plan.codec_options)
-        aspect = video.sample_aspect_ratio
-        if video.orientation.transpose and not self._orientation.transpose:
-            aspect = 1 / aspect
-        if video.aspect_stated:
-            context.sample_aspect_ratio = aspect
-        context.color_range = self._tags.range
-        context.colorspace = self._tags.matrix
-        context.color_primaries = self._tags.primaries
-        context.color_trc = self._tags.transfer
-        if not self._orientation.is_upright:
-            stream.set_display_matrix(self._orientation.display_matrix(self._size == video.display_size))
-        stream.metadata.update(kept_tags(video.metadata) if self._options.metadata else {})
 
     def _set_chapters(self, start: float | None) -> None:
         assert self._output is not None
@@ -411,7 +374,7 @@ class VideoWriter:
             self._done = True
             written = self._sink.written if self._sink is not None else 0
             return WriteReport(None, self.frames_written, length, written, tuple(self.messages))
-        check_written(self._temporary, self.frames_written, self._stored, self._out)
+        check_written(self._temporary, self.frames_written, self._picture.stored, self._out)
         try:
             if self._plan.container.numbered:
                 size, older = publish_sequence(self._temporary, self._out)
