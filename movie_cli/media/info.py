@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from movie_cli.media.clock import Splice
 from movie_cli.media.colour import ColourTags
 from movie_cli.media.orientation import UPRIGHT, Orientation
 from movie_cli.reading import ReadOptions
@@ -105,7 +106,7 @@ class SourceInfo:
     """A whole source. `duration` is in seconds, `bit_rate` in bits a second, None where unknown.
 
     `notes` are sentences about what is unusual and how it is treated. `reading` is how the source was and is to be
-    read.
+    read. `splices` say where its clock restarts or jumps.
     """
 
     path: Path
@@ -119,6 +120,7 @@ class SourceInfo:
     metadata: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     reading: ReadOptions = field(default_factory=ReadOptions)
+    splices: tuple[Splice, ...] = ()
 
     def of_kind(self, kind: str) -> tuple[StreamInfo, ...]:
         """The other streams of one kind."""

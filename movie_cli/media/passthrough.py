@@ -19,6 +19,7 @@ from av.packet import Packet
 from av.stream import AttachmentStream, Stream
 from av.subtitles.stream import SubtitleStream
 
+from movie_cli.media.clock import Clock
 from movie_cli.media.containers import Container, EncodeOptions
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.opening import is_cover, open_source
@@ -125,13 +126,15 @@ class StreamCopier:
         wanted = [route.source for route in self._routes.values()]
         if not wanted:
             return
-        if self._start is not None and not any(route.cover for route in self._routes.values()):
+        # Times of a joined clock cannot be sought.
+        sought = self._start is not None and not self._info.splices
+        if sought and not any(route.cover for route in self._routes.values()):
             before = int((float(self._origin) + max(0.0, first - 1.0)) * av.time_base)
             try:
                 self._container.seek(before)
             except av.error.FFmpegError as error:
                 self.messages.append(f"sound is read from the beginning because the source cannot be searched: {error}")
-        self._packets = iter(self._container.demux(wanted))
+        self._packets = map(Clock(self._info.splices), self._container.demux(wanted))
         self._waiting = self._next()
 
     def advance(self, until: float, output: OutputContainer) -> None:

@@ -1,11 +1,13 @@
 """`probe`: what is in a file, from its header and its first frames.
 
 Promises a SourceInfo for any file of which at least one frame decodes, else a SourceError that names the cause.
-Reads the beginning only: a break further on, or a frame count that the header has wrong, is for the reader to find.
+Decodes the beginning only: a break further on, or a frame count that the header has wrong, is for the reader to find.
+The packets of formats whose clock may jump are all looked at.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +21,7 @@ from av.buffer import Buffer
 from movie_cli.errors import SourceError
 from movie_cli.media import sequence
 from movie_cli.media.boxes import diagnose
+from movie_cli.media.clock import TS_DISCONT, find_splices
 from movie_cli.media.colour import has_alpha, tags_of
 from movie_cli.media.decoding import Decoder
 from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo
@@ -34,9 +37,6 @@ if TYPE_CHECKING:
 
 PEEK_PACKETS = 96
 """Packets whose timestamps are looked at for the rate."""
-
-TS_DISCONT = 0x0200
-"""ffmpeg's AVFMT_TS_DISCONT: timestamps of this format start anywhere and may jump."""
 
 _HDR_NAMES = {PQ: "PQ", HLG: "HLG"}
 
@@ -67,10 +67,16 @@ def probe(path: str | Path, reading: ReadOptions | None = None) -> SourceInfo:
         video = _video_info(container, stream, frame, packets_pts, declared, notes)
         if video.colour.hdr and reading.hdr == "refuse":
             raise SourceError(f"{path} is HDR ({_HDR_NAMES[video.colour.transfer]})", "--hdr tonemap makes it SDR")
+        duration = container.duration / av.time_base if container.duration and container.duration > 0 else None
+        with open_source(path, reading) as other:
+            joined = find_splices(other, stream.index)
+        if joined.length is not None:
+            duration = float(joined.length)
+            video = dataclasses.replace(video, duration=duration)
         return SourceInfo(
             path=path,
             container=container.format.name,
-            duration=container.duration / av.time_base if container.duration and container.duration > 0 else None,
+            duration=duration,
             bit_rate=container.bit_rate or None,
             size_bytes=path.stat().st_size if files is None else files.size_bytes,
             video=video,
@@ -82,8 +88,9 @@ def probe(path: str | Path, reading: ReadOptions | None = None) -> SourceInfo:
                 for chapter in container.chapters()
             ),
             metadata=dict(container.metadata),
-            notes=tuple(notes),
+            notes=(*notes, *joined.notes),
             reading=reading,
+            splices=joined.splices,
         )
 
 

@@ -11,7 +11,6 @@ import contextlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -22,7 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movie_cli.errors import SourceError, UsageError
+from movie_cli.media.clock import Clock
 from movie_cli.media.colour import ToAlpha, ToRgb
+from movie_cli.media.damage import Damage, Trouble
 from movie_cli.media.decoding import Decoder, deinterlaced
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.opening import open_source
@@ -32,10 +33,6 @@ from movie_cli.media.timing import Repair, seconds_to_pts
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
-
-MISSING_END = Fraction(1, 4)
-"""A video that stops this many seconds (and two frames) before its header's duration is reported as cut off."""
-
 
 STRICT_HINT = "leave out --strict to keep what can be read"
 
@@ -56,19 +53,6 @@ class Frame:
     duration: int | None
     index: int
     small: NDArray[np.uint8] | None = None
-
-
-@dataclass(frozen=True)
-class Damage:
-    """Where a source breaks: `time` in seconds, `message` as a sentence, `packets` that were skipped.
-
-    `fatal` says that nothing after `time` could be read.
-    """
-
-    time: float
-    message: str
-    packets: int
-    fatal: bool
 
 
 class FrameReader:
@@ -114,7 +98,7 @@ class FrameReader:
         self.resized = 0
         self._strict = strict
         self._singly = False
-        self._trouble = _Trouble()
+        self._trouble = Trouble()
         self._threads = threads
         self._decode_on = decode_on
         video = self.info.video
@@ -223,11 +207,16 @@ class FrameReader:
         if first.pts is None or first.pts >= self._first or self._container is None:
             return itertools.chain([first], frames)
         stream = self._stream(self._container)
+        if self.info.splices:
+            # Times of a joined clock cannot be sought, but what comes before the key frame need not be decoded.
+            skipped = self._packets_before_key(self._first)
+            self.close()
+            return self._decoded(skipped)
         try:
             self._container.seek(self._first, stream=stream)
         except av.error.FFmpegError:
             return itertools.chain([first], frames)
-        self.damage, self._trouble = None, _Trouble()
+        self.damage, self._trouble = None, Trouble()
         sought = self._decode(self._container, stream)
         landed = next(sought, None)
         if landed is not None and landed.pts is not None and landed.pts <= self._first:
@@ -235,10 +224,26 @@ class FrameReader:
         self.close()
         return self._decoded()
 
-    def _decoded(self) -> Iterator[av.VideoFrame]:
-        self.damage, self._trouble = None, _Trouble()
+    def _packets_before_key(self, first: int) -> int:
+        """How many packets come before the last key frame that is shown at `first` or earlier."""
+        found = 0
+        with (
+            open_source(self.path, self.info.reading) as container,
+            contextlib.suppress(av.error.FFmpegError, OSError, ValueError),
+        ):
+            packets = container.demux(self._stream(container))
+            for count, packet in enumerate(map(Clock(self.info.splices), packets)):
+                if packet.is_keyframe and packet.pts is not None and packet.pts <= first:
+                    found = count
+                if packet.dts is not None and packet.dts > first:
+                    break
+        return found
+
+    def _decoded(self, skipped: int = 0) -> Iterator[av.VideoFrame]:
+        """All frames, or those after so many packets."""
+        self.damage, self._trouble = None, Trouble()
         self._container = open_source(self.path, self.info.reading, self._decode_on)
-        return self._decode(self._container, self._stream(self._container))
+        return self._decode(self._container, self._stream(self._container), skipped)
 
     def _stream(self, container: InputContainer) -> VideoStream:
         stream = container.streams[self.info.video.index]
@@ -252,10 +257,10 @@ class FrameReader:
     def _decoder(self, stream: VideoStream) -> Decoder:
         return Decoder(stream, self.info.reading, None if self._singly else self._threads)
 
-    def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+    def _decode(self, container: InputContainer, stream: VideoStream, skipped: int = 0) -> Iterator[av.VideoFrame]:
         """Decode on past broken packets; note where the trouble began."""
         shown, reached = self.info.video.start, self.info.video.start
-        packets = container.demux(stream)
+        packets = itertools.islice(map(Clock(self.info.splices), container.demux(stream)), skipped, None)
         decode = self._decoder(stream)
         torn = fatal = False
         while True:
@@ -285,7 +290,7 @@ class FrameReader:
             # An error while several decoder threads are being emptied hides the frames behind it.
             yield from self._decode_rest_singly(shown)
         else:
-            self._note_damage(reached, fatal)
+            self._note_damage(reached, fatal=fatal)
 
     def _decode_rest_singly(self, shown: int) -> Iterator[av.VideoFrame]:
         """The frames after `shown`, by one decoder thread."""
@@ -294,7 +299,8 @@ class FrameReader:
         frames = self._decoded()
         assert self._container is not None
         with contextlib.suppress(av.error.FFmpegError):
-            self._container.seek(shown, stream=self._container.streams[self.info.video.index])
+            if not self.info.splices:
+                self._container.seek(shown, stream=self._container.streams[self.info.video.index])
         for frame in frames:
             if frame.pts is not None and frame.pts > shown:
                 yield frame
@@ -305,41 +311,5 @@ class FrameReader:
             assert self.damage is not None
             raise SourceError(f"{self.path}: {self.damage.message}", STRICT_HINT)
 
-    def _note_damage(self, reached: int, fatal: bool) -> None:
-        video, trouble = self.info.video, self._trouble
-        where, problem = trouble.where, trouble.reason
-        if not trouble.packets:
-            missing = self._missing_end(reached)
-            if missing is None:
-                return
-            where, fatal, problem = reached, True, f"the last {missing:.2f} s are missing"
-        time = float((where - video.origin) * video.time_base)
-        packets = "1 packet" if trouble.packets == 1 else f"{trouble.packets} packets"
-        text = f"it breaks at {time:.2f} s ({problem})"
-        if not fatal:
-            text = f"{packets} at or after {time:.2f} s cannot be decoded ({problem})"
-        self.damage = Damage(time, text, trouble.packets, fatal)
-
-    def _missing_end(self, after: int) -> float | None:
-        """Seconds between the last frame and the end that the header promises, where that is worth a word."""
-        video = self.info.video
-        if video.duration is None or video.average_rate is None or not video.frames:
-            return None
-        promised = Fraction(video.duration) - (after - video.start) * video.time_base
-        enough = promised > MISSING_END + 2 / video.average_rate
-        return float(promised) if enough else None
-
-
-@dataclass
-class _Trouble:
-    """What went wrong so far: how many packets, and the first one's place (timestamp) and reason."""
-
-    packets: int = 0
-    where: int = 0
-    reason: str = ""
-
-    def add(self, error: BaseException, where: int) -> None:
-        if not self.packets:
-            self.where = where
-            self.reason = str(getattr(error, "strerror", None) or error)
-        self.packets += 1
+    def _note_damage(self, reached: int, *, fatal: bool) -> None:
+        self.damage = self._trouble.damage(self.info.video, reached, fatal=fatal)

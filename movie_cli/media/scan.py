@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import av.error
 
+from movie_cli.media.clock import Clock
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.opening import open_source
 from movie_cli.media.timing import seconds_to_pts
@@ -28,7 +29,7 @@ def frame_times(path: Path, info: SourceInfo, start: float | None, end: float | 
             if stream.index != video.index:
                 stream.discard = av.stream.Discard.all
         try:
-            for packet in container.demux(container.streams[video.index]):
+            for packet in map(Clock(info.splices), container.demux(container.streams[video.index])):
                 if not packet.size or packet.is_discard:
                     continue
                 if packet.pts is None or packet.is_corrupt:
