@@ -204,7 +204,7 @@ def _present_device(device: str) -> str:
 
 
 def _what_exists() -> str:
-    usable = [info.device for info in list_devices() if info.usable]
+    usable = [info.device for info in _torch_devices() if info.usable]
     return f"here are {', '.join(usable)}; see `movie devices`" if len(usable) > 1 else f"here is only {usable[0]}"
 
 

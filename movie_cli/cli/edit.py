@@ -373,6 +373,7 @@ def _check_stdout(output: str, shown: OutputOptions) -> None:
         return
     if shown.json:
         raise UsageError("--json and -o - would both write to stdout", "name a file with -o")
+    sys.stdout.write("")  # a closed one says so now
     if sys.stdout.isatty():
         raise UsageError("a video would be written to the terminal", "name a file with -o, or pipe to a player")
 

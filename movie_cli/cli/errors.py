@@ -24,7 +24,7 @@ from typing import Any
 import click
 
 from movie_cli.cli.help import UnknownCommand
-from movie_cli.errors import InterruptedEdit, MovieError, UsageError, known_error
+from movie_cli.errors import InterruptedEdit, MovieError, OutputError, UsageError, known_error
 
 BROKEN_PIPE = 141
 COMPLETION = "_MOVIE_COMPLETE"
@@ -100,7 +100,7 @@ def _usage(error: click.ClickException) -> UsageError:
 def _tell(error: MovieError, as_event: bool) -> None:
     message, hint = one_line(str(error)), one_line(error.hint)
     with contextlib.suppress(OSError, ValueError):  # nobody listens any more: the exit code still tells
-        if as_event:
+        if as_event and not isinstance(sys.stdout, _Closed):
             event = {"type": "error", "message": message, "hint": hint, "exit_code": error.exit_code}
             click.echo(json.dumps(event))
         if isinstance(error, InterruptedEdit) and sys.stderr.isatty():
@@ -127,6 +127,9 @@ def _wants_json(arguments: Sequence[str]) -> bool:
 
 def _prepare() -> None:
     """Make the streams able to print any file name, and let a termination clean up as Ctrl-C does."""
+    _occupy_descriptors()
+    if sys.stdout is None:
+        sys.stdout = _Closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -139,13 +142,33 @@ def _prepare() -> None:
             signal.signal(number, _interrupt)
 
 
+def _occupy_descriptors() -> None:
+    """Give closed standard streams to the null device, so that no file opened later takes their numbers."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+class _Closed(io.TextIOBase):
+    """Standard output that was closed before the program began."""
+
+    def write(self, text: str, /) -> int:
+        """Refuse.
+
+        Raises:
+            OutputError: always.
+        """
+        raise OutputError("standard output is closed", "send it to a file or a pipe: > FILE")
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
 def _flush() -> None:
-    if sys.stdout is not None:
-        sys.stdout.flush()
+    sys.stdout.flush()
 
 
 def _silence_stdout() -> None:

@@ -108,6 +108,8 @@ _PREFERRED = {
 _NAMES = {"h264": "libx264", "x264": "libx264", "avc": "libx264", "h265": "libx265", "hevc": "libx265"}
 _NAMES |= {"x265": "libx265", "vp8": "libvpx", "vp9": "libvpx-vp9", "av1": "libsvtav1", "prores": "prores_ks"}
 
+_COMMON = ("h264", "hevc", "av1", "vp9", "prores", "ffv1", "mpeg4", "mpeg2video")
+
 _DEFAULT_CRF = {"libx264": 18, "libx265": 20, "libvpx-vp9": 24, "libvpx": 10, "libsvtav1": 28}
 _PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
 _VPX_SPEED = dict(zip(_PRESETS, (8, 8, 7, 6, 5, 4, 2, 1, 0, 0), strict=True))
@@ -166,8 +168,8 @@ def plan_encoding(out: str | Path, options: EncodeOptions, size: tuple[int, int]
     `alpha` says that the source has transparency, which is kept where codec and container can.
 
     Raises:
-        OutputError: the container or codec is unknown, or one does not take the other.
-        UsageError: an option is unknown to the encoder or has an impossible value.
+        OutputError: the container is unknown, or does not take the codec.
+        UsageError: the codec is unknown, or an option is unknown to the encoder or has an impossible value.
     """
     container = _container(out, options)
     codec = _codec(options.codec or container.default_codec)
@@ -223,10 +225,15 @@ def _codec(name: str) -> Codec:
     try:
         codec = Codec(_NAMES.get(name.lower(), name), "w")
     except UnknownCodecError as error:
-        raise OutputError(f"the codec {name!r} is not known", _nearest(name, _encoders(), "")) from error
+        raise UsageError(f"the codec {name!r} is not known", _nearest_codec(name)) from error
     if codec.type != "video":
-        raise OutputError(f"the codec {name!r} is not for video", _nearest(name, _encoders(), ""))
+        raise UsageError(f"the codec {name!r} is not for video", _nearest_codec(name))
     return codec
+
+
+def _nearest_codec(name: str) -> str:
+    near = difflib.get_close_matches(name.lower(), [*_COMMON, *_encoders()], n=1)
+    return f"{f'did you mean {near[0]}? ' if near else ''}common ones are {', '.join(_COMMON)}"
 
 
 @functools.cache

@@ -92,3 +92,11 @@ def test_without_torchs_help_the_kernel_is_asked(tmp_path, monkeypatch, flags, f
 def test_the_cpu_computes_in_float32_where_it_has_no_bfloat16(monkeypatch):
     monkeypatch.setattr(select, "bfloat16_feature", lambda: "")
     assert choose("cpu").dtype == "float32"
+
+
+def test_the_devices_to_choose_from_are_named_once():
+    with pytest.raises(DeviceError) as caught:
+        choose("cuda:999")
+    named = caught.value.hint.partition(";")[0].removeprefix("here are ").removeprefix("here is only ").split(", ")
+    assert len(set(named)) == len(named)
+    assert {name.partition(":")[0] for name in named} <= {"cpu", "cuda", "mps"}

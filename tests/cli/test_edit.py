@@ -117,7 +117,7 @@ def test_sources_that_cannot_be_read(movie, tmp_path, kind):
     ("arguments", "code", "said"),
     [
         (["-o", "no/such/folder/out.mp4"], 7, "no/such/folder"),
-        (["-o", "out.mp4", "--codec", "h266"], 7, "h266"),
+        (["-o", "out.mp4", "--codec", "h266"], 2, "h264, hevc, av1"),
         (["-o", "out.nosuch"], 7, "nosuch"),
         (["-o", "out.mp4", "--model", "nanoo"], 4, "nanoo"),
         (["-o", "out.mp4", "--device", "cuda:7"], 5, "cuda:7"),

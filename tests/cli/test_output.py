@@ -13,6 +13,7 @@ import pytest
 
 from movie_cli.cli import output
 from movie_cli.cli.output import OutputOptions, human_bytes, make_reporter, print_pairs, print_table
+from tests.media.clips import make_clip
 
 EDIT = """
 from ast import literal_eval
@@ -156,3 +157,16 @@ def test_the_reporter_follows_the_options(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     assert type(make_reporter(OutputOptions(json=True))) is output.EventReporter
     assert type(make_reporter(OutputOptions())) is output.LineReporter
+
+
+@pytest.mark.parametrize(
+    "arguments", [("info", "in.mp4"), ("info", "in.mp4", "--json"), ("edit", "in.mp4", "x", "-o", "-")]
+)
+def test_standard_output_that_is_closed(tmp_path, arguments):
+    make_clip(tmp_path / "in.mp4", frames=2)
+    program = "import sys; from movie_cli.cli import main; sys.exit(main())"
+    shell = ["sh", "-c", 'exec "$0" -c "$@" >&-', sys.executable, program, *arguments]
+    found = subprocess.run(shell, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert found.returncode == 7
+    assert found.stderr.splitlines()[0] == "error: standard output is closed"
+    assert len(found.stderr.splitlines()) == 2

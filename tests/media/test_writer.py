@@ -243,8 +243,9 @@ def test_an_untagged_clip_made_larger_says_its_matrix(tmp_path):
 
 
 BAD_OPTIONS = [
-    ("o.mp4", {"codec": "libx265x"}, OutputError, "libx265"),
-    ("o.mp4", {"codec": "aac"}, OutputError, "not for video"),
+    ("o.mp4", {"codec": "libx265x"}, UsageError, "did you mean libx265?"),
+    ("o.mp4", {"codec": "h266x"}, UsageError, "h264, hevc, av1, vp9, prores"),
+    ("o.mp4", {"codec": "aac"}, UsageError, "not for video"),
     ("o.mpx", {}, OutputError, "mp"),
     ("o", {}, OutputError, "no ending"),
     ("o.webm", {"codec": "h264"}, OutputError, "cannot hold"),
