@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 
 from movie_cli.errors import OutputError
-from movie_cli.evaluation.identity import run_without_network
 from tests.fuzz.cases import Case, make_case
+from tools.command import run_without_network
 
 ADDRESS_SPACE = 4 << 30
 """Bytes of address space beyond the start's, a guard for the machine. What a case uses is measured."""

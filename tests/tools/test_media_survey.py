@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from movie_cli.errors import SourceError
-from movie_cli.evaluation.media_survey import MARKER, compare, main, survey, write_below_marker
 from movie_cli.media import probe
 from tests.media.clips import identity_edit, make_clip, needs_ffmpeg
+from tools.media_survey import MARKER, compare, main, survey, write_below_marker
 
 
 @needs_ffmpeg

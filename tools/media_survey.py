@@ -1,4 +1,4 @@
-"""The command `python -m movie_cli.evaluation.media_survey`: what `movie edit` makes of every file in some folders.
+"""The command `python -m tools.media_survey`: what `movie edit` makes of every file in some folders.
 
 Each file is edited by the real command in a process of its own, and what came out is looked at twice: by `probe`
 (size, streams, duration) and by Debian's or any other installed `ffmpeg`, which decodes all of it and must not say a
@@ -21,8 +21,8 @@ from pathlib import Path
 
 from movie_cli import media
 from movie_cli.errors import MovieError, SourceError, UsageError
-from movie_cli.evaluation.children import run_movie
 from movie_cli.media import SourceInfo
+from tools.command import run_movie
 
 REFUSED = 3
 """The contract's exit code for a source that cannot be read."""
@@ -178,7 +178,7 @@ def _player(out: Path) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns 0 where every file was treated well, else 1."""
     parser = argparse.ArgumentParser(
-        prog="python -m movie_cli.evaluation.media_survey",
+        prog="python -m tools.media_survey",
         description="Edit the beginning of every file in some folders and write a table of what came out.",
     )
     add = parser.add_argument
@@ -203,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(any(entry.faults for _, entries in groups for entry in entries))
 
 
-MARKER = "<!-- made by python -m movie_cli.evaluation.media_survey -->"
+MARKER = "<!-- made by python -m tools.media_survey -->"
 
 
 def write_below_marker(path: Path, text: str) -> None:

@@ -1,0 +1,1 @@
+"""What maintainers make the documents' tables, sheets and figures with: `python -m tools.NAME` in a checkout."""
