@@ -122,6 +122,14 @@ class SourceInfo:
     reading: ReadOptions = field(default_factory=ReadOptions)
     splices: tuple[Splice, ...] = ()
 
+    @property
+    def picture_end(self) -> float | None:
+        """Where the picture ends, in seconds on the file's timeline, as far as its header tells."""
+        video = self.video
+        if video.duration is None:
+            return self.duration
+        return float((video.start - video.origin) * video.time_base) + video.duration
+
     def of_kind(self, kind: str) -> tuple[StreamInfo, ...]:
         """The other streams of one kind."""
         return tuple(stream for stream in self.streams if stream.kind == kind)

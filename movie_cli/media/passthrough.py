@@ -23,6 +23,7 @@ from movie_cli.media.clock import Clock
 from movie_cli.media.containers import Container, EncodeOptions
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.opening import is_cover, open_source
+from movie_cli.media.tags import stream_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,18 +33,6 @@ if TYPE_CHECKING:
 
 _TEXT_SUBTITLES = {"mp4": "mov_text", "mov": "mov_text", "3gp": "mov_text", "webm": "webvtt", "matroska": "srt"}
 _TEXT_CODECS = {"subrip", "ass", "ssa", "mov_text", "webvtt", "text", "srt"}
-
-_MUXER_TAGS = {"encoder", "duration", "rotate", "number_of_frames", "number_of_bytes", "bps", "vendor_id"}
-"""Stream tags that describe the old file's encoding; the muxer writes its own."""
-
-
-def kept_tags(metadata: dict[str, str]) -> dict[str, str]:
-    """A stream's tags without those that would be untrue of a new encoding."""
-    return {
-        key: value
-        for key, value in metadata.items()
-        if key.lower().split("-")[0] not in _MUXER_TAGS and not key.startswith("_STATISTICS")
-    }
 
 
 @dataclass
@@ -278,7 +267,10 @@ class StreamCopier:
             output.add_attachment(name, stream.metadata.get("mimetype", f"image/{codec}"), bytes(packet))
 
     def _describe(self, stream: Stream, target: Stream) -> None:
-        target.metadata.update(kept_tags(stream.metadata))
+        label = _label(stream, isinstance(stream, av.VideoStream) and is_cover(stream))
+        tags, lost = stream_tags(stream.metadata, self._muxer, label)
+        target.metadata.update(tags)
+        self.messages.extend(lost)
         target.disposition = stream.disposition
 
     def _accepts(self, stream: Stream) -> bool:

@@ -20,7 +20,7 @@ from movie_cli.media.containers import EncodeOptions, Plan, plan_encoding
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.muxing import ISO_MUXERS, may_reorder, needs_fixed_rate, output_rate, output_tags
 from movie_cli.media.orientation import UPRIGHT, Orientation
-from movie_cli.media.passthrough import kept_tags
+from movie_cli.media.tags import stream_tags
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Picture:
 
     `size` (width, height) is that of the upright frames, `stored` that of the encoded ones; `orientation` leads from
     one to the other. `rate` is what the encoder is told; `fixed_rate` says that frames are counted, not timed.
+    `metadata` are the stream's tags.
     """
 
     plan: Plan
@@ -39,6 +40,7 @@ class Picture:
     rate: Fraction
     time_base: Fraction
     fixed_rate: bool
+    metadata: dict[str, str]
     messages: tuple[str, ...]
 
     def add_stream(self, output: OutputContainer, source: SourceInfo, options: EncodeOptions) -> VideoStream:
@@ -71,7 +73,7 @@ class Picture:
         if not self.orientation.is_upright:
             stream.set_display_matrix(self.orientation.display_matrix(self.size == video.display_size))
         stream.disposition = av.stream.Disposition(video.disposition)
-        stream.metadata.update(kept_tags(video.metadata) if options.metadata else {})
+        stream.metadata.update(self.metadata)
         return stream
 
 
@@ -92,6 +94,7 @@ def plan_picture(out: str | Path, source: SourceInfo, options: EncodeOptions, si
     messages = list(plan.messages)
     if fixed and video.variable:
         messages.append(f"{plan.container.muxer} keeps one frame rate: times are evened out")
+    tags, lost = stream_tags(video.metadata, container.muxer, "the picture") if options.metadata else ({}, [])
     return Picture(
         plan=plan,
         size=size,
@@ -101,5 +104,6 @@ def plan_picture(out: str | Path, source: SourceInfo, options: EncodeOptions, si
         rate=rate,
         time_base=1 / rate if fixed else video.time_base,
         fixed_rate=fixed,
-        messages=tuple(messages),
+        metadata=tags,
+        messages=(*messages, *lost),
     )

@@ -46,6 +46,7 @@ from movie_cli.media.palette import ToPalette
 from movie_cli.media.passthrough import StreamCopier
 from movie_cli.media.picture import plan_picture
 from movie_cli.media.segments import Segment, joined_decoding_times
+from movie_cli.media.tags import HOLD_CHAPTERS
 from movie_cli.media.timing import shifted_chapters
 from movie_cli.media.verify import check_written
 
@@ -286,9 +287,13 @@ class VideoWriter:
 
     def _set_chapters(self, start: float | None) -> None:
         assert self._output is not None
+        if self._plan.container.muxer not in HOLD_CHAPTERS:
+            if self._source.chapters:
+                self.messages.append(f"{self._plan.container.muxer} has no chapters: the source's are left out")
+            return
         origin = self._source.video.origin * self._source.video.time_base
-        chapters = shifted_chapters(self._source.chapters, origin, start, self._end)
-        self._output.set_chapters(chapters)
+        ends = [end for end in (self._end, self._source.picture_end) if end is not None]
+        self._output.set_chapters(shifted_chapters(self._source.chapters, origin, start, min(ends, default=None)))
 
     # -- writing ---------------------------------------------------------------------------------------------------
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from movie_cli.media import EncodeOptions, VideoWriter, probe
@@ -78,3 +80,86 @@ def test_the_video_s_disposition_is_kept(tmp_path, flags):
     assert flag == flags.value
     identity_edit(tmp_path / "in.mkv", tmp_path / "out.mkv")
     assert probe(tmp_path / "out.mkv").video.disposition == flag
+
+
+def tagged(path: Path, chapters: list[tuple[int, int]] = (), **tags: str) -> Path:
+    """A second of picture and sound whose streams have these tags; chapters in milliseconds."""
+    with av.open(str(path), "w") as container:
+        video, sound = container.add_stream("libx264", rate=25), container.add_stream("aac", rate=44100)
+        video.width, video.height = 64, 48
+        for stream in (video, sound):
+            stream.metadata.update(tags)
+        container.set_chapters(
+            [
+                {"id": n, "start": begin, "end": end, "time_base": Fraction(1, 1000), "metadata": {"title": f"c{n}"}}
+                for n, (begin, end) in enumerate(chapters)
+            ]
+        )
+        for block in range(43):
+            frame = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), format="fltp", layout="stereo")
+            frame.sample_rate, frame.pts = 44100, block * 1024
+            container.mux(sound.encode(frame))
+        for index in range(25):
+            frame = av.VideoFrame.from_ndarray(picture(index))
+            frame.pts = index
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        container.mux(sound.encode(None))
+    return path
+
+
+LANGUAGES = [
+    (".mp4", "zh-TW", "zho"),
+    (".mp4", "deu", "deu"),
+    (".mov", "zh-TW", "chi"),
+    (".mov", "de", "ger"),
+    (".mov", "hr", "hr"),
+    (".3gp", "en_US", "eng"),
+    (".ts", "sv", "swe"),
+    (".mkv", "zh-TW", "zh-TW"),
+]
+
+
+@pytest.mark.parametrize(("ending", "language", "kept"), LANGUAGES)
+def test_language_and_title_are_kept_in_the_container_s_own_way(tmp_path, ending, language, kept):
+    source = tagged(tmp_path / "in.mkv", language=language, title="Ton 🎧")
+    report = identity_edit(source, tmp_path / f"out{ending}")
+    with av.open(str(tmp_path / f"out{ending}")) as container:
+        for stream in container.streams:
+            tags = stream.metadata
+            if ending == ".ts" and stream.type == "video":
+                continue
+            assert tags["language"].strip() == kept
+            told = [message for message in report.messages if "title" in message]
+            assert {*told, tags.get("title"), tags.get("name"), tags.get("handler_name")} & {*told, "Ton 🎧"}
+            assert bool(told) == (ending == ".ts")
+    # And back again.
+    identity_edit(tmp_path / f"out{ending}", tmp_path / "again.mkv")
+    if ending in {".mp4", ".mov", ".mkv"}:
+        assert {stream.title for stream in probe(tmp_path / "again.mkv").streams} == {"Ton 🎧"}
+
+
+def test_a_language_that_a_container_has_no_place_for_is_told(tmp_path):
+    source = tagged(tmp_path / "in.mkv", language="yue-HK")
+    for ending, told in ((".mov", 2), (".flv", 2), (".avi", 2), (".mp4", 0), (".mkv", 0)):
+        report = identity_edit(source, tmp_path / f"out{ending}")
+        assert sum("language yue-HK" in message for message in report.messages) == told
+
+
+@pytest.mark.parametrize(("start", "end", "kept"), [(None, None, [(0, 0.4), (0.4, 1)]), (0.5, 0.8, [(0, 0.3)])])
+def test_chapters_end_with_the_film(tmp_path, start, end, kept):
+    source = tagged(tmp_path / "in.mkv", [(0, 400), (400, 5000), (500, 500), (3000, 4000)])
+    report = identity_edit(source, tmp_path / "out.mp4", start=start, end=end)
+    after = probe(tmp_path / "out.mp4")
+    found = [(float(c.start * c.time_base), float(c.end * c.time_base)) for c in after.chapters]
+    assert np.allclose(found, kept, atol=0.03)
+    assert after.duration < 1.1
+    assert not report.messages
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mov", ".3gp", ".mkv", ".webm", ".nut", ".avi", ".flv", ".ts", ".gif"])
+def test_chapters_are_kept_or_told_of(tmp_path, ending):
+    source = tagged(tmp_path / "in.mkv", [(0, 400), (400, 1000)])
+    report = identity_edit(source, tmp_path / f"out{ending}")
+    told = any("chapters" in message for message in report.messages)
+    assert told != (len(probe(tmp_path / f"out{ending}").chapters) == 2)
