@@ -56,6 +56,8 @@ class VideoInfo:
     evenly spaced. `aspect_stated` tells square pixels that the file states from those it leaves open. `frames` is
     the header's count, which may differ from what decodes, or None. `origin` is the timestamp, in `time_base`, that a
     player shows as 0 s. `start` is the first frame's timestamp. `disposition` are ffmpeg's flags, such as 1, default.
+    `captions` says that closed captions are in the pictures. `stereo` is how two views share a picture, in Matroska's
+    words such as `left_right`, empty for one view.
     """
 
     index: int
@@ -80,6 +82,8 @@ class VideoInfo:
     bit_rate: int | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     disposition: int = 0
+    captions: bool = False
+    stereo: str = ""
 
     @property
     def rotation(self) -> int:

@@ -12,27 +12,31 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.codec import Codec
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
+from movie_cli.media.captions import CARRIERS
 from movie_cli.media.colour import ColourTags
 from movie_cli.media.containers import EncodeOptions, Plan, plan_encoding
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.muxing import ISO_MUXERS, may_reorder, needs_fixed_rate, output_rate, output_tags
 from movie_cli.media.orientation import UPRIGHT, Orientation
-from movie_cli.media.tags import stream_tags
+from movie_cli.media.side_data import FRAME_PACKING
+from movie_cli.media.tags import HOLD_STEREO, stream_tags
 
 
 @dataclass(frozen=True)
 class Picture:
     """What is decided of an output's pictures.
 
-    `size` (width, height) is that of the upright frames, `stored` that of the encoded ones; `orientation` leads from
-    one to the other. `rate` is what the encoder is told; `fixed_rate` says that frames are counted, not timed.
-    `metadata` are the stream's tags.
+    `codec` is the common name of what the encoder makes. `size` (width, height) is that of the upright frames, `stored`
+    that of the encoded ones; `orientation` leads from one to the other. `rate` is what the encoder is told;
+    `fixed_rate` says that frames are counted, not timed. `metadata` are the stream's tags.
     """
 
     plan: Plan
+    codec: str
     size: tuple[int, int]
     stored: tuple[int, int]
     orientation: Orientation
@@ -58,7 +62,7 @@ class Picture:
         if not may_reorder(self.plan):
             context.max_b_frames = 0
         context.options.update(self.plan.codec_options)
-        if self.plan.container.muxer in ISO_MUXERS and context.codec.canonical_name == "hevc":
+        if self.plan.container.muxer in ISO_MUXERS and self.codec == "hevc":
             # Apple's players refuse ffmpeg's own choice, hev1.
             context.codec_tag = "hvc1"
         aspect = video.sample_aspect_ratio
@@ -94,9 +98,21 @@ def plan_picture(out: str | Path, source: SourceInfo, options: EncodeOptions, si
     messages = list(plan.messages)
     if fixed and video.variable:
         messages.append(f"{plan.container.muxer} keeps one frame rate: times are evened out")
+    codec = Codec(plan.codec, "w").canonical_name
+    if video.captions and codec not in CARRIERS:
+        messages.append(f"closed captions have no place in {codec} here and are left out (--codec h264 keeps them)")
+    if video.stereo in FRAME_PACKING and plan.codec == "libx264":
+        packing = f"frame-packing={FRAME_PACKING[video.stereo]}"
+        params = ":".join(filter(None, (packing, plan.codec_options.get("x264-params"))))
+        plan = dataclasses.replace(plan, codec_options={**plan.codec_options, "x264-params": params})
+    elif video.stereo and container.muxer not in HOLD_STEREO:
+        messages.append(f"how its two views share a picture ({video.stereo}) has no place here (.mkv keeps it)")
     tags, lost = stream_tags(video.metadata, container.muxer, "the picture") if options.metadata else ({}, [])
+    if video.stereo and container.muxer in HOLD_STEREO:
+        tags["stereo_mode"] = video.stereo
     return Picture(
         plan=plan,
+        codec=codec,
         size=size,
         stored=stored,
         orientation=orientation,

@@ -21,12 +21,14 @@ from av.buffer import Buffer
 from movie_cli.errors import SourceError
 from movie_cli.media import sequence
 from movie_cli.media.boxes import diagnose
+from movie_cli.media.captions import CARRIERS, has_captions
 from movie_cli.media.clock import TS_DISCONT, find_splices
 from movie_cli.media.colour import has_alpha, tags_of
 from movie_cli.media.decoding import Decoder
 from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo
 from movie_cli.media.opening import is_cover, main_video, open_source
 from movie_cli.media.orientation import UPRIGHT, Orientation, from_matrix, rotation_matrix
+from movie_cli.media.side_data import stereo_of, unkept
 from movie_cli.media.timing import looks_variable, sane_rate
 from movie_cli.media.tonemap import HLG, PQ
 from movie_cli.reading import ReadOptions
@@ -65,6 +67,9 @@ def probe(path: str | Path, reading: ReadOptions | None = None) -> SourceInfo:
             last = files.start + files.count - 1
             notes.append(f"number {last + 1} is missing: the sequence ends there, {files.beyond} files are left out")
         video = _video_info(container, stream, frame, packets_pts, declared, notes)
+        captions = video.codec in CARRIERS and has_captions(path, stream.index)
+        video = dataclasses.replace(video, captions=captions, stereo=stereo_of(frame, stream.metadata))
+        notes += unkept(frame)
         if video.colour.hdr and reading.hdr == "refuse":
             raise SourceError(f"{path} is HDR ({_HDR_NAMES[video.colour.transfer]})", "--hdr tonemap makes it SDR")
         duration = container.duration / av.time_base if container.duration and container.duration > 0 else None

@@ -16,6 +16,7 @@ _ISO = frozenset({"mp4", "mov", "3gp"})
 _TITLES = _ISO | {"matroska", "webm", "nut", "avi"}
 _ANY_LANGUAGE = frozenset({"matroska", "webm", "nut"})
 HOLD_CHAPTERS = frozenset({"mp4", "mov", "3gp", "matroska", "webm", "nut"})
+HOLD_STEREO = frozenset({"matroska", "webm"})
 _THREE_LETTERS = frozenset({"mp4", "3gp", "mpegts"})
 
 _LONG: dict[str, str] = dict(

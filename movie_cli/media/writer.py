@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from movie_cli.errors import MovieError, OutputError
 from movie_cli.media.alpha import AlphaCopier
+from movie_cli.media.captions import CARRIERS, CaptionCopier
 from movie_cli.media.colour import FromRgb, has_alpha
 from movie_cli.media.containers import PALETTE, STDOUT, EncodeOptions
 from movie_cli.media.info import SourceInfo
@@ -131,6 +132,7 @@ class VideoWriter:
 
         self._copier: StreamCopier | None = None
         self._alpha: AlphaCopier | None = None
+        self._captions: CaptionCopier | None = None
         self._output: av.container.OutputContainer | None = None
         self._sink: PipeFile | None = None
         self._temporary: Path | None = None
@@ -169,6 +171,8 @@ class VideoWriter:
         frame.time_base = self._time_base
         frame.pts = self._out_pts(pts)
         frame.duration = 0 if self._fixed_rate else (duration or 0)
+        if self._captions is not None:
+            self._captions.meet(frame.pts, self._seconds(pts))
         self._last_pts, self._last_duration = pts, duration or 0
         self._guard(lambda: self._encode(frame))
         self.frames_written += 1
@@ -234,7 +238,7 @@ class VideoWriter:
             remove_temporary(self._temporary, numbered=self._plan.container.numbered)
 
     def _close_readers(self) -> None:
-        for reader in (self._copier, self._alpha):
+        for reader in (self._copier, self._alpha, self._captions):
             if reader is not None:
                 reader.close()
 
@@ -255,6 +259,8 @@ class VideoWriter:
                 target = file_url(self._temporary.parent).replace("%", "%%") + f"/{self._temporary.name}"
         source, muxer = self._source, self._plan.container.muxer
         free = free_tags(source, self._plan, self._options, bool(extra_tags))
+        if source.video.captions and self._picture.codec in CARRIERS:
+            self._captions = CaptionCopier(source, self._picture.codec)
         if source.video.alpha and has_alpha(self._plan.pix_fmt):
             self._alpha = AlphaCopier(source, self._size, start, self._end)
         if not self._plan.container.only_video:
@@ -302,7 +308,12 @@ class VideoWriter:
         video = self._source.video
         self._first_pts = pts if self._trimmed else video.origin
         if self._copier is not None:
-            self._copier.begin(not self._trimmed, float((pts - video.origin) * video.time_base))
+            self._copier.begin(not self._trimmed, self._seconds(pts))
+
+    def _seconds(self, pts: int) -> float:
+        """A timestamp of the source on its timeline."""
+        video = self._source.video
+        return float((pts - video.origin) * video.time_base)
 
     def _out_pts(self, pts: int) -> int:
         video = self._source.video
@@ -319,8 +330,7 @@ class VideoWriter:
         assert self._output is not None
         packets = self._stream.encode(frame)
         if self._copier is not None:
-            video = self._source.video
-            self._copier.advance(float((self._last_pts - video.origin) * video.time_base) + LEAD, self._output)
+            self._copier.advance(self._seconds(self._last_pts) + LEAD, self._output)
         for packet in packets:
             self._mux(packet)
 
@@ -328,6 +338,8 @@ class VideoWriter:
         assert self._output is not None
         if packet.pts is not None:
             self._rounded += (packet.pts * self._time_base) % self._unit != 0
+        if self._captions is not None:
+            packet = self._captions.put_into(packet)
         if self._copier is not None:
             self._copier.mux(packet, self._output)
         else:
@@ -340,6 +352,9 @@ class VideoWriter:
         # Segments count from the origin. Where frames are counted, not timed, one may begin where its neighbour ends.
         zero = round((self._first_pts - video.origin) * video.time_base / self._time_base)
         moved = max(0, self._shown[-1] + 1 - (shown[0] - zero)) - zero if self._shown else -zero
+        if self._captions is not None:
+            for (pts, _), place in zip(segment.times, shown, strict=False):
+                self._captions.meet(place + moved, self._seconds(pts))
         times = joined_decoding_times(segment.packets, [pts - moved for pts in self._shown])
         for entry, dts in zip(segment.packets, times, strict=True):
             data = file.read(entry.size)

@@ -1,0 +1,52 @@
+"""What a decoded frame says of itself beside its pixels: two views in one picture, a sphere, a colour profile.
+
+Promises plain words, and nothing where a frame is silent or PyAV cannot read what it says.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+
+import av
+from av.buffer import Buffer
+
+_STEREO = {1: ("left_right", "right_left"), 2: ("top_bottom", "bottom_top"), 3: ("block_lr", "block_rl")}
+_STEREO |= {4: ("checkerboard_lr", "checkerboard_rl"), 6: ("row_interleaved_lr", "row_interleaved_rl")}
+_STEREO |= {7: ("col_interleaved_lr", "col_interleaved_rl")}
+"""ffmpeg's AVStereo3DType to Matroska's words, as stored and with the views swapped."""
+
+FRAME_PACKING = {"checkerboard_lr": 0, "col_interleaved_lr": 1, "row_interleaved_lr": 2}
+FRAME_PACKING |= {"left_right": 3, "top_bottom": 4, "block_lr": 5}
+"""The numbers that H.264 has for them (frame packing arrangement); x264 says the left view comes first."""
+
+_UNKEPT = {
+    "SPHERICAL": "it is a spherical picture (360 degrees), which the output does not say",
+    "ICC_PROFILE": "it has a colour profile (ICC), which is left out",
+}
+_SECOND_VIEW = "29"
+"""ffmpeg's AV_FRAME_DATA_VIEW_ID, which PyAV does not know."""
+
+
+def stereo_of(frame: av.VideoFrame, metadata: Mapping[str, str]) -> str:
+    """How two views share the picture, in Matroska's words; empty where there is one view, or nobody knows."""
+    try:
+        data = frame.side_data.get("STEREO3D")
+    except ValueError:
+        data = None
+    if isinstance(data, Buffer) and data.buffer_size >= 8:
+        kind, flags = struct.unpack_from("=2i", bytes(data))
+        if kind in _STEREO:
+            return _STEREO[kind][flags & 1]
+    stated = metadata.get("stereo_mode", "")
+    return "" if stated == "mono" else stated
+
+
+def unkept(frame: av.VideoFrame) -> list[str]:
+    """Sentences about what no output keeps."""
+    try:
+        return [text for name, text in _UNKEPT.items() if frame.side_data.get(name) is not None]
+    except ValueError as error:
+        if str(error).split()[0] == _SECOND_VIEW:
+            return ["it holds two views (MV-HEVC): the first one alone is edited and kept"]
+        return []
