@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import queue
 import signal
 import warnings
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Lock, Thread
 from typing import Any, Literal
 
 from movie_cli.batch.jobs import Job, Listener, Result
@@ -24,6 +26,9 @@ from movie_cli.errors import UsageError, known_error
 
 STOP_SECONDS = 60.0
 """How long a worker may take to end after it was asked to."""
+
+_Event = tuple[Job | None, str, tuple[Any, ...]]
+"""A job, a method of `Listener` and its other arguments; without a job, a worker's thread that is about to end."""
 
 
 class LocalEngine:
@@ -34,40 +39,81 @@ class LocalEngine:
 
     def run(self, jobs: Sequence[Job], listener: Listener, *, fail_fast: bool) -> None:
         """See `Engine.run`."""
-        waiting = deque(jobs)
-        light = all(job.request.recipe.lora is None for job in jobs)
-        workers: list[_Worker] = []
+        team = _Team(jobs, min(self._count, len(jobs)), threads_for(self._count), fail_fast)
         try:
-            while waiting or any(worker.job for worker in workers):
-                workers = [worker for worker in workers if worker.alive or worker.job]
-                idle = [worker for worker in workers if worker.job is None]
-                while waiting and (idle or len(workers) < self._count):
-                    if not idle:
-                        workers.append(_Worker(threads_for(self._count), light))
-                        idle.append(workers[-1])
-                    idle.pop().begin(waiting.popleft())
-                busy = {worker.pipe: worker for worker in workers if worker.job}
-                for ready in wait(list(busy)):
-                    assert isinstance(ready, Connection)
-                    failed = not busy[ready].listen(listener)
-                    if failed and fail_fast:
-                        waiting.clear()
-                        self._stop(workers, listener)
+            team.hear(listener)
         except BaseException:
-            self._stop(workers, listener)
+            team.stop()
+            team.hear(listener)
             raise
         finally:
-            for worker in workers:
-                worker.dismiss()
+            team.kill()
+            team.join()
 
-    @staticmethod
-    def _stop(workers: Sequence[_Worker], listener: Listener) -> None:
-        """Interrupt all workers and hear them out."""
-        for worker in workers:
+
+class _Team:
+    """Workers that take jobs from one pile, and what they tell."""
+
+    def __init__(self, jobs: Sequence[Job], count: int, threads: int, fail_fast: bool) -> None:
+        self._waiting = deque(jobs)
+        self._fail_fast = fail_fast
+        self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
+        self._event: _Event | None = None
+        self._patience: float | None = None
+        light = all(job.request.recipe.lora is None for job in jobs)
+        self._workers = [_Worker(self._next, self._told, threads, light) for _ in range(count)]
+        for worker in self._workers:
+            worker.thread.start()
+
+    def _next(self) -> Job | None:
+        try:
+            return self._waiting.popleft()
+        except IndexError:
+            return None
+
+    def _told(self, event: _Event) -> None:
+        self._events.put(event)
+        if self._fail_fast and event[1] == "ended" and event[2][0].outcome == "failed":
+            self.stop()
+
+    def hear(self, listener: Listener) -> None:
+        """Pass on what the workers tell until all have ended; again what an interrupt kept from being passed on."""
+        while self._event is not None or self._running or not self._events.empty():
+            if self._event is None:
+                try:
+                    self._event = self._events.get(timeout=self._patience)
+                except queue.Empty:
+                    self.kill()
+                    continue
+            job, kind, values = self._event
+            if job is not None:
+                tell: Callable[..., None] = getattr(listener, kind)
+                tell(job, *values)
+            else:
+                values[0].join()
+            self._event = None
+
+    @property
+    def _running(self) -> bool:
+        return any(worker.thread.is_alive() for worker in self._workers)
+
+    def stop(self) -> None:
+        """Begin no more jobs, and interrupt those that run."""
+        self._waiting.clear()
+        self._patience = STOP_SECONDS
+        for worker in self._workers:
             worker.interrupt()
-        for worker in workers:
-            while worker.job is not None:
-                worker.listen(listener, STOP_SECONDS)
+
+    def kill(self) -> None:
+        """End what still runs."""
+        self._waiting.clear()
+        for worker in self._workers:
+            worker.interrupt(kill=True)
+
+    def join(self) -> None:
+        """Wait until nothing is left of the workers."""
+        for worker in self._workers:
+            worker.thread.join(STOP_SECONDS)
 
 
 def threads_for(workers: int) -> int:
@@ -83,51 +129,64 @@ def threads_for(workers: int) -> int:
 
 
 class _Worker:
-    """One process and the pipe to it."""
+    """A thread with a process of its own, to which it hands one job after another.
 
-    def __init__(self, threads: int, light: bool) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.job: Job | None = None
-        self.alive = True
+    Nothing interrupts a thread, so that whatever comes through the pipe is read whole.
+    """
+
+    def __init__(
+        self, take: Callable[[], Job | None], tell: Callable[[_Event], None], threads: int, light: bool
+    ) -> None:
+        self._take, self._tell, self._threads, self._light = take, tell, threads, light
+        self._lock = Lock()
         self._interrupted = False
-        self._process = context.Process(target=work, args=(theirs, threads, light), name="movie-batch", daemon=True)
-        self._process.start()
-        theirs.close()
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self.thread = Thread(target=self._serve, name="movie-batch", daemon=True)
 
-    def begin(self, job: Job) -> None:
-        """Hand over a job."""
-        self.job = job
-        with contextlib.suppress(OSError):  # it has died: `listen` finds out
-            self.pipe.send(job.request)
-
-    def listen(self, listener: Listener, seconds: float | None = None) -> bool:
-        """Pass on one thing that the worker tells; False if it is that the job failed."""
-        job = self.job
-        assert job is not None
+    def _serve(self) -> None:
+        if hasattr(signal, "pthread_sigmask"):
+            # Ctrl-C goes to all processes of a terminal: those that are begun here inherit that it is blocked.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        pipe: Connection | None = None
         try:
-            if seconds is not None and not self.pipe.poll(seconds):
-                self._process.kill()
-            kind, values = self.pipe.recv()
-        except (EOFError, OSError):
-            self.alive, self.job = False, None
-            self._process.join()
-            result = self._fate()
-            listener.ended(job, result)
-            return result.outcome != "failed"
-        if kind == "start":
-            listener.started(job, *values)
-        elif kind == "message":
-            listener.message(job, *values)
-        elif kind == "advance":
-            listener.advanced(job, *values)
-        else:
-            self.job = None
-            listener.ended(job, values)
-            return bool(values.outcome != "failed")
-        return True
+            while (job := self._take()) is not None:
+                if pipe is None and (pipe := self._begin()) is None:
+                    return
+                try:
+                    pipe.send(job.request)
+                    kind = ""
+                    while kind != "ended":
+                        kind, values = pipe.recv()
+                        self._tell((job, kind, values))
+                except (EOFError, OSError):
+                    pipe.close()
+                    pipe = None
+                    self._tell((job, "ended", (self._fate(),)))
+        finally:
+            if pipe is not None:
+                pipe.close()
+                self._fate()
+            self._tell((None, "", (self.thread,)))
+
+    def _begin(self) -> Connection | None:
+        """The pipe to a new process; None where there shall be no more."""
+        context = multiprocessing.get_context("spawn")
+        with self._lock:
+            if self._interrupted:
+                return None
+            ours, theirs = context.Pipe()
+            self._process = context.Process(target=work, args=(theirs, self._threads, self._light), daemon=True)
+            self._process.start()
+            theirs.close()
+            return ours
 
     def _fate(self) -> Result:
+        """Wait for the process, whose pipe is closed; what became of the job that it had."""
+        assert self._process is not None
+        self._process.join(STOP_SECONDS)
+        if self._process.exitcode is None:
+            self._process.kill()
+            self._process.join()
         if self._interrupted:
             return Result("interrupted", {})
         code = self._process.exitcode or 0
@@ -135,43 +194,59 @@ class _Worker:
         hint = "another try continues from the finished segments; --jobs 1 needs less memory"
         return Result("failed", {"error": f"its process was ended {how}", "hint": hint, "exit_code": 1})
 
-    def interrupt(self) -> None:
-        """Stop as on Ctrl-C."""
-        self._interrupted = True
-        if self.alive:
-            self._process.terminate()
-
-    def dismiss(self) -> None:
-        """End an idle worker."""
-        with contextlib.suppress(OSError):
-            self.pipe.close()
-        self._process.join(STOP_SECONDS)
-        if self._process.exitcode is None:
-            self._process.kill()
-            self._process.join()
-        self._process.close()
+    def interrupt(self, *, kill: bool = False) -> None:
+        """Stop the process as on Ctrl-C, or at once, and begin no other."""
+        with self._lock:
+            self._interrupted = True
+            if self._process is not None:
+                (self._process.kill if kill else self._process.terminate)()
 
 
 class PipeReporter:
-    """Tells the other end of a pipe how an edit goes."""
+    """Tells the other end of a pipe how an edit goes.
+
+    One thread alone sends: an edit reports from several, and an interrupt would tear what the main thread sends.
+    """
 
     def __init__(self, pipe: Connection) -> None:
-        self._pipe = pipe
+        self._queue: queue.SimpleQueue[tuple[str, tuple[Any, ...]] | None] = queue.SimpleQueue()
+        self._thread = Thread(target=self._send, args=(pipe,), daemon=True)
+        self._thread.start()
+
+    def _send(self, pipe: Connection) -> None:
+        with contextlib.suppress(OSError):
+            while (event := self._queue.get()) is not None:
+                pipe.send(event)
+
+    def tell(self, kind: str, *values: Any) -> None:
+        """Pass on an event of `Listener`.
+
+        Raises:
+            BrokenPipeError: nobody listens any more.
+        """
+        if not self._thread.is_alive():
+            raise BrokenPipeError
+        self._queue.put((kind, values))
 
     def message(self, level: Literal["info", "warning"], text: str) -> None:
         """Pass a sentence on."""
-        self._pipe.send(("message", (level, text)))
+        self.tell("message", level, text)
 
     def start(self, total_frames: int | None, title: str) -> None:
         """Pass on that it begins."""
-        self._pipe.send(("start", (total_frames,)))
+        self.tell("started", total_frames)
 
     def advance(self, frames: int) -> None:
         """Pass on a count."""
-        self._pipe.send(("advance", (frames,)))
+        self.tell("advanced", frames)
 
     def done(self, summary: Mapping[str, object]) -> None:
         """The summary comes with the result."""
+
+    def close(self) -> None:
+        """Wait until all is sent."""
+        self._queue.put(None)
+        self._thread.join(STOP_SECONDS)
 
 
 def work(pipe: Connection, threads: int, light: bool) -> None:
@@ -180,7 +255,8 @@ def work(pipe: Connection, threads: int, light: bool) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     if os.environ.get("MOVIE_DEBUG") != "1":
         warnings.simplefilter("ignore")
-    try:
+    reporter = PipeReporter(pipe)
+    with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt), contextlib.closing(reporter):
         import torch
 
         if light:
@@ -192,9 +268,7 @@ def work(pipe: Connection, threads: int, light: bool) -> None:
         torch.set_num_threads(threads)
         editors = Editors()
         while True:
-            pipe.send(("end", edit_one(pipe.recv(), PipeReporter(pipe), editors)))
-    except (EOFError, BrokenPipeError, KeyboardInterrupt):
-        return
+            reporter.tell("ended", edit_one(pipe.recv(), reporter, editors))
 
 
 def edit_one(request: EditRequest, reporter: Any, editors: Any) -> Result:
