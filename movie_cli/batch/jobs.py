@@ -38,6 +38,13 @@ class Result:
         """A failed job's result."""
         return cls("failed", {"error": str(error), "hint": error.hint, "exit_code": error.exit_code})
 
+    def error(self) -> MovieError:
+        """The error that it was made of: the class that brought the exit code in."""
+        kinds = {kind.exit_code: kind for kind in MovieError.__subclasses__() if "exit_code" in vars(kind)}
+        code = self.facts.get("exit_code")
+        kind = kinds.get(code, MovieError) if isinstance(code, int) else MovieError
+        return kind(str(self.facts.get("error")), str(self.facts.get("hint") or ""))
+
 
 class Listener(Protocol):
     """Is told how jobs go, by one thread."""

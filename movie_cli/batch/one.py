@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 
 from movie_cli.batch.jobs import Job, Result
-from movie_cli.batch.ray_engine import RayEngine, failure
+from movie_cli.batch.ray_engine import RayEngine
 from movie_cli.editing.request import EditRequest, Reporter
 from movie_cli.errors import InterruptedEdit
 
@@ -49,5 +49,5 @@ def edit_on_cluster(request: EditRequest, reporter: Reporter, address: str | Non
         raise InterruptedEdit("interrupted", "the same command with --resume continues what is done") from error
     assert told.result is not None
     if told.result.outcome != "done":
-        raise failure(told.result)
+        raise told.result.error()
     reporter.done(told.result.facts)

@@ -84,7 +84,6 @@ class _Run:
         self._open: list[_Open] = []
         self._flights: dict[Any, _Flight] = {}
         self._tries: dict[tuple[int, int | None], int] = {}
-        self._choices: dict[tuple[str, str, str, str, int | None], Choice] = {}
         self._lost = 0
         self._answered = time.monotonic()
 
@@ -162,24 +161,21 @@ class _Run:
         return True
 
     def _choice(self, job: Job) -> Choice:
-        """What the first worker that answers would run the job on; all are told to do the same."""
+        """What the first worker that answers would run the job on; all that work on it are told to do the same."""
         request = absolute(job.request)
-        wanted = (request.device, request.dtype, request.backend, request.compile, request.batch_size)
         until = time.monotonic() + LOST_SECONDS
-        while wanted not in self._choices:
-            for actor in self._actors:
+        while True:
+            # One that is idle answers at once; the last of them will be the first to need the source.
+            for actor in (*reversed(self._idle), *self._actors):
                 # A worker that was lost is away until Ray has started another in its place.
                 with contextlib.suppress(self._ray.exceptions.RayError):
                     answer = self._ray.get(actor.choice.remote(request))
                     if isinstance(answer, Result):
-                        raise failure(answer)
-                    self._choices[wanted] = answer
-                    break
-            else:
-                if time.monotonic() > until:
-                    raise DeviceError("no worker of the cluster answers", "`ray status` shows its nodes")
-                time.sleep(1)
-        return self._choices[wanted]
+                        raise answer.error()
+                    return answer
+            if time.monotonic() > until:
+                raise DeviceError("no worker of the cluster answers", "`ray status` shows its nodes")
+            time.sleep(1)
 
     def _receive(self, reference: Any, flight: _Flight) -> None:
         opened = flight.open
@@ -204,7 +200,7 @@ class _Run:
     def _use(self, opened: _Open, task: Task | None, value: Any) -> None:
         cluster, job = opened.cluster, opened.cluster.job
         if isinstance(value, Result):
-            raise failure(value)
+            raise value.error()
         if task is None:
             anchors, said = value
             for level, text in said:
@@ -286,14 +282,6 @@ class _Run:
             self._jobs.clear()
             for other in list(self._open):
                 self._end(other, KeyboardInterrupt())
-
-
-def failure(result: Result) -> MovieError:
-    """A worker's failure as the error it was."""
-    kinds = {kind.exit_code: kind for kind in MovieError.__subclasses__()}
-    code = result.facts.get("exit_code")
-    kind = kinds.get(code, MovieError) if isinstance(code, int) else MovieError
-    return kind(str(result.facts.get("error")), str(result.facts.get("hint") or ""))
 
 
 @contextlib.contextmanager

@@ -121,6 +121,26 @@ def test_urls_are_fetched_by_workers_and_sent_by_the_driver(movie, tmp_path):
     assert list((tmp_path / "home" / "cache" / "outputs").iterdir()) == []
 
 
+def test_each_job_runs_on_graphs_of_its_own_model(movie, tmp_path):
+    pytest.importorskip("openvino", reason="OpenVINO is not installed (the extra `openvino`)")
+    make_clip(tmp_path / "in.mp4", frames=2)
+    models = [tiny.one_step(tmp_path / "first"), tiny.one_step(tmp_path / "second", channels=4)]
+    jobs = [
+        {"source": "in.mp4", "instruction": "sepia", "output": f"{model.name}.gif", "model": str(model)}
+        for model in models
+    ]
+    (tmp_path / "jobs.jsonl").write_text("".join(json.dumps(job) + "\n" for job in jobs))
+    options = ["--backend", "openvino", "--no-cache", "--dtype", "float32"]
+    for model in models:
+        alone = movie("edit", "in.mp4", "sepia", "-o", f"alone-{model.name}.gif", "--model", str(model), *options)
+        assert alone.returncode == 0, alone.stderr
+    done = movie("batch", "jobs.jsonl", *options, "--engine", "ray", "--jobs", "1")
+    assert done.returncode == 0, done.stdout
+    for model in models:
+        name = f"{model.name}.gif"
+        assert (tmp_path / name).read_bytes() == (tmp_path / f"alone-{name}").read_bytes()
+
+
 def test_no_cluster_is_told(movie, tmp_path):
     make_clip(tmp_path / "in.mp4", frames=2)
     refused = movie("edit", "in.mp4", "sepia", "-o", "a.mp4", "--engine", "ray", "--address", "127.0.0.1:1")
