@@ -22,17 +22,19 @@ def info(source: str, as_json: bool) -> None:
     """Show what is in a video, and what an edit would do with it."""
     check_source(source)
     quieten_libraries(verbose=False)
-    from movie_cli.media import local_source, probe
+    from movie_cli.media import local_source, probe, usual_output, what_changes
 
     with local_source(source) as path:
         found = probe(path)
+        output = usual_output(path)
+        changes = what_changes(output, found)
     size = _working_size(found)
     if as_json:
-        emit("info", **found.to_dict() | {"path": source}, working_size=size)
+        emit("info", **found.to_dict() | {"path": source}, working_size=size, not_kept=changes)
         return
     print_pairs([("file", source), *_lines(found)])
     click.echo()
-    print_pairs(_outlook(found, size))
+    print_pairs(_outlook(found, size) + [(f"in {output.suffix}", text) for text in changes])
 
 
 def _working_size(found: SourceInfo) -> tuple[int, int] | None:

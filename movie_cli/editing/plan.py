@@ -148,6 +148,16 @@ def plan(request: EditRequest) -> Mapping[str, object]:
     """What `edit_video` would do, for `--dry-run`; nothing is written."""
     with media.local_source(request.source, request.reading) as path:
         made = make_plan(request, path)
+        span, encode = made.span, encode_options(made.request)
+        changes = media.what_changes(
+            request.output,
+            made.info,
+            encode,
+            size=made.size,
+            start=span.start,
+            end=span.end,
+            tagged=encode.metadata,
+        )
     return {
         "source": request.source,
         "output": request.output,
@@ -159,6 +169,7 @@ def plan(request: EditRequest) -> Mapping[str, object]:
         "device": f"{made.choice.device}, {made.choice.reason}",
         "batch size": made.batch,
         **({"video": made.hardware.note} if made.hardware.note else {}),
+        "not kept as it is": "; ".join([*made.info.notes, *changes]) or "nothing",
         "segments": f"of {made.segment} frames" if made.joined else "none: it cannot be resumed",
         "recipe": asdict(request.recipe),
     }

@@ -7,7 +7,7 @@ same segments whether they are made in one run, in several, or on several machin
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -144,6 +144,7 @@ class Edit:
         self._position = self._told = 0
         self._schedule: Schedule | None = None
         self._current: tuple[int, ...] = ()
+        self._said: set[str] = set()
         self._done = folder.leading if folder is not None and made.joined else 0
 
     def run(self) -> EditSummary:
@@ -167,6 +168,7 @@ class Edit:
             self.load()
             began = self._start(0)
             with open_writer(made, folder.path if folder is not None else None) as writer:
+                self._say(writer.messages)
                 cached = self.edit(PipeSink(writer), None, None)
                 self._warn_damage()
                 report = writer.commit(until=self._until, ready=lambda whole: self._watch.check())
@@ -177,7 +179,9 @@ class Edit:
                 self.damage = clip.damage_from_text(folder.facts.get("damage", {}))
             else:
                 # What the container refuses is to be known now, not after hours.
-                open_writer(made, folder.path).abort()
+                trial = open_writer(made, folder.path)
+                trial.abort()
+                self._say(trial.messages)
                 self.load()
                 began = self._start(resumed)
                 count, cached = self._edit_segments(folder)
@@ -188,9 +192,15 @@ class Edit:
                 "info", f"{self._still.reused} frames show what the one before shows, and share its edit"
             )
         self._cache.commit(self.damage)
-        for text in report.messages:
-            self.reporter.message("info", text)
+        self._say(report.messages)
         return summarize(made, report.frames, time.monotonic() - began, cached=cached, resumed=resumed)
+
+    def _say(self, texts: Iterable[str]) -> None:
+        """Say what the writer has to say, each sentence once."""
+        for text in texts:
+            if text not in self._said:
+                self._said.add(text)
+                self.reporter.message("info", text)
 
     def edit(self, sink: Sink, mark: Mark | None, limit: int | None) -> bool:
         """Edit the frames after `mark`, at most `limit`; whether their latents came from the cache.

@@ -17,6 +17,7 @@ from movie_cli.media.orientation import Orientation
 from movie_cli.media.outfile import check_not_same
 from movie_cli.media.probe import probe
 from movie_cli.media.reader import Frame, FrameReader
+from movie_cli.media.rehearsal import usual_output, what_changes
 from movie_cli.media.threads import WriterThread, prefetch, queue_depth
 from movie_cli.media.writer import VideoWriter, WriteReport
 from movie_cli.reading import ReadOptions
@@ -45,4 +46,6 @@ __all__ = [
     "prefetch",
     "probe",
     "queue_depth",
+    "usual_output",
+    "what_changes",
 ]

@@ -245,18 +245,6 @@ class VideoWriter:
     # -- opening ---------------------------------------------------------------------------------------------------
 
     def _open(self, start: float | None, extra_tags: dict[str, str]) -> None:
-        target: Any
-        if self._pipe:
-            target = self._sink = PipeFile(sys.stdout.buffer)
-        else:
-            token = secrets.token_hex(4)
-            if self._plan.container.numbered:
-                self._out, self._temporary = prepare_sequence(self._out, token)
-            else:
-                self._out, self._temporary = prepare_output(self._out, token, self._hidden_in)
-            target = file_url(self._temporary)
-            if self._plan.container.numbered:
-                target = file_url(self._temporary.parent).replace("%", "%%") + f"/{self._temporary.name}"
         source, muxer = self._source, self._plan.container.muxer
         free = free_tags(source, self._plan, self._options, bool(extra_tags))
         if source.video.captions and self._picture.codec in CARRIERS:
@@ -266,7 +254,7 @@ class VideoWriter:
         if not self._plan.container.only_video:
             self._copier = StreamCopier(source, self._options, self._plan.container, start, self._end, covers=not free)
         output = self._output = av.open(
-            target,
+            self._target(),
             "w",
             format=muxer,
             container_options=muxer_options(source, self._plan, self._time_base, trimmed=self._trimmed, free=free),
@@ -284,6 +272,18 @@ class VideoWriter:
             self._set_chapters(start)
         output.metadata.update(extra_tags)
         self._guard(self._start)
+
+    def _target(self) -> Any:
+        """What the muxer writes to: standard output, or a hidden file."""
+        if self._pipe:
+            self._sink = PipeFile(sys.stdout.buffer)
+            return self._sink
+        token = secrets.token_hex(4)
+        if not self._plan.container.numbered:
+            self._out, self._temporary = prepare_output(self._out, token, self._hidden_in)
+            return file_url(self._temporary)
+        self._out, self._temporary = prepare_sequence(self._out, token)
+        return file_url(self._temporary.parent).replace("%", "%%") + f"/{self._temporary.name}"
 
     def _start(self) -> None:
         assert self._output is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import pytest
 
-from movie_cli.media import EncodeOptions, FrameReader, VideoWriter, probe
+from movie_cli.media import EncodeOptions, FrameReader, VideoWriter, probe, usual_output, what_changes
 from movie_cli.media.captions import captions_in, with_captions
 from movie_cli.media.segment_encoder import SegmentEncoder
 from tests.media.clips import SHARED, decodes_cleanly, identity_edit, make_clip, needs_ffmpeg, picture
@@ -116,3 +116,15 @@ def test_a_second_view_is_told_of():
     if not spatial.exists():
         pytest.skip("the optional folder ../shared/data is not here")
     assert any("two views" in note for note in probe(spatial).notes)
+
+
+def test_what_would_not_be_kept_is_known_before(tmp_path):
+    info = probe(captioned(tmp_path / "in.ts"))
+    before = sorted(tmp_path.iterdir())
+    for ending in (".webm", ".gif", ".mp4"):
+        told = what_changes(tmp_path / f"out{ending}", info)
+        assert any("captions" in text for text in told) == (ending != ".mp4")
+    assert any("captions" in text for text in what_changes(tmp_path / "out_%03d.png", info))
+    assert sorted(tmp_path.iterdir()) == before
+    assert usual_output(info.path).suffix == ".ts"
+    assert usual_output(Path("frame_%03d.png")).suffix == ".mp4"
