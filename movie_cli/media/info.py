@@ -11,7 +11,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from movie_cli.media.clock import Splice
 from movie_cli.media.colour import ColourTags
@@ -55,9 +55,11 @@ class VideoInfo:
     measured where the header's is absurd, None for a single picture. `variable` says that the first frames are not
     evenly spaced. `aspect_stated` tells square pixels that the file states from those it leaves open. `frames` is
     the header's count, which may differ from what decodes, or None. `origin` is the timestamp, in `time_base`, that a
-    player shows as 0 s. `start` is the first frame's timestamp. `disposition` are ffmpeg's flags, such as 1, default.
-    `captions` says that closed captions are in the pictures. `stereo` is how two views share a picture, in Matroska's
-    words such as `left_right`, empty for one view.
+    player shows as 0 s. `start` is the first frame's timestamp. `time_base` is finer than `stored_time_base`, the
+    file's own, where that has rounded the times of an even frame rate. `stamps` tells how frames get their times:
+    `shown` (stored as they are shown), `decoded` (only the order of decoding is stored) or `counted` (no clock at all).
+    `disposition` are ffmpeg's flags, such as 1, default. `captions` says that closed captions are in the pictures.
+    `stereo` is how two views share a picture, in Matroska's words such as `left_right`, empty for one view.
     """
 
     index: int
@@ -72,6 +74,7 @@ class VideoInfo:
     variable: bool
     frames: int | None
     time_base: Fraction
+    stored_time_base: Fraction
     origin: int
     start: int
     duration: float | None
@@ -84,6 +87,12 @@ class VideoInfo:
     disposition: int = 0
     captions: bool = False
     stereo: str = ""
+    stamps: Literal["shown", "decoded", "counted"] = "shown"
+
+    @property
+    def begin(self) -> Fraction:
+        """The first frame's time in seconds on the file's timeline: 0 for whoever watches the picture."""
+        return (self.start - self.origin) * self.time_base
 
     @property
     def rotation(self) -> int:

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import av
 import av.error
@@ -29,13 +29,16 @@ from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo
 from movie_cli.media.opening import is_cover, main_video, open_source
 from movie_cli.media.orientation import UPRIGHT, Orientation, from_matrix, rotation_matrix
 from movie_cli.media.side_data import stereo_of, unkept
-from movie_cli.media.timing import looks_variable, sane_rate
+from movie_cli.media.timing import even_time_base, looks_variable, sane_rate
 from movie_cli.media.tonemap import HLG, PQ
 from movie_cli.reading import ReadOptions
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
+
+NO_TIMESTAMPS = 0x0080
+"""ffmpeg's AVFMT_NOTIMESTAMPS: a bare stream of pictures."""
 
 PEEK_PACKETS = 96
 """Packets whose timestamps are looked at for the rate."""
@@ -109,8 +112,9 @@ def _first_frame(
     problem = "its video stream is empty"
     try:
         for count, packet in enumerate(container.demux(stream)):
-            if packet.pts is not None and packet.size:
-                pts.append(packet.pts)
+            stamp = packet.dts if _stamps(container) == "decoded" else packet.pts
+            if stamp is not None and packet.size:
+                pts.append(stamp)
             if first is None:
                 try:
                     frames = decode(packet)
@@ -140,20 +144,26 @@ def _video_info(
     declared: tuple[int, int, int, int],
     notes: list[str],
 ) -> VideoInfo:
-    time_base = stream.time_base or Fraction(1, av.time_base)
+    stored = time_base = stream.time_base or Fraction(1, av.time_base)
+    stamps = _stamps(container)
     orientation = _orientation(frame, notes)
     size = (frame.width, frame.height)
     header_rate = stream.average_rate or stream.guessed_rate
     rate = sane_rate(header_rate, pts, time_base)
     if header_rate and rate and rate != header_rate:
         notes.append(f"the header says {float(header_rate):g} frames a second, the frames {float(rate):.6g}")
+    first = {"shown": frame.pts if frame.pts is not None else frame.dts, "decoded": frame.dts, "counted": 0}
+    start = first[stamps] or 0
+    even = even_time_base(rate, pts, stored)
+    if even is not None:
+        rate, time_base = even
+        start *= int(stored / time_base)
     tags = tags_of(frame, declared)
     alpha = has_alpha(frame.format.name)
     if tags.hdr:
         notes.append(f"the video is HDR ({_HDR_NAMES[tags.transfer]}); its frames are tone-mapped to BT.709")
     if frame.interlaced_frame:
         notes.append("the video is interlaced; its frames are deinterlaced (bwdif)")
-    start = frame.pts if frame.pts is not None else (frame.dts or 0)
     return VideoInfo(
         index=stream.index,
         codec=stream.codec_context.codec.canonical_name,
@@ -167,9 +177,10 @@ def _video_info(
         variable=looks_variable(pts),
         frames=stream.frames or None,
         time_base=time_base,
+        stored_time_base=stored,
         origin=_origin(container, time_base),
         start=start,
-        duration=float(stream.duration * time_base) if stream.duration and stream.duration > 0 else None,
+        duration=float(stream.duration * stored) if stream.duration and stream.duration > 0 else None,
         sample_aspect_ratio=_aspect(stream),
         colour=tags,
         orientation=orientation,
@@ -177,7 +188,15 @@ def _video_info(
         bit_rate=stream.codec_context.bit_rate or None,
         metadata=dict(stream.metadata),
         disposition=int(stream.disposition),
+        stamps=stamps,
     )
+
+
+def _stamps(container: InputContainer) -> Literal["shown", "decoded", "counted"]:
+    """AVI stores the order of decoding alone; what ffmpeg makes of it is not when frames are shown."""
+    if int(container.format.flags) & NO_TIMESTAMPS:
+        return "counted"
+    return "decoded" if container.format.name == "avi" else "shown"
 
 
 def _declared_tags(stream: VideoStream) -> tuple[int, int, int, int]:

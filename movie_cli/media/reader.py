@@ -28,7 +28,7 @@ from movie_cli.media.decoding import Decoder, deinterlaced
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.opening import open_source
 from movie_cli.media.probe import probe
-from movie_cli.media.timing import Repair, seconds_to_pts
+from movie_cli.media.timing import Repair, Stamps, seconds_to_pts
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -149,8 +149,7 @@ class FrameReader:
 
     @property
     def _begin(self) -> float:
-        video = self.info.video
-        return float((video.start - video.origin) * video.time_base)
+        return float(self.info.video.begin)
 
     def _check_range(self, start: float | None, end: float | None) -> None:
         if self._stop is not None and self._stop <= (self._first if self._first is not None else self.info.video.start):
@@ -204,7 +203,8 @@ class FrameReader:
         first = next(frames, None)
         if first is None:
             return iter(())
-        if first.pts is None or first.pts >= self._first or self._container is None:
+        counted = self.info.video.stamps == "counted"
+        if counted or first.pts is None or first.pts >= self._first or self._container is None:
             return itertools.chain([first], frames)
         stream = self._stream(self._container)
         if self.info.splices:
@@ -213,7 +213,7 @@ class FrameReader:
             self.close()
             return self._decoded(skipped)
         try:
-            self._container.seek(self._first, stream=stream)
+            self._container.seek(self._stored(self._first), stream=stream)
         except av.error.FFmpegError:
             return itertools.chain([first], frames)
         self.damage, self._trouble = None, Trouble()
@@ -226,16 +226,16 @@ class FrameReader:
 
     def _packets_before_key(self, first: int) -> int:
         """How many packets come before the last key frame that is shown at `first` or earlier."""
-        found = 0
+        found, stored = 0, self._stored(first)
         with (
             open_source(self.path, self.info.reading) as container,
             contextlib.suppress(av.error.FFmpegError, OSError, ValueError),
         ):
             packets = container.demux(self._stream(container))
             for count, packet in enumerate(map(Clock(self.info.splices), packets)):
-                if packet.is_keyframe and packet.pts is not None and packet.pts <= first:
+                if packet.is_keyframe and packet.pts is not None and packet.pts <= stored:
                     found = count
-                if packet.dts is not None and packet.dts > first:
+                if packet.dts is not None and packet.dts > stored:
                     break
         return found
 
@@ -244,6 +244,10 @@ class FrameReader:
         self.damage, self._trouble = None, Trouble()
         self._container = open_source(self.path, self.info.reading, self._decode_on)
         return self._decode(self._container, self._stream(self._container), skipped)
+
+    def _stored(self, pts: int) -> int:
+        """A timestamp as the file counts, not later."""
+        return int(pts * self.info.video.time_base // self.info.video.stored_time_base)
 
     def _stream(self, container: InputContainer) -> VideoStream:
         stream = container.streams[self.info.video.index]
@@ -261,7 +265,7 @@ class FrameReader:
         """Decode on past broken packets; note where the trouble began."""
         shown, reached = self.info.video.start, self.info.video.start
         packets = itertools.islice(map(Clock(self.info.splices), container.demux(stream)), skipped, None)
-        decode = self._decoder(stream)
+        decode, stamps = self._decoder(stream), Stamps(self.info.video)
         torn = fatal = False
         while True:
             try:
@@ -278,10 +282,11 @@ class FrameReader:
                 continue
             except (av.error.FFmpegError, ValueError) as error:
                 torn = torn or not packet.size
-                self._trouble.add(error, packet.pts if self._singly and packet.pts is not None else reached)
+                where = stamps.even(packet.pts) if self._singly and packet.pts is not None else reached
+                self._trouble.add(error, where)
                 self._stop_if_strict()
                 continue
-            for frame in frames:
+            for frame in map(stamps, frames):
                 if frame.width and frame.height:
                     if frame.pts is not None:
                         shown, reached = frame.pts, frame.pts + (frame.duration or 0)
@@ -300,7 +305,7 @@ class FrameReader:
         assert self._container is not None
         with contextlib.suppress(av.error.FFmpegError):
             if not self.info.splices:
-                self._container.seek(shown, stream=self._container.streams[self.info.video.index])
+                self._container.seek(self._stored(shown), stream=self._container.streams[self.info.video.index])
         for frame in frames:
             if frame.pts is not None and frame.pts > shown:
                 yield frame

@@ -13,7 +13,7 @@ import av.error
 from movie_cli.media.clock import Clock
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.opening import open_source
-from movie_cli.media.timing import seconds_to_pts
+from movie_cli.media.timing import Stamps, seconds_to_pts
 
 
 def frame_times(path: Path, info: SourceInfo, start: float | None, end: float | None) -> list[int] | None:
@@ -23,6 +23,9 @@ def frame_times(path: Path, info: SourceInfo, start: float | None, end: float | 
         SourceError: the source cannot be opened.
     """
     video = info.video
+    if video.stamps != "shown":
+        return None
+    even = Stamps(video).even
     times = []
     with open_source(path) as container:
         for stream in container.streams:
@@ -34,7 +37,7 @@ def frame_times(path: Path, info: SourceInfo, start: float | None, end: float | 
                     continue
                 if packet.pts is None or packet.is_corrupt:
                     return None
-                times.append(packet.pts)
+                times.append(even(packet.pts))
         except (av.error.FFmpegError, OSError, ValueError):
             return None
     times.sort()

@@ -1,4 +1,4 @@
-"""Timestamps: which instant is zero, what a sane frame rate is, and how missing or repeated ones are repaired.
+"""Timestamps: what a sane frame rate is, when a decoded frame is shown, how missing or repeated ones are repaired.
 
 Promises strictly rising integers out of `Repair`, equal to the input wherever that was possible. Pure arithmetic.
 """
@@ -6,18 +6,29 @@ Promises strictly rising integers out of `Repair`, equal to the input wherever t
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from av import VideoFrame
     from av.container.core import Chapter as MuxChapter
 
-    from movie_cli.media.info import Chapter
+    from movie_cli.media.info import Chapter, VideoInfo
 
 RATE_LIMITS = (Fraction(1, 3600), Fraction(1000))
 """Frames a second that are believed at all."""
+
+COARSE = Fraction(1, 2000)
+"""A clock of so many seconds or more rounds the times of common frame rates visibly."""
+
+_COARSE_STEP = 4
+"""Units between frames below which a clock is too coarse to tell a rate."""
+
+_FINEST = 240_000
+"""Units a second of the finest clock that is made for an even rate."""
 
 JUMP_SECONDS = 2
 """A step back by more than this starts a new timeline (spliced broadcasts) rather than being a late frame."""
@@ -62,6 +73,57 @@ def _tidy(rate: Fraction) -> Fraction:
     customary += [Fraction(n * 1000, 1001) for n in (24, 30, 60, 120)]
     nearest = min(customary, key=lambda value: abs(value - rate))
     return nearest if abs(nearest - rate) <= rate / 200 else rate.limit_denominator(1001)
+
+
+def even_time_base(rate: Fraction | None, pts: Sequence[int], time_base: Fraction) -> tuple[Fraction, Fraction] | None:
+    """The rate whose frames were rounded to these timestamps by a coarse clock, and a clock that holds them exactly.
+
+    None where the clock is fine, holds the rate's times itself, or the timestamps are not those of one rate.
+    """
+    if rate is None or len(pts) < 2 or time_base.numerator != 1 or time_base < COARSE:
+        return None
+    for exact in dict.fromkeys((rate, _tidy(rate))):
+        step, first = 1 / (exact * time_base), min(pts)
+        finer = Fraction(1, math.lcm(time_base.denominator, exact.numerator))
+        fits = all(abs(first + round((value - first) / step) * step - value) <= 1 for value in pts)
+        if step.denominator != 1 and step >= _COARSE_STEP and fits and finer.denominator <= _FINEST:
+            return exact, finer
+    return None
+
+
+class Stamps:
+    """Gives decoded frames, in the order in which they are shown, their timestamps in the video's `time_base`.
+
+    Where frames are counted, or only decoding times are stored, they must come from the first of a decoder on.
+    """
+
+    def __init__(self, video: VideoInfo) -> None:
+        self._video = video
+        self._factor = int(video.stored_time_base / video.time_base)
+        rate = video.average_rate
+        self._step = max(1, round(1 / (rate * video.time_base))) if rate else 1
+        self._next = 0
+
+    def __call__(self, frame: VideoFrame) -> VideoFrame:
+        """The frame, with `pts` (None where unknown) and `duration` set."""
+        duration = self._step if frame.duration is None else frame.duration * self._factor
+        if self._factor > 1 and abs(duration - self._step) <= self._factor:
+            duration = self._step
+        stamp = {"shown": frame.pts, "decoded": frame.dts, "counted": None}[self._video.stamps]
+        pts = None if stamp is None else self.even(stamp)
+        if pts is None and self._video.stamps != "shown":
+            pts = self._next
+        self._next = (pts or 0) + (duration or self._step)
+        frame.pts, frame.duration, frame.time_base = pts, duration, self._video.time_base
+        return frame
+
+    def even(self, stored: int) -> int:
+        """A stored timestamp in the video's `time_base`: the even rate's own time where only rounding keeps it off."""
+        pts = stored * self._factor
+        if self._factor == 1:
+            return pts
+        exact = self._video.start + round(Fraction(pts - self._video.start, self._step)) * self._step
+        return exact if abs(exact - pts) <= self._factor else pts
 
 
 def shifted_chapters(

@@ -337,7 +337,9 @@ class VideoWriter:
     def _mux(self, packet: av.Packet[Any]) -> None:
         assert self._output is not None
         if packet.pts is not None:
-            self._rounded += (packet.pts * self._time_base) % self._unit != 0
+            # A clock as coarse as the source's own says what the source said.
+            coarser = self._unit > self._source.video.stored_time_base
+            self._rounded += coarser and (packet.pts * self._time_base) % self._unit != 0
         if self._captions is not None:
             packet = self._captions.put_into(packet)
         if self._copier is not None:
