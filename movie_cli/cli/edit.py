@@ -160,7 +160,7 @@ def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="Refuse longer sources; default: 24:00:00.",
         ),
         _part("--start", type=types.TIME, setting=False, help="Begin here: 90f, 1.5s or HH:MM:SS.mmm."),
-        _part("--end", type=types.TIME, setting=False, help="Stop before this time."),
+        _part("--end", type=types.TIME, setting=False, help="Stop before this; all count from the first frame."),
         _part("--duration", type=types.TIME, setting=False, help="Edit this much."),
         _file("-o", "--output", setting=False, required=True, metavar="OUT", help="Where it goes; - for stdout."),
         _file("--codec", metavar="NAME", help="Video codec; default: what suits OUT's ending."),

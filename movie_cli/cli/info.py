@@ -63,6 +63,8 @@ def _lines(found: SourceInfo) -> list[tuple[str, object]]:
     if video.average_rate is not None:
         kind = "variable" if video.variable else "constant"
         lines.append(("rate", f"{float(video.average_rate):.3f} fps, {kind}"))
+    if abs(video.begin) >= 0.001:
+        lines.append(("picture", f"begins at {float(video.begin):.3f} s; --start and --end count from there"))
     if video.rotation:
         stored = "x".join(map(str, video.coded_size))
         lines.append(("rotation", f"{video.rotation} degrees, stored as {stored}"))

@@ -40,7 +40,7 @@ class Film:
 
 @contextmanager
 def open_films(paths: Sequence[Path], start: float | None = None) -> Iterator[list[Film]]:
-    """Look into all files; the first is read from `start`, where all others have been cut from it.
+    """Look into all files; the first is read from `start` (seconds after its first picture), where the others begin.
 
     Raises:
         SourceError: one cannot be read.
@@ -53,7 +53,9 @@ def open_films(paths: Sequence[Path], start: float | None = None) -> Iterator[li
         for number, (path, label) in enumerate(zip(paths, _labels(paths), strict=True)):
             local = stack.enter_context(media.local_source(str(path)))
             info = media.probe(local)
-            films.append(Film(path, local, label, info, recipe_of(info), start if number == 0 else None))
+            # What the user counts from the first picture.
+            place = None if start is None or number else float(info.video.begin) + start
+            films.append(Film(path, local, label, info, recipe_of(info), place))
         yield films
 
 

@@ -127,12 +127,13 @@ def _embedded(path: Path) -> str:
 
 def _write_copy(path: Path, film: Film, limit: float | None) -> None:
     size = compared_size(film, COPY_SIDE)
-    end = None if limit is None else (film.start or 0.0) + limit
+    begin = float(film.info.video.begin) if film.start is None else film.start
+    end = None if limit is None else begin + limit
     options = EncodeOptions(
         codec="libx264", crf=COPY_CRF, pix_fmt="yuv420p", audio=_is_audible(film), subtitles=False, metadata=False
     )
     reader = FrameReader(film.local, start=film.start, end=end, info=film.info, also_size=size)
-    with reader, VideoWriter(path, film.info, options, size=size, start=film.start or 0.0, end=end) as writer:
+    with reader, VideoWriter(path, film.info, options, size=size, start=begin, end=end) as writer:
         for frame in reader:
             writer.write(frame.pixels if frame.small is None else frame.small, frame.pts, frame.duration)
         writer.commit()

@@ -6,6 +6,7 @@ Promises the same frames and latents whether they are decoded or come from the l
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ import numpy as np
 from movie_cli.backends.base import Pixels
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import MANIFEST
-from movie_cli.editing.request import EditRequest, TimeValue
-from movie_cli.errors import SourceError, UsageError
+from movie_cli.editing.request import EditRequest
+from movie_cli.errors import SourceError
 from movie_cli.media import Damage, Frame, FrameReader, SourceInfo
+from movie_cli.media.reader import check_range
+from movie_cli.media.scan import frame_times
 
 
 @dataclass(frozen=True)
@@ -45,40 +48,63 @@ class Piece:
 
 
 def span_of(request: EditRequest, info: SourceInfo) -> Span:
-    """Resolve `--start`, `--end` and `--duration`.
+    """Resolve `--start`, `--end` and `--duration`, which count from the first picture.
+
+    Frames are counted, not timed: by the packets, or by decoding where these do not tell.
 
     Raises:
-        UsageError: frame counts are asked of a source whose rate is unknown.
+        UsageError: the range is empty.
+        SourceError: the range is longer than `info.reading` allows, or begins after the last frame.
     """
-    start = _seconds(request.start, info)
-    end = _seconds(request.end, info)
+    begin, rate = float(info.video.begin), info.video.average_rate
+    start = end = count = None
+    if request.start is not None:
+        start = begin + float(request.start.seconds or 0)
+        if request.start.frames is not None:
+            start = _nth(info, request.start.frames)
+    if request.end is not None:
+        end = begin + float(request.end.seconds or 0)
+        if request.end.frames is not None:
+            end = _until(info, None, request.end.frames)[0]
     if request.duration is not None:
-        end = (start or 0.0) + (_seconds(request.duration, info) or 0.0)
-        if request.start and request.start.frames and request.duration.frames and info.video.average_rate:
-            # Both ends are half a frame early already: their distance is whole.
-            end += 0.5 / float(info.video.average_rate)
-    rate, whole = info.video.average_rate, info.video.duration or info.duration
+        end = (begin if start is None else start) + float(request.duration.seconds or 0)
+        if request.duration.frames is not None:
+            end, count = _until(info, start, request.duration.frames)
+    check_range(info, start, end)
+    length = info.length
+    ends = [value for value in (end, None if length is None else begin + length) if value is not None]
+    first = begin if start is None else start
     if start is None and end is None and info.video.frames:
-        frames: int | None = info.video.frames
-    elif rate is None or whole is None:
-        frames = None
-    else:
-        frames = max(1, round((min(end if end is not None else whole, whole) - (start or 0.0)) * rate))
-    last = min(value for value in (end, whole) if value is not None) if end is not None or whole is not None else None
-    middle = None if last is None else ((start or 0.0) + last) / 2
-    return Span(start, end, frames, middle)
+        count = info.video.frames
+    elif count is None and rate is not None and length is not None:
+        count = max(1, round((min(ends) - first) * rate))
+    return Span(start, end, count, (first + min(ends)) / 2 if ends else None)
 
 
-def _seconds(value: TimeValue | None, info: SourceInfo) -> float | None:
-    if value is None:
-        return None
-    if value.seconds is not None:
-        return float(value.seconds)
-    if info.video.average_rate is None:
-        raise UsageError(f"{info.path} has no frame rate to count {value} by", "give the time in seconds")
-    assert value.frames is not None
-    # Half a frame early: rounding must not lose the frame that is meant.
-    return max(0.0, float((value.frames - 0.5) / info.video.average_rate))
+def _nth(info: SourceInfo, number: int) -> float:
+    """When the frame is shown that has so many before it, in seconds on the file's timeline."""
+    times = _shown(info, None, number + 1)
+    if len(times) <= number:
+        raise SourceError(f"{info.path} has only {len(times)} frames", "the first one is 0f: choose an earlier one")
+    return times[number]
+
+
+def _until(info: SourceInfo, start: float | None, number: int) -> tuple[float | None, int]:
+    """When so many frames from `start` on have been shown, and how many of them there are."""
+    times = _shown(info, start, number + 1)
+    if len(times) > number:
+        return times[number], number
+    rate = info.video.average_rate
+    return (times[-1] + (number + 1 - len(times)) / float(rate) if rate and times else None), len(times)
+
+
+def _shown(info: SourceInfo, start: float | None, most: int) -> list[float]:
+    """Times of the first frames from `start` on, in seconds on the file's timeline."""
+    times = frame_times(info.path, info, start, None, most=most)
+    if times is None:
+        with FrameReader(info.path, start=start, info=info) as reader:
+            times = [frame.pts for frame in itertools.islice(reader, most)]
+    return [float((pts - info.video.origin) * info.video.time_base) for pts in times]
 
 
 def batches(frames: Iterator[Frame], size: int, keep_full: bool, cut: int | None = None) -> Iterator[Piece]:

@@ -87,7 +87,7 @@ class Previewer:
         """The frames to show: those asked for, else the middle, or three of the clip for several instructions."""
         if self.request.at:
             return self.request.at
-        length = self.info.video.duration or self.info.duration
+        length = self.info.length
         shares = (0.25, 0.5, 0.75) if len(self.request.instructions) > 1 else (0.5,)
         if length is None:
             return (TimeValue(frames=0),)

@@ -112,9 +112,10 @@ class EncodeOptions:
 class EditRequest:
     """One edit: what comes in, what goes out, what is done in between, and on what machine.
 
-    `end` and `duration` are two ways to say the same and are never both set. `overwrite` False means that the
-    output must not exist, also not at the moment it is renamed into its place. `resume` continues what an interrupted
-    edit has left; `segment_frames` is how many frames are encoded and kept at a time, None for what suits the model.
+    `start` and `end` count from the first picture; `end` and `duration` are never both set. `overwrite` False means
+    that the output must not exist, also not at the moment it is renamed into its place. `resume` continues what an
+    interrupted edit has left; `segment_frames` is how many frames are encoded and kept at a time, None for what suits
+    the model.
 
     Raises:
         UsageError: the values contradict each other or are out of range.
@@ -157,7 +158,7 @@ class EditRequest:
                 raise UsageError("the part of the source to edit is empty", "--end and --duration must be above 0")
         if self.start and self.end and _not_before(self.start, self.end):
             raise UsageError(
-                f"--start {self.start} is not before --end {self.end}", "both count from the source's begin"
+                f"--start {self.start} is not before --end {self.end}", "both count from the first picture"
             )
         if self.batch_size is not None and self.batch_size < 1:
             raise UsageError(f"--batch-size is {self.batch_size}, which is below 1", "leave it out to have it chosen")

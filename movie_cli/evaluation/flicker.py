@@ -81,7 +81,7 @@ def read_clip(path: Path, subject: Subject, frames: int) -> Clip:
     """
     info = probe(path)
     size = subject.working_size(*info.video.presentation_size)
-    length = info.video.duration or info.duration
+    length = info.length
     count = max(1, min(RUNS, frames // 2)) if length else 1
     runs: list[Pixels] = []
     for number in range(count):

@@ -76,7 +76,7 @@ def _spread(clip: Path, size: tuple[int, int], count: int) -> Iterator[Pixels]:
     from movie_cli.errors import SourceError
 
     info = media.probe(clip)
-    length = float(info.video.duration or info.duration or 0)
+    length = info.length or 0.0
     found = 0
     for number in range(count):
         start = length * (number + 0.5) / count

@@ -58,13 +58,13 @@ class Splice:
 
 @dataclass(frozen=True)
 class Splices:
-    """What a pass over the packets found: the offsets, the picture's `length` in seconds, and sentences about them.
+    """What a pass over the packets found: the offsets, when the picture ends (in seconds), sentences about them.
 
-    All empty where the clock runs through.
+    `end` is None where no pass was made.
     """
 
     splices: tuple[Splice, ...] = ()
-    length: Fraction | None = None
+    end: Fraction | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -113,7 +113,7 @@ def find_splices(container: InputContainer, video: int) -> Splices:
                 tracks[packet.stream.index].add(packet)
     picture = tracks.pop(video)
     picture.settle()
-    return _joined(picture, list(tracks.values()), video) if picture.steps else Splices()
+    return _joined(picture, list(tracks.values()), video)
 
 
 def _joined(picture: _Track, sounds: list[_Track], video: int) -> Splices:
@@ -139,7 +139,7 @@ def _joined(picture: _Track, sounds: list[_Track], video: int) -> Splices:
         found.append(Splice(min([step.position, *(other.position for other in alike if other)]), offset))
         told["closed" if -_WRAP / 2 < step.shift < 0 else "restart"] += 1
     notes = tuple(_NOTES[kind].format("once" if n == 1 else f"{n} times") for kind, n in told.items() if n)
-    return Splices(tuple(found), picture.end + offset - picture.begin, notes)
+    return Splices(tuple(found), picture.end + offset or None, notes)
 
 
 @dataclass
@@ -178,12 +178,12 @@ class _Stamp:
 class _Track:
     """Looks for steps in one stream's decoding times. A step counts if the next packet goes on from it.
 
-    `begin` and `end` are those of the picture or sound itself, in seconds, by the clock of the first and last part.
+    `end` is when the last picture or sound so far ends, in seconds by the clock of its part.
     """
 
     def __init__(self, time_base: Fraction, jumps: bool) -> None:
         self.steps: list[_Step] = []
-        self.begin = self.end = Fraction(0)
+        self.end = Fraction(0)
         self._time_base = time_base
         self._gap = int(GAP / time_base) if jumps else None
         self._expected: int | None = None
@@ -239,12 +239,8 @@ class _Track:
     def _take(self, stamp: _Stamp) -> None:
         self._position, self._expected = stamp.position, stamp.dts + self._duration
         begin = stamp.pts * self._time_base
-        opened = [step for step in self.steps[-1:] if not step.stray]
-        if self._taken < _REORDERED:
-            if opened:
-                opened[0].begin = min(opened[0].begin, begin)
-            elif not self.steps:
-                self.begin = min(self.begin, begin) if self._taken else begin
+        if self.steps and not self.steps[-1].stray and self._taken < _REORDERED:
+            self.steps[-1].begin = min(self.steps[-1].begin, begin)
         end = begin + self._duration * self._time_base
         self.end = max(self.end, end) if self._taken else end
         self._taken += 1

@@ -138,10 +138,12 @@ class SourceInfo:
     @property
     def picture_end(self) -> float | None:
         """Where the picture ends, in seconds on the file's timeline, as far as its header tells."""
-        video = self.video
-        if video.duration is None:
-            return self.duration
-        return float((video.start - video.origin) * video.time_base) + video.duration
+        return self.duration if self.video.duration is None else float(self.video.begin) + self.video.duration
+
+    @property
+    def length(self) -> float | None:
+        """How long the picture lasts, in seconds; where only the file's length is known, what that leaves for it."""
+        return None if self.picture_end is None else max(0.0, self.picture_end - float(self.video.begin))
 
     def of_kind(self, kind: str) -> tuple[StreamInfo, ...]:
         """The other streams of one kind."""

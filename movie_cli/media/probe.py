@@ -28,6 +28,7 @@ from movie_cli.media.decoding import Decoder
 from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo
 from movie_cli.media.opening import is_cover, main_video, open_source
 from movie_cli.media.orientation import UPRIGHT, Orientation, from_matrix, rotation_matrix
+from movie_cli.media.scan import picture_end
 from movie_cli.media.side_data import stereo_of, unkept
 from movie_cli.media.timing import even_time_base, looks_variable, sane_rate
 from movie_cli.media.tonemap import HLG, PQ
@@ -76,11 +77,17 @@ def probe(path: str | Path, reading: ReadOptions | None = None) -> SourceInfo:
         if video.colour.hdr and reading.hdr == "refuse":
             raise SourceError(f"{path} is HDR ({_HDR_NAMES[video.colour.transfer]})", "--hdr tonemap makes it SDR")
         duration = container.duration / av.time_base if container.duration and container.duration > 0 else None
+        subtitled = any(other.type == "subtitle" for other in container.streams)
         with open_source(path, reading) as other:
             joined = find_splices(other, stream.index)
-        if joined.length is not None:
-            duration = float(joined.length)
-            video = dataclasses.replace(video, duration=duration)
+            end = joined.end
+            if end is None and video.duration is None and subtitled:
+                end = picture_end(other, stream.index)
+        if end is not None and end > video.start * video.time_base:
+            video = dataclasses.replace(video, duration=float(end - video.start * video.time_base))
+        if subtitled or joined.splices:
+            # The header's length is that of whatever ends last, and some subtitles never end.
+            duration = video.duration or duration
         return SourceInfo(
             path=path,
             container=container.format.name,
@@ -180,7 +187,7 @@ def _video_info(
         stored_time_base=stored,
         origin=_origin(container, time_base),
         start=start,
-        duration=float(stream.duration * stored) if stream.duration and stream.duration > 0 else None,
+        duration=_length(stream, start * time_base, stored),
         sample_aspect_ratio=_aspect(stream),
         colour=tags,
         orientation=orientation,
@@ -197,6 +204,15 @@ def _stamps(container: InputContainer) -> Literal["shown", "decoded", "counted"]
     if int(container.format.flags) & NO_TIMESTAMPS:
         return "counted"
     return "decoded" if container.format.name == "avi" else "shown"
+
+
+def _length(stream: VideoStream, first: Fraction, time_base: Fraction) -> float | None:
+    """Seconds from the first picture's time to the end; where the header lacks them, ffmpeg has taken the file's."""
+    if not stream.duration or stream.duration < 0:
+        return None
+    begin = first if stream.start_time is None else stream.start_time * time_base
+    length = float(begin + stream.duration * time_base - first)
+    return length if length > 0 else None
 
 
 def _declared_tags(stream: VideoStream) -> tuple[int, int, int, int]:

@@ -25,7 +25,7 @@ from movie_cli.media.clock import Clock
 from movie_cli.media.colour import ToAlpha, ToRgb
 from movie_cli.media.damage import Damage, Trouble
 from movie_cli.media.decoding import Decoder, deinterlaced
-from movie_cli.media.info import SourceInfo
+from movie_cli.media.info import SourceInfo, VideoInfo
 from movie_cli.media.opening import open_source
 from movie_cli.media.probe import probe
 from movie_cli.media.timing import Repair, Stamps, seconds_to_pts
@@ -53,6 +53,30 @@ class Frame:
     duration: int | None
     index: int
     small: NDArray[np.uint8] | None = None
+
+
+def check_range(info: SourceInfo, start: float | None, end: float | None) -> None:
+    """Refuse a range, in seconds on the file's timeline, that holds nothing or more than is allowed.
+
+    Raises:
+        UsageError: it is empty.
+        SourceError: it is longer than `info.reading` allows.
+    """
+    video, begin = info.video, float(info.video.begin)
+    first, stop = _pts_of(video, start), _pts_of(video, end)
+    if stop is not None and stop <= (video.start if first is None else first):
+        since = 0 if start is None else start - begin
+        raise UsageError(
+            f"the range from {since:g} s to {(end or 0) - begin:g} s of {info.path} is empty",
+            "the end must be after the start; both count from the first picture",
+        )
+    ends = [value for value in (end, None if info.length is None else begin + info.length) if value is not None]
+    if ends:
+        info.reading.check_length(info.path, min(ends) - (begin if start is None else start))
+
+
+def _pts_of(video: VideoInfo, seconds: float | None) -> int | None:
+    return None if seconds is None else video.origin + seconds_to_pts(seconds, video.time_base)
 
 
 class FrameReader:
@@ -102,9 +126,8 @@ class FrameReader:
         self._threads = threads
         self._decode_on = decode_on
         video = self.info.video
-        self._first = None if start is None else video.origin + seconds_to_pts(start, video.time_base)
-        self._stop = None if end is None else video.origin + seconds_to_pts(end, video.time_base)
-        self._check_range(start, end)
+        self._first, self._stop = _pts_of(video, start), _pts_of(video, end)
+        check_range(self.info, start, end)
         self._repair = Repair(video.time_base, video.average_rate)
         self._to_rgb = ToRgb(video.colour, video.coded_size)
         if alpha_size is not None:
@@ -146,20 +169,6 @@ class FrameReader:
         if self._container is not None:
             self._container.close()
             self._container = None
-
-    @property
-    def _begin(self) -> float:
-        return float(self.info.video.begin)
-
-    def _check_range(self, start: float | None, end: float | None) -> None:
-        if self._stop is not None and self._stop <= (self._first if self._first is not None else self.info.video.start):
-            raise UsageError(
-                f"the range from {start or 0:g} s to {end:g} s of {self.path} is empty",
-                f"the end must be after the start, and the picture begins at {self._begin:.2f} s",
-            )
-        length = (end if end is not None else self.info.video.duration or self.info.duration or 0.0) - (start or 0.0)
-        if end is None or self.info.duration is None or end <= self.info.duration:
-            self.info.reading.check_length(self.path, length)
 
     def _read(self) -> Iterator[Frame]:
         frames = self._decoded()

@@ -59,7 +59,11 @@ def test_an_identity_edit_of_every_clip(tmp_path, path):
     video = str(info.video.index)
     entries = ("-show_entries", "packet=pts")
     written = sorted(packet["pts"] for packet in ffprobe(out, "-select_streams", "v:0", *entries)["packets"])
-    assert written == frame_pts(path, video, report.frames if part else None)
+    stored = [pts * info.video.stored_time_base for pts in frame_pts(path, video, report.frames if part else None)]
+    # What a coarse clock has rounded may be less than its unit off.
+    off = info.video.stored_time_base if info.video.time_base < info.video.stored_time_base else 0
+    assert len(written) == len(stored)
+    assert all(abs(pts * info.video.time_base - time) <= off for pts, time in zip(written, stored, strict=True))
     for theirs, ours in zip(packets(path, "a"), packets(out, "a"), strict=True):
         assert len(theirs) == len(ours) or part
         for one, other in zip(theirs, ours, strict=not part):
