@@ -85,8 +85,8 @@ def probe(path: str | Path, reading: ReadOptions | None = None) -> SourceInfo:
                 end = picture_end(other, stream.index)
         if end is not None and end > video.start * video.time_base:
             video = dataclasses.replace(video, duration=float(end - video.start * video.time_base))
-        if subtitled or joined.splices:
-            # The header's length is that of whatever ends last, and some subtitles never end.
+        if subtitled or joined.end is not None:
+            # The header's length is that of whatever ends last, and some subtitles never end; other formats have none.
             duration = video.duration or duration
         return SourceInfo(
             path=path,
@@ -113,15 +113,16 @@ def _first_frame(
     container: InputContainer, stream: VideoStream, path: Path, reading: ReadOptions
 ) -> tuple[av.VideoFrame, list[int]]:
     """The first frame that decodes, and the timestamps of the first packets in decoding order."""
-    decode = Decoder(stream, reading)
+    decode, stamps, elapsed = Decoder(stream, reading), _stamps(container), 0
     first: av.VideoFrame | None = None
     pts: list[int] = []
     problem = "its video stream is empty"
     try:
         for count, packet in enumerate(container.demux(stream)):
-            stamp = packet.dts if _stamps(container) == "decoded" else packet.pts
+            stamp = {"shown": packet.pts, "decoded": packet.dts, "counted": elapsed}[stamps]
             if stamp is not None and packet.size:
                 pts.append(stamp)
+                elapsed += packet.duration or 0
             if first is None:
                 try:
                     frames = decode(packet)
@@ -133,6 +134,8 @@ def _first_frame(
                 break
     except (av.error.FFmpegError, OSError) as error:
         problem = str(getattr(error, "strerror", None) or error)
+    if stamps == "counted":
+        pts.append(elapsed)
     if first is None:
         known = diagnose(path, problem)
         if "cannot be read:" not in str(known) and "can be read:" not in str(known):
@@ -155,7 +158,8 @@ def _video_info(
     stamps = _stamps(container)
     orientation = _orientation(frame, notes)
     size = (frame.width, frame.height)
-    header_rate = stream.average_rate or stream.guessed_rate
+    # What ffmpeg says of a bare stream is a guess.
+    header_rate = None if stamps == "counted" else stream.average_rate or stream.guessed_rate
     rate = sane_rate(header_rate, pts, time_base)
     if header_rate and rate and rate != header_rate:
         notes.append(f"the header says {float(header_rate):g} frames a second, the frames {float(rate):.6g}")

@@ -116,3 +116,56 @@ def test_the_reported_film_of_60_frames():
     whole, _ = read(REPORTS / "f60.mkv", info=info)
     assert steps(whole) == {Fraction(1, 60)}
     assert whole[0] == Fraction(21, 1000)
+
+
+def telecined(path: Path) -> Path:
+    """24 pictures of 3, 2, 3, 2 ... fields: the flags of a film on DVD, set in a bare MPEG-2 stream."""
+    data = bytearray(film(path, "mpeg2video", Fraction(30000, 1001), frames=24).read_bytes())
+    place, group, count, order = 0, 0, 0, 0
+    while (place := data.find(b"\0\0\1", place)) >= 0:
+        kind, body = data[place + 3], place + 4
+        if kind == 0xB8:
+            group = count
+        elif kind == 0:
+            order, count = group + (data[body] << 2 | data[body + 1] >> 6), count + 1
+        elif kind == 0xB5 and data[body] >> 4 == 1:
+            data[body + 1] &= ~0x08
+        elif kind == 0xB5 and data[body] >> 4 == 8:
+            top, repeat = ((1, 1), (0, 0), (0, 1), (1, 0))[order % 4]
+            data[body + 3] = data[body + 3] & ~0x82 | top << 7 | repeat << 1
+            data[body + 4] |= 0x80
+        place = body
+    path.write_bytes(data)
+    return path
+
+
+def test_pictures_of_three_fields_are_shown_longer(tmp_path):
+    whole, reader = read(telecined(tmp_path / "a.m2v"))
+    field = Fraction(1001, 60000)
+    assert whole == [index // 2 * 5 * field + index % 2 * 3 * field for index in range(24)]
+    assert not reader.info.video.interlaced
+    assert reader.info.video.average_rate == Fraction(24000, 1001)
+
+
+def test_bare_streams_have_their_own_rate(tmp_path):
+    whole, reader = read(film(tmp_path / "a.h264", "libx264", 30))
+    assert reader.info.video.average_rate == 30
+    assert steps(whole) == {Fraction(1, 30)}
+
+
+def test_pictures_before_the_first_key_frame(tmp_path):
+    source = tmp_path / "a.ts"
+    make_clip(source, frames=60, audio=True, options={"x264-params": "open-gop=1", "bf": "2"})
+    data = source.read_bytes()
+    source.write_bytes(data[: 188 * 3] + data[len(data) // 188 // 3 * 188 :])
+    info = probe(source)
+    whole, _ = read(source, info=info)
+    with av.open(str(source)) as container:
+        heard = next(float(packet.pts * packet.time_base) for packet in container.demux(audio=0))
+    identity_edit(source, tmp_path / "o.mp4")
+    with av.open(str(tmp_path / "o.mp4")) as container:
+        sound = next(float(packet.pts * packet.time_base) for packet in container.demux(audio=0))
+        shown = next(container.decode(video=0)).time
+    distance = float(whole[0]) - heard
+    assert shown - sound == pytest.approx(distance, abs=0.001)
+    assert 10 < len(whole) < 60
