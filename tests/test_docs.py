@@ -96,7 +96,7 @@ def test_presets_in_the_tuning_page_are_valid(tmp_path, monkeypatch):
 
 
 def test_the_suite_in_the_evaluation_page_is_valid(tmp_path):
-    from movie_cli.evaluation.quality.suite import read_suite
+    from movie_cli.evaluate.suite import read_suite
 
     block = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8"), re.S)[0]
     (tmp_path / "suite.toml").write_text(block)

@@ -26,10 +26,27 @@ from movie_cli.checkpoints.registry import DEFAULT_MODEL, EMBEDDED
 from movie_cli.checkpoints.save import save_checkpoint
 from movie_cli.models.text import InstructionEncoder
 from movie_cli.models.tokenizer import InstructionTokenizer
-from movie_cli.training.costs import INSTRUCT_PIX2PIX, SCALE_DIM, SD_AUTOENCODER
 from movie_cli.training.surgery import drop_top_attention, with_scales
 
+INSTRUCT_PIX2PIX: dict[str, Any] = {
+    "sample_size": 64,
+    "in_channels": 8,
+    "out_channels": 4,
+    "block_out_channels": (320, 640, 1280, 1280),
+    "layers_per_block": 2,
+    "cross_attention_dim": 768,
+    "attention_head_dim": 8,
+}
+"""The shape of InstructPix2Pix's denoiser: Stable Diffusion 1.5 with four more input channels."""
+SD_AUTOENCODER: dict[str, Any] = {
+    "block_out_channels": (128, 256, 512, 512),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "layers_per_block": 2,
+    "latent_channels": 4,
+}
 PROMPT_TOKENS = 77
+SCALE_DIM = 256
 NANO = EMBEDDED / DEFAULT_MODEL
 
 

@@ -17,7 +17,7 @@ from movie_cli.errors import InterruptedEdit, UsageError
 from movie_cli.files import write_whole
 
 if TYPE_CHECKING:
-    from movie_cli.evaluation.quality.run import Judges, Row
+    from movie_cli.evaluate.run import Judges, Row
 
 ROWS, TABLE = "rows.jsonl", "README.md"
 EXAMPLES = (
@@ -58,21 +58,21 @@ def evaluate(suite: str, **values: Any) -> None:
     README.md, and plots. The same command again measures what is left.
     """
     shown = shown_as(values)
-    from movie_cli.evaluation.quality.suite import read_suite
+    from movie_cli.evaluate.suite import read_suite
 
     planned = read_suite(Path(suite)).narrowed(values["models"], values["frames"])
     folder = Path(values["output"])
     rows = _earlier(folder)
     try:
-        from movie_cli.evaluation.flow import require_cv2
+        from movie_cli.evaluate.flow import require_cv2
 
         require_cv2()
     except UsageError as error:
         raise UsageError("measuring needs OpenCV, which is not installed", error.hint) from error
     judges = _judges(values)
-    from movie_cli.evaluation.quality.run import run_suite
-    from movie_cli.evaluation.quality.tables import to_line
-    from movie_cli.evaluation.subjects import open_subject
+    from movie_cli.evaluate.report import to_line
+    from movie_cli.evaluate.run import run_suite
+    from movie_cli.evaluate.subjects import open_subject
 
     done = {row["key"] for row in rows}
     total = len(planned.models) * sum(len(clip.edits) for clip in planned.clips)
@@ -103,7 +103,7 @@ def evaluate(suite: str, **values: Any) -> None:
 
 def _earlier(folder: Path) -> list[Row]:
     """The rows that are there already; makes the folder, and ends a line that was cut off."""
-    from movie_cli.evaluation.quality.tables import read_rows, to_line
+    from movie_cli.evaluate.report import read_rows, to_line
     from movie_cli.media.outfile import output_error
 
     try:
@@ -119,9 +119,8 @@ def _judges(values: dict[str, Any]) -> Judges:
     from movie_cli.models.light_imports import import_networks
 
     import_networks()
-    from movie_cli.evaluation.quality.clip import ClipScorer
-    from movie_cli.evaluation.quality.lpips import Lpips
-    from movie_cli.evaluation.quality.run import Judges
+    from movie_cli.evaluate.learned import ClipScorer, Lpips
+    from movie_cli.evaluate.run import Judges
 
     offline = values["offline"]
     return Judges(
@@ -138,8 +137,7 @@ def _tell_absent(values: dict[str, Any], reporter: Any) -> None:
 
 
 def _report(folder: Path, rows: list[Row], shown: OutputOptions, seconds: float) -> None:
-    from movie_cli.evaluation.quality.plots import plots
-    from movie_cli.evaluation.quality.tables import to_markdown
+    from movie_cli.evaluate.report import plots, to_markdown
 
     command = shlex.join(["movie", *_typed()])
     table = to_markdown(rows, command)

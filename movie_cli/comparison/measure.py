@@ -1,7 +1,7 @@
 """What a comparison measures of every frame: how far it is from the first film, and how it flickers.
 
 Difference: mean absolute difference to the first film, in [0, 1] of sRGB values. Warp error: mean absolute difference
-to the frame before, brought along by the first film's optical flow (see `movie_cli.evaluation.flow`); needs OpenCV.
+to the frame before, brought along by the first film's optical flow (see `movie_cli.evaluate.flow`); needs OpenCV.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class _Flow:
 
     @classmethod
     def open(cls) -> tuple[_Flow | None, str]:
-        from movie_cli.evaluation.flow import require_cv2
+        from movie_cli.evaluate.flow import require_cv2
 
         try:
             require_cv2()
@@ -65,7 +65,7 @@ class _Flow:
         return cls(), ""
 
     def errors(self, small: list[NDArray[np.uint8]]) -> Iterator[float]:
-        from movie_cli.evaluation.flow import steps_of, warp_error
+        from movie_cli.evaluate.flow import steps_of, warp_error
 
         before, self._before = self._before, small
         if before is None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests import tiny
 from tests.cli.running import assert_refused
-from tests.evaluation.quality.test_suite import tgve
+from tests.evaluate.test_suite import tgve
 
 pytest.importorskip("cv2", reason="OpenCV is not installed (the extra `eval`)")
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "meadow.mp4"

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from movie_cli.cli.root import movie
-from movie_cli.training import costs
 from movie_cli.training.settings_file import read_settings
+from tools import costs
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
 

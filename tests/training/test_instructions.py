@@ -1,17 +1,11 @@
-"""The phrase book and grammar, the open text, and the training of the instruction encoder on a tiny scale."""
+"""The phrase book and grammar."""
 
-import json
 import random
-import zlib
-from pathlib import Path
 
 import pytest
-import torch
 
 from movie_cli.errors import UsageError
-from movie_cli.models.text import InstructionEncoder
-from movie_cli.models.tokenizer import InstructionTokenizer
-from movie_cli.training import instructions, open_text, text_data, text_distillation, text_evaluation, wording
+from movie_cli.training import instructions, wording
 from movie_cli.training.instructions import EDITS, canonical, combinable, phrasebook, sample_phrase
 
 KINDS = {"canonical", *instructions.KIND_WEIGHTS}
@@ -95,77 +89,3 @@ def test_typing_errors_are_moderate():
     text = "turn the street into a pencil drawing"
     plain = sum(wording.roughen(text, rng).lower().rstrip(".!?") == text for _ in range(2000))
     assert 0.8 < plain / 2000 < 0.92
-
-
-@pytest.fixture
-def small_wordnet(tmp_path) -> Path:
-    line = '00001740 03 n 02 hoarfrost 0 white_frost 0 000 | ice crystals in a white deposit; "the grass was white"  \n'
-    (tmp_path / "data.noun").write_text("  1 This software\n" + line)
-    (tmp_path / "data.adj").write_text('00002000 00 a 01 galore(ip) 0 000 | in great numbers; "daisies galore"  \n')
-    for name in ("verb", "adv"):
-        (tmp_path / f"data.{name}").write_text("")
-    return tmp_path
-
-
-def test_wordnet_is_read(small_wordnet, tmp_path):
-    noun, adjective = open_text.synsets(small_wordnet)
-    assert noun.words == ("hoarfrost", "white frost") and noun.examples == ("the grass was white",)
-    assert noun.definition == "ice crystals in a white deposit"
-    assert adjective.words == ("galore",)
-    assert open_text.available(small_wordnet) and not open_text.available(tmp_path / "nowhere")
-    texts = open_text.open_texts(100, folder=small_wordnet)
-    assert {"the grass was white", "in great numbers"} <= set(texts)
-
-
-class FixedTeacher:
-    """Embeddings from a hash: what the training needs of a teacher, without its weights."""
-
-    def embed(self, texts):
-        rows = [torch.randn(384, generator=torch.Generator().manual_seed(zlib.crc32(t.encode()))) for t in texts]
-        return torch.nn.functional.normalize(torch.stack(rows), dim=-1)
-
-
-def test_training_runs_and_saves(small_wordnet, tmp_path):
-    settings = text_distillation.Settings(
-        steps=3,
-        vocab_size=400,
-        embed_dim=16,
-        phrasings=480,
-        open_texts=50,
-        batch_pairs=4,
-        batch_unknown=4,
-        batch_open=4,
-    )
-    output = tmp_path / "out"
-    text_distillation.train(settings, FixedTeacher(), output, tmp_path / "no-wordnet")
-    encoder = InstructionEncoder.from_pretrained(output / "text_encoder", torch_dtype=torch.float16)
-    assert encoder.edits == EDITS
-    assert (output / "text_encoder" / "diffusion_pytorch_model.safetensors").stat().st_size < 3_000_000
-    assert len(InstructionTokenizer.from_pretrained(output / "tokenizer")) <= 400
-    last = json.loads((output / "text_log.jsonl").read_text().splitlines()[-1])
-    assert set(last["result"]) >= {"single_top", "pair_exact", "unknown_detected"}
-    assert -1 < encoder.config["known_threshold"] < 2
-    assert encoder.prototypes.float().norm(dim=-1).sub(1).abs().max() < 0.01
-
-
-def test_probe_gives_open_text_its_edits():
-    torch.manual_seed(0)
-    centres = torch.nn.functional.normalize(torch.randn(len(EDITS), 384), dim=-1)
-    rows = torch.arange(len(EDITS)).repeat(20)
-    points = torch.nn.functional.normalize(centres[rows] + 0.02 * torch.randn(len(rows), 384), dim=-1)
-    elsewhere = torch.nn.functional.normalize(torch.randn(900, 384), dim=-1)
-    targets = torch.cat([torch.nn.functional.one_hot(rows).float(), torch.zeros(800, len(EDITS))])
-    probe = text_data.fit_probe(torch.cat([points, elsewhere[:800]]), targets, seed=0)
-    guessed = text_data.probe_targets(probe, torch.cat([centres, elsewhere[800:]]))
-    assert torch.equal(guessed[: len(EDITS)].argmax(dim=-1), torch.arange(len(EDITS)))
-    assert guessed[len(EDITS) :].mean() < 0.15
-    assert guessed[: len(EDITS)].diagonal().mean() > 0.9
-
-
-def test_phrasings_file(tmp_path):
-    path = tmp_path / "phrasings.csv"
-    path.write_text('edit,phrase\nwinter,"brrr, cold"\nwinter+night,winter at night\n', encoding="utf-8")
-    assert text_evaluation.read_phrasings(path) == [
-        (("winter",), "brrr, cold"),
-        (("winter", "night"), "winter at night"),
-    ]

@@ -11,13 +11,13 @@ from safetensors.torch import load_file
 
 from movie_cli.backends.select import choose
 from movie_cli.backends.torch_backend import TorchBackend
+from movie_cli.bench.shapes import INSTRUCT_PIX2PIX
 from movie_cli.checkpoints.descriptor import read_descriptor
 from movie_cli.editing.editor import Editor
 from movie_cli.errors import ModelError, UsageError
 from movie_cli.models.sampling import Guidance, three_pass
 from movie_cli.recipe import Recipe
 from movie_cli.training import objectives, surgery
-from movie_cli.training.costs import INSTRUCT_PIX2PIX
 from movie_cli.training.discriminator import Heads, encoder_features, feature_widths
 from movie_cli.training.draws import Draws
 from movie_cli.training.low_rank import plain_copy, train_low_rank

@@ -1,0 +1,162 @@
+"""What is measured: a checkpoint, or in its place the bank itself or the untouched source.
+
+Promises one way to ask each of them for edited frames. The bank shows what a perfect student would reach, the identity
+where an editor that does nothing stands; both read canonical instructions only. Knows nothing of measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from movie_cli.backends.base import Pixels
+from movie_cli.backends.select import choose
+from movie_cli.backends.torch_backend import TorchBackend
+from movie_cli.checkpoints.registry import open_model
+from movie_cli.editing.editor import Editor
+from movie_cli.editing.size import working_size
+from movie_cli.errors import UsageError
+from movie_cli.evaluate.measures import to_float, to_frames
+from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
+from movie_cli.training import bank
+from movie_cli.training.instructions import canonical
+
+BATCH = 4
+"""Frames that are edited at once."""
+EditFrames = Callable[[Pixels], Pixels]
+"""Frames `(N, H, W, 3)`, uint8 RGB, sides multiples of 16, to the same shape."""
+
+
+@dataclass(frozen=True)
+class TextJudgement:
+    """What a model makes of an instruction: whether it knows it, and the edit it takes to be nearest ("" for none)."""
+
+    known: bool
+    nearest: str
+
+
+class Subject(Protocol):
+    """Something that edits frames by instruction. `name` is what a report calls it, `machine` what it runs on."""
+
+    name: str
+    machine: str
+
+    def prepare(
+        self,
+        instruction: str,
+        text_scale: float = DEFAULT_TEXT_SCALE,
+        image_scale: float = DEFAULT_IMAGE_SCALE,
+        anchor: Pixels | None = None,
+    ) -> EditFrames:
+        """An edit to run on any number of frames, until the next `prepare`; all attend to `anchor` if it is given."""
+        ...
+
+    def judge(self, instruction: str) -> TextJudgement | None:
+        """What it makes of the text alone, None if it does not read free text."""
+        ...
+
+    def working_size(self, width: int, height: int) -> tuple[int, int]:
+        """The size at which it edits a video that is shown at this size."""
+        ...
+
+
+class ModelSubject:
+    """A checkpoint, run as `movie edit` runs it.
+
+    Raises:
+        ModelError: there is no such checkpoint, or it is damaged.
+        DeviceError: the device or number type is not there.
+    """
+
+    def __init__(self, model: str, device: str = "auto", dtype: str = "auto") -> None:
+        choice = choose(device, dtype)
+        self.name = model
+        self.machine = f"{choice.device} in {choice.dtype}, {torch.get_num_threads()} threads"
+        self._editor = Editor(TorchBackend(open_model(model), choice))
+
+    def prepare(
+        self,
+        instruction: str,
+        text_scale: float = DEFAULT_TEXT_SCALE,
+        image_scale: float = DEFAULT_IMAGE_SCALE,
+        anchor: Pixels | None = None,
+    ) -> EditFrames:
+        """Set the instruction, the scales and the anchor."""
+        self._editor.set_recipe(Recipe(instruction, text_scale=text_scale, image_scale=image_scale))
+        if anchor is not None:
+            self._editor.set_anchors(self._editor.encode(anchor))
+        return self._editor.edit
+
+    def judge(self, instruction: str) -> TextJudgement:
+        """The text encoder's judgement."""
+        text = self._editor.backend.embed_text(instruction)
+        return TextJudgement(text.known, text.nearest[0] if text.nearest else "")
+
+    def working_size(self, width: int, height: int) -> tuple[int, int]:
+        """The checkpoint's own choice."""
+        return self._editor.size_for(self._editor.backend.descriptor, width, height)
+
+
+class BankSubject:
+    """The procedural bank: its targets as if a model had made them, or with `strength` 0 the source itself."""
+
+    machine = "the bank's own functions"
+
+    def __init__(self, name: str, strength: float | None = None) -> None:
+        self.name = name
+        self._strength = strength
+        self._edits = {canonical(edit): edit for edit in bank.BANK}
+
+    def prepare(
+        self,
+        instruction: str,
+        text_scale: float = DEFAULT_TEXT_SCALE,
+        image_scale: float = DEFAULT_IMAGE_SCALE,
+        anchor: Pixels | None = None,
+    ) -> EditFrames:
+        """The target of a canonical instruction; the bank looks at each frame alone.
+
+        Raises:
+            UsageError: the instruction is not a canonical one.
+        """
+        del anchor
+        if instruction not in self._edits:
+            raise UsageError(f'the bank cannot read "{instruction}"', "only checkpoints read free text")
+        edit = bank.get(self._edits[instruction])
+        strength = bank.strength_of(text_scale, image_scale) if self._strength is None else self._strength
+
+        def run(frames: Pixels) -> Pixels:
+            return to_frames(edit.apply(to_float(frames), strength)) if strength else frames
+
+        return run
+
+    def judge(self, instruction: str) -> None:
+        """The bank reads no text."""
+
+    def working_size(self, width: int, height: int) -> tuple[int, int]:
+        """As the embedded model's."""
+        return working_size(width, height, 512 * 384, 16)
+
+
+def open_subject(name: str, device: str = "auto", dtype: str = "auto") -> Subject:
+    """A subject by name: `bank`, `identity`, or a checkpoint by whatever `movie edit --model` takes.
+
+    Raises:
+        ModelError: there is no such checkpoint, or it is damaged.
+        DeviceError: the device or number type is not there.
+    """
+    if name == "bank":
+        return BankSubject(name)
+    if name == "identity":
+        return BankSubject(name, strength=0.0)
+    return ModelSubject(name, device, dtype)
+
+
+def in_batches(run: EditFrames, frames: Pixels) -> Pixels:
+    """Run an edit on any number of frames without holding all of them in the network at once."""
+    result: Pixels = np.concatenate([run(frames[first : first + BATCH]) for first in range(0, len(frames), BATCH)])
+    return result
