@@ -227,3 +227,43 @@ def test_an_edit_stopped_after_its_output_got_its_name(movie, tmp_path, whole):
     done = movie("edit", str(SAMPLE), "make it winter", "-o", "out.mp4", *EDIT, "--resume")
     assert done.returncode == 0, done.stderr
     assert left_behind(tmp_path) == ["out.mp4"]
+
+
+STOPPED = """
+import pathlib, sys, time
+from movie_cli.media import writer
+from movie_cli.cli import main
+def stop(*arguments):
+    pathlib.Path("here").touch()
+    time.sleep(100)
+copy = writer.VideoWriter.write_segment
+def copy_one(self, segment, path):
+    copy(self, segment, path)
+    stop()
+if sys.argv.pop(1) == "joined":
+    writer.VideoWriter.write_segment = copy_one
+else:
+    writer.check_written = stop
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(("number", "where"), [(signal.SIGINT, "joined"), (signal.SIGKILL, "checked")])
+def test_stopped_while_segments_are_put_together(movie, tmp_path, number, where):
+    few = ["--segment-frames", "2", "--duration", "4f", "--no-cache", "--size", "64x48", "-o", "out.mp4"]
+    command = [sys.executable, "-c", STOPPED, where, "edit", str(SAMPLE), "make it winter", *few]
+    home = os.environ | {"MOVIE_HOME": str(tmp_path / "home")}
+    with subprocess.Popen(command, cwd=tmp_path, env=home, stderr=subprocess.PIPE, text=True) as process:
+        until = time.monotonic() + 120
+        while not (tmp_path / "here").exists() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        process.send_signal(number)
+        said = process.communicate()[1]
+    (tmp_path / "here").unlink()
+    assert process.returncode == (130 if number == signal.SIGINT else -9), said
+    assert ("4 frames are kept" in said) == (number == signal.SIGINT)
+    assert left_behind(tmp_path) == [KEPT]
+    done = movie("edit", str(SAMPLE), "make it winter", *few, "--resume", "--json")
+    assert json.loads(done.stdout.splitlines()[-1])["resumed"] == 4, done.stderr
+    assert left_behind(tmp_path) == ["out.mp4"]
+    assert len(pictures(tmp_path / "out.mp4")) == 4
