@@ -58,6 +58,21 @@ def diagnose(path: Path, reason: str) -> SourceError:
     )
 
 
+def index_of(path: Path) -> bytes:
+    """The body of an ISO file's box `moov`, or its first megabytes; empty without.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    at = _top_level_boxes(path).get(b"moov")
+    if at is None:
+        return b""
+    with path.open("rb") as file:
+        file.seek(at)
+        size, _ = struct.unpack(">I4s", file.read(8))
+        return file.read(min(size - 8, _INDEX_BYTES)) if size >= 8 else b""
+
+
 def _top_level_boxes(path: Path, limit: int = 4096) -> dict[bytes, int]:
     """Offset of the first box of each kind at the top of an ISO base media file (ISO/IEC 14496-12, 4.2)."""
     found: dict[bytes, int] = {}

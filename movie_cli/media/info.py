@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from movie_cli.media.clock import Splice
 from movie_cli.media.colour import ColourTags
+from movie_cli.media.cropping import Crop
 from movie_cli.media.orientation import UPRIGHT, Orientation
 from movie_cli.reading import ReadOptions
 
@@ -60,6 +61,7 @@ class VideoInfo:
     `shown` (stored as they are shown), `decoded` (only the order of decoding is stored) or `counted` (no clock at all).
     `disposition` are ffmpeg's flags, such as 1, default. `captions` says that closed captions are in the pictures.
     `stereo` is how two views share a picture, in Matroska's words such as `left_right`, empty for one view.
+    `crop` is what the container has taken off before `coded_size`, beside what the decoder does.
     """
 
     index: int
@@ -88,6 +90,7 @@ class VideoInfo:
     captions: bool = False
     stereo: str = ""
     stamps: Literal["shown", "decoded", "counted"] = "shown"
+    crop: Crop | None = None
 
     @property
     def begin(self) -> Fraction:

@@ -24,6 +24,7 @@ from movie_cli.media.boxes import diagnose
 from movie_cli.media.captions import CARRIERS, has_captions
 from movie_cli.media.clock import TS_DISCONT, find_splices
 from movie_cli.media.colour import has_alpha, tags_of
+from movie_cli.media.cropping import container_crop, cropped
 from movie_cli.media.decoding import Decoder
 from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo
 from movie_cli.media.opening import is_cover, main_video, open_source
@@ -65,6 +66,8 @@ def probe(path: str | Path, reading: ReadOptions | None = None) -> SourceInfo:
         declared = _declared_tags(stream)
         frame, packets_pts = _first_frame(container, stream, path, reading)
         reading.check_size(path, frame.width, frame.height)
+        crop = container_crop(path, stream.index, container.format.name, (frame.width, frame.height))
+        frame = next(cropped(iter([frame]), crop))
         notes: list[str] = []
         files = sequence.find(path) if sequence.is_pattern(path) else None
         if files is not None and files.beyond:
@@ -72,7 +75,7 @@ def probe(path: str | Path, reading: ReadOptions | None = None) -> SourceInfo:
             notes.append(f"number {last + 1} is missing: the sequence ends there, {files.beyond} files are left out")
         video = _video_info(container, stream, frame, packets_pts, declared, notes)
         captions = video.codec in CARRIERS and has_captions(path, stream.index)
-        video = dataclasses.replace(video, captions=captions, stereo=stereo_of(frame, stream.metadata))
+        video = dataclasses.replace(video, captions=captions, stereo=stereo_of(frame, stream.metadata), crop=crop)
         notes += unkept(frame)
         if video.colour.hdr and reading.hdr == "refuse":
             raise SourceError(f"{path} is HDR ({_HDR_NAMES[video.colour.transfer]})", "--hdr tonemap makes it SDR")

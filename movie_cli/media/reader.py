@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from movie_cli.errors import SourceError, UsageError
 from movie_cli.media.clock import Clock
 from movie_cli.media.colour import ToAlpha, ToRgb
+from movie_cli.media.cropping import cropped
 from movie_cli.media.damage import Damage, Trouble
 from movie_cli.media.decoding import Decoder, deinterlaced
 from movie_cli.media.info import SourceInfo, VideoInfo
@@ -176,7 +177,7 @@ class FrameReader:
             frames = self._from_start(frames)
         video = self.info.video
         zero: int | None = None
-        for decoded in deinterlaced(frames, video.time_base):
+        for decoded in cropped(deinterlaced(frames, video.time_base), video.crop):
             self.info.reading.check_size(self.path, decoded.width, decoded.height)
             pts = self._repair(decoded.pts, decoded.dts)
             if self._stop is not None and pts >= self._stop:

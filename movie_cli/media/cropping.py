@@ -1,0 +1,138 @@
+"""The part of the stored picture that a container says is to be shown: `clap` in ISO files, PixelCrop in Matroska.
+
+Promises frames as a player shows them. ffmpeg's decoders know the cropping of a stream's own headers only, so that of
+the container is read here, and a rule that makes no sense is none.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+from av.filter import Graph
+
+from movie_cli.media.boxes import index_of
+
+_HEAD = 4 << 20
+"""Bytes of a Matroska file among which its tracks are looked for."""
+
+_SEGMENT, _TRACKS, _ENTRY, _VIDEO = 0x18538067, 0x1654AE6B, 0xAE, 0xE0
+_EDGES = {0x54CC: "left", 0x54BB: "top", 0x54DD: "right", 0x54AA: "bottom"}
+_VISUAL_ENTRY = 86
+"""Bytes of a picture's sample entry before the boxes in it (ISO/IEC 14496-12, 12.1.3)."""
+
+
+@dataclass(frozen=True)
+class Crop:
+    """How many pixels to take off each edge of the stored picture."""
+
+    left: int = 0
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+
+
+def container_crop(path: Path, index: int, form: str, size: tuple[int, int]) -> Crop | None:
+    """What the container wants taken off stream `index` of (width, height) `size`; None where that is nothing.
+
+    `form` is ffmpeg's name of the container.
+    """
+    try:
+        if form.startswith("matroska"):
+            with path.open("rb") as file:
+                crop = _pixel_crop(file.read(_HEAD), index)
+        elif form.startswith("mov,"):
+            crop = _clean_aperture(index_of(path), index, size)
+        else:
+            return None
+    except (OSError, struct.error, IndexError, ZeroDivisionError):
+        return None
+    edges = (crop.left, crop.top, crop.right, crop.bottom)
+    if not any(edges) or min(edges) < 0 or crop.left + crop.right >= size[0] or crop.top + crop.bottom >= size[1]:
+        return None
+    return crop
+
+
+def cropped(frames: Iterator[av.VideoFrame], crop: Crop | None) -> Iterator[av.VideoFrame]:
+    """The frames without what is to be taken off."""
+    graph, kind = None, None
+    for frame in frames:
+        this = (frame.width, frame.height, frame.format.name)
+        fits = crop is not None and crop.left + crop.right < frame.width and crop.top + crop.bottom < frame.height
+        if crop is None or not fits:
+            yield frame
+            continue
+        if graph is None or this != kind:
+            graph, kind = _graph(frame, crop), this
+        graph.vpush(frame)
+        made = graph.vpull()
+        made.time_base = frame.time_base or made.time_base
+        made.pts, made.dts, made.duration = frame.pts, frame.dts, frame.duration
+        yield made
+
+
+def _graph(frame: av.VideoFrame, crop: Crop) -> Graph:
+    graph = Graph()
+    graph.threads = 1
+    width, height = frame.width - crop.left - crop.right, frame.height - crop.top - crop.bottom
+    time_base = frame.time_base or Fraction(1, 1000)
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=time_base)
+    part = graph.add("crop", w=str(width), h=str(height), x=str(crop.left), y=str(crop.top), exact="1")
+    graph.link_nodes(source, part, graph.add("buffersink"))
+    graph.configure()
+    return graph
+
+
+def _clean_aperture(index: bytes, stream: int, size: tuple[int, int]) -> Crop:
+    """From the body of the box `moov`; ISO/IEC 14496-12, 12.1.4."""
+    track = [body for kind, body in _boxes(index) if kind == b"trak"][stream]
+    for wanted in (b"mdia", b"minf", b"stbl", b"stsd"):
+        track = next((body for kind, body in _boxes(track) if kind == wanted), b"")
+    rule = next((body for kind, body in _boxes(track[8 + _VISUAL_ENTRY :]) if kind == b"clap"), b"")
+    if not rule:
+        return Crop()
+    values = struct.unpack_from(">8i", rule)
+    width, height, across, down = (Fraction(*pair) for pair in zip(values[::2], values[1::2], strict=True))
+    left = round((size[0] - width) / 2 + across)
+    top = round((size[1] - height) / 2 + down)
+    return Crop(left, top, size[0] - left - round(width), size[1] - top - round(height))
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = 0
+    while at + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        if size < 8:
+            return
+        yield kind, data[at + 8 : at + size]
+        at += size
+
+
+def _pixel_crop(head: bytes, stream: int) -> Crop:
+    for number, segment in _elements(head):
+        if number != _SEGMENT:
+            continue
+        tracks = next((body for number, body in _elements(segment) if number == _TRACKS), b"")
+        entry = [body for number, body in _elements(tracks) if number == _ENTRY][stream]
+        video = next((body for number, body in _elements(entry) if number == _VIDEO), b"")
+        return Crop(**{_EDGES[n]: int.from_bytes(body) for n, body in _elements(video) if n in _EDGES})
+    return Crop()
+
+
+def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Numbers and bodies of EBML elements (RFC 8794); the last one's body may be cut off."""
+    at = 0
+    while at < len(data):
+        length = 9 - data[at].bit_length()
+        number = int.from_bytes(data[at : at + length])
+        at += length
+        width = 9 - data[at].bit_length()
+        size = int.from_bytes(data[at : at + width]) & ((1 << 7 * width) - 1)
+        at += width
+        yield number, data[at : at + size]
+        at += size
