@@ -26,7 +26,7 @@ from movie_cli.editing.continuing import OVERLAP, Mark
 from movie_cli.editing.editors import Editors
 from movie_cli.editing.pipeline import make_plan, whole_already, work_folder
 from movie_cli.editing.request import EditRequest, SilentReporter, check_output, check_source
-from movie_cli.editing.running import Edit
+from movie_cli.editing.running import Edit, open_writer
 from movie_cli.editing.staging import clean, is_waiting, prepare, send
 from movie_cli.editing.work_folder import ANCHORS
 from movie_cli.errors import MovieError, SourceError
@@ -101,6 +101,8 @@ class ClusterJob:
         listener.started(job, len(self._times) if self._times else self.made.span.frames)
         if self._times is not None:
             self.folder = self._stack.enter_context(work_folder(self.made, self.path))
+            # What the container refuses is to be known now, not when all segments are there.
+            open_writer(self.made, self.folder.path).abort()
             self._pictures: dict[int, int | None] = {}
             self._damage: dict[str, str] = {}
             self.anchors = self.folder.stored(ANCHORS)

@@ -168,7 +168,15 @@ def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
         _file("--encoder-preset", metavar="NAME", help="Speed against size, such as slow."),
         _file("--pix-fmt", metavar="NAME", help="Pixel format, such as yuv420p10le."),
         _file("-e", "encoder_options", type=types.KEY_VALUE, multiple=True, setting=False, help="Any encoder option."),
-        _file("--no-audio", is_flag=True, help="Leave out the audio."),
+        _file(
+            "--audio",
+            type=click.Choice(["auto", "copy", "transcode", "none"]),
+            metavar="auto|copy|transcode|none",
+            default="auto",
+            show_default=True,
+            help="Sound: auto copies what OUT's container can hold and encodes the rest.",
+        ),
+        _file("--no-audio", is_flag=True, help="The same as --audio none."),
         _file("--no-subtitles", is_flag=True, help="Leave out the subtitles."),
         _file("--no-metadata", is_flag=True, help="Leave out tags, chapters and the recipe."),
         common.BACKEND,
@@ -306,7 +314,7 @@ def request_of(ctx: click.Context, source: str, instruction: str | None, values:
             preset=values["encoder_preset"],
             pix_fmt=values["pix_fmt"],
             options=tuple(values["encoder_options"]),
-            audio=not values["no_audio"],
+            audio=_audio(ctx, values),
             subtitles=not values["no_subtitles"],
             metadata=not values["no_metadata"],
             rotate=values["rotate"],
@@ -318,6 +326,16 @@ def request_of(ctx: click.Context, source: str, instruction: str | None, values:
         resume=values["resume"],
         segment_frames=values["segment_frames"],
     )
+
+
+def _audio(ctx: click.Context, values: Mapping[str, Any]) -> Any:
+    """What `--audio` and `--no-audio` say together; what is typed counts more than what is set elsewhere."""
+    if not values["no_audio"]:
+        return values["audio"]
+    typed = [ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE for name in ("audio", "no_audio")]
+    if values["audio"] != "none" and all(typed):
+        raise UsageError(f"--audio {values['audio']} and --no-audio are both given", "keep one of the two")
+    return values["audio"] if typed[0] else "none"
 
 
 def _recipe(ctx: click.Context, instruction: str | None, values: Mapping[str, Any]) -> Recipe:

@@ -130,7 +130,12 @@ def _write_copy(path: Path, film: Film, limit: float | None) -> None:
     begin = float(film.info.video.begin) if film.start is None else film.start
     end = None if limit is None else begin + limit
     options = EncodeOptions(
-        codec="libx264", crf=COPY_CRF, pix_fmt="yuv420p", audio=_is_audible(film), subtitles=False, metadata=False
+        codec="libx264",
+        crf=COPY_CRF,
+        pix_fmt="yuv420p",
+        audio="auto" if _is_audible(film) else "none",
+        subtitles=False,
+        metadata=False,
     )
     reader = FrameReader(film.local, start=film.start, end=end, info=film.info, also_size=size)
     with reader, VideoWriter(path, film.info, options, size=size, start=begin, end=end) as writer:

@@ -59,6 +59,7 @@ def job_of(request: EditRequest, path: Path, descriptor: Descriptor, choice: Cho
         "encoder preset": encode.preset,
         "pixel format": encode.pix_fmt,
         "rotation": encode.rotate,
+        "audio": encode.audio,
         "frame rate": request.reading.frame_rate,
         "encoder options": " ".join(f"{key}={value}" for key, value in encode.options),
         "frames in a segment": segment_frames(request, descriptor),

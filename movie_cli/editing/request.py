@@ -86,8 +86,9 @@ def _not_a_time(text: str) -> UsageError:
 class EncodeOptions:
     """How the output is written. None leaves a choice to the output's container and to the source.
 
-    `options` are passed to the encoder as they are, in order. `audio`, `subtitles` and `metadata` say what is
-    carried over from the source. `rotate` is `keep` (a turned picture stays turned by a note in the file) or `apply`.
+    `options` are passed to the encoder as they are, in order. `audio` says whether sound is copied, encoded anew, the
+    one or the other as the container needs it, or left out; `subtitles` and `metadata` whether they are carried over.
+    `rotate` is `keep` (a turned picture stays turned by a note in the file) or `apply`.
     """
 
     codec: str | None = None
@@ -95,7 +96,7 @@ class EncodeOptions:
     preset: str | None = None
     pix_fmt: str | None = None
     options: tuple[tuple[str, str], ...] = ()
-    audio: bool = True
+    audio: Literal["auto", "copy", "transcode", "none"] = "auto"
     subtitles: bool = True
     metadata: bool = True
     rotate: Literal["keep", "apply"] = "keep"

@@ -36,7 +36,9 @@ class Container:
     `display_matrix`: it stores how the picture is turned and players obey. `negative_times`: it can begin before 0,
     as sound with an encoder's lead-in does. `pipes`: it can be written without going back. `only_video`: it holds a
     single video stream. `numbered`: it is one file for each frame. `one_sound`: players only find a single audio
-    stream in it. `beside`: the codecs of sound and subtitles that survive, where the muxer would take anything.
+    stream in it. `beside`: the codecs of all other streams that survive, where the muxer would take anything.
+    `sound`: the encoder of what it does not hold. `unplayed`: how codecs begin that it holds and most players do not
+    play. `lossless`: it has a place for plain samples. `codec_delay`: it notes how much of the first sound is skipped.
     """
 
     muxer: str
@@ -48,24 +50,31 @@ class Container:
     one_sound: bool = False
     numbered: bool = False
     beside: frozenset[str] | None = None
+    sound: str = "aac"
+    unplayed: tuple[str, ...] = ()
+    lossless: bool = False
+    codec_delay: bool = False
 
 
 _IN_TRANSPORT = frozenset(
     {"mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "dts", "truehd", "opus", "dvb_subtitle", "dvb_teletext"}
+    | {"klv", "timed_id3", "scte_35"}
 )
+_UNPLAYED_IN_MP4 = ("pcm_",)
+"""Plain samples have a place there (ISO/IEC 23003-5) that few players know; some play those of 24 bits as noise."""
 
 CONTAINERS: Mapping[str, Container] = {
-    ".mp4": Container("mp4", "libx264", display_matrix=True, negative_times=True),
-    ".m4v": Container("mp4", "libx264", display_matrix=True, negative_times=True),
-    ".mov": Container("mov", "libx264", display_matrix=True, negative_times=True),
+    ".mp4": Container("mp4", "libx264", display_matrix=True, negative_times=True, unplayed=_UNPLAYED_IN_MP4),
+    ".m4v": Container("mp4", "libx264", display_matrix=True, negative_times=True, unplayed=_UNPLAYED_IN_MP4),
+    ".mov": Container("mov", "libx264", display_matrix=True, negative_times=True, lossless=True),
     ".3gp": Container("3gp", "libx264", display_matrix=True, negative_times=True),
-    ".mkv": Container("matroska", "libx264", pipes=True),
-    ".webm": Container("webm", "libvpx-vp9", pipes=True),
-    ".avi": Container("avi", "libx264"),
+    ".mkv": Container("matroska", "libx264", pipes=True, lossless=True, codec_delay=True),
+    ".webm": Container("webm", "libvpx-vp9", pipes=True, sound="libopus", codec_delay=True),
+    ".avi": Container("avi", "libx264", sound="libmp3lame", lossless=True),
     ".flv": Container("flv", "libx264", one_sound=True),
     ".ts": Container("mpegts", "libx264", pipes=True, beside=_IN_TRANSPORT),
     ".mts": Container("mpegts", "libx264", pipes=True, beside=_IN_TRANSPORT),
-    ".nut": Container("nut", "libx264", pipes=True),
+    ".nut": Container("nut", "libx264", pipes=True, lossless=True),
     ".y4m": Container("yuv4mpegpipe", "rawvideo", pipes=True, only_video=True),
     ".gif": Container("gif", "gif", only_video=True),
     ".webp": Container("webp", "libwebp_anim", only_video=True),
@@ -133,9 +142,10 @@ class EncodeOptions:
 
     `codec` and `container` None: by the output's ending. `crf` None: the encoder's own good value (18 for H.264).
     `preset` is one of x264's names and is translated for the others. `extra` are the encoder's own options.
-    `audio`, `subtitles`, `metadata` (tags and chapters): carry them over. `threads` 0: the encoder's choice. `rotate`
-    `keep`: how a picture is turned stays a note in the file where the container has a place for it; `apply`: the
-    stored picture itself stands upright.
+    `audio`: `auto` copies what the container holds and players play, and encodes the rest anew, `copy` and `transcode`
+    do the one or the other, `none` leaves it out. `subtitles`, `metadata` (tags, chapters, data): carry them over.
+    `threads` 0: the encoder's choice. `rotate` `keep`: how a picture is turned stays a note in the file where the
+    container has a place for it; `apply`: the stored picture itself stands upright.
     """
 
     codec: str | None = None
@@ -144,7 +154,7 @@ class EncodeOptions:
     preset: str = "veryfast"
     pix_fmt: str | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
-    audio: bool = True
+    audio: Literal["auto", "copy", "transcode", "none"] = "auto"
     subtitles: bool = True
     metadata: bool = True
     threads: int = 0

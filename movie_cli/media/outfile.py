@@ -146,7 +146,7 @@ def output_error(out: Path, error: BaseException) -> OutputError:
     code = getattr(error, "errno", None)
     reason = {errno.ENOSPC: "the disk is full", errno.EACCES: "no permission"}.get(code or 0)
     reason = reason or str(getattr(error, "strerror", None) or error)
-    hint = "try another --codec, --pix-fmt or ending, or --no-audio if the sound is damaged"
+    hint = "try another --codec, --pix-fmt or ending"
     return OutputError(f"{out} cannot be written: {reason}", _HINTS.get(code or 0, hint))
 
 

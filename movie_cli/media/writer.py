@@ -46,8 +46,10 @@ from movie_cli.media.outfile import (
 from movie_cli.media.palette import ToPalette
 from movie_cli.media.passthrough import StreamCopier
 from movie_cli.media.picture import plan_picture
+from movie_cli.media.routes import Routes
 from movie_cli.media.segments import Segment, joined_decoding_times
 from movie_cli.media.tags import HOLD_CHAPTERS
+from movie_cli.media.timecode import moved_timecode
 from movie_cli.media.timing import shifted_chapters
 from movie_cli.media.verify import check_written
 
@@ -252,7 +254,9 @@ class VideoWriter:
         if source.video.alpha and has_alpha(self._plan.pix_fmt):
             self._alpha = AlphaCopier(source, self._size, start, self._end)
         if not self._plan.container.only_video:
-            self._copier = StreamCopier(source, self._options, self._plan.container, start, self._end, covers=not free)
+            self._copier = StreamCopier(
+                source, self._options, self._plan.container, start, self._end, covers=not free, checked=not self._pipe
+            )
         output = self._output = av.open(
             self._target(),
             "w",
@@ -260,15 +264,18 @@ class VideoWriter:
             container_options=muxer_options(source, self._plan, self._time_base, trimmed=self._trimmed, free=free),
         )
         self._stream = self._guard(lambda: self._picture.add_stream(output, source, self._options))
+        self._stream.metadata.update(moved_timecode(self._stream.metadata, source.video, start))
         if self._copier is not None:
             self._copier.add_streams(output)
             self.messages.extend(self._copier.messages)
             self._copier.messages.clear()
-        elif source.streams:
-            kinds = ", ".join(sorted({stream.kind for stream in source.streams}))
-            self.messages.append(f"{muxer} holds only the picture: the source's other streams ({kinds}) are left out")
+        else:
+            routes = Routes(source, self._options, self._plan.container, covers=False)
+            routes.refuse_all()
+            self.messages.extend(routes.messages)
         if self._options.metadata:
-            output.metadata.update({key: value for key, value in source.metadata.items() if key not in _FILE_TAGS})
+            tags = {key: value for key, value in source.metadata.items() if key not in _FILE_TAGS}
+            output.metadata.update(moved_timecode(tags, source.video, start))
             self._set_chapters(start)
         output.metadata.update(extra_tags)
         self._guard(self._start)
@@ -342,10 +349,7 @@ class VideoWriter:
             self._rounded += coarser and (packet.pts * self._time_base) % self._unit != 0
         if self._captions is not None:
             packet = self._captions.put_into(packet)
-        if self._copier is not None:
-            self._copier.mux(packet, self._output)
-        else:
-            self._output.mux_one(packet)
+        self._output.mux_one(packet)
 
     def _copy_packets(self, segment: Segment, file: BinaryIO) -> None:
         assert self._output is not None
@@ -378,6 +382,7 @@ class VideoWriter:
             self._encode(None)
         if self._copier is not None:
             self._copier.advance(math.inf if until is None else until, self._output)
+            self._copier.finish(self._output)
             self.messages.extend(self._copier.messages)
         self._output.close()
         if self._plan.container.muxer == "mpegts" and self._temporary is not None:

@@ -117,7 +117,7 @@ def test_a_container_without_rotation_gets_upright_pixels(tmp_path):
 
 def test_nothing_but_the_picture_when_asked(tmp_path):
     source = make_clip(tmp_path / "a.mp4", audio=True, chapters=True)
-    copy(source, tmp_path / "out.mp4", EncodeOptions(preset="ultrafast", audio=False, subtitles=False, metadata=False))
+    copy(source, tmp_path / "out.mp4", EncodeOptions(preset="ultrafast", audio="none", subtitles=False, metadata=False))
     after = probe(tmp_path / "out.mp4")
     assert not after.audio
     assert not after.chapters

@@ -1,0 +1,217 @@
+"""What becomes of each stream beside the edited video: copied, converted or left out.
+
+Promises that a stream is copied where container and players take it, which is tried with its own packets, and that a
+sentence tells of each that is not. Nothing that is wrong with one is an error, unless `--audio copy` makes it one.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+import av.error
+from av.packet import Packet
+from av.stream import AttachmentStream, Stream
+from av.subtitles.stream import SubtitleStream
+
+from movie_cli.errors import OutputError
+from movie_cli.media.containers import Container, EncodeOptions
+from movie_cli.media.copying import CopyRoute
+from movie_cli.media.info import SourceInfo
+from movie_cli.media.opening import is_cover, open_source
+from movie_cli.media.sound import SoundRoute, plan_sound
+from movie_cli.media.subtitles import TEXT_CODECS, TEXT_SUBTITLES, TextRoute
+from movie_cli.media.tags import kept_tags, stream_tags
+from movie_cli.media.trial import REFUSALS, add_copy, first_packets, try_copy
+
+if TYPE_CHECKING:
+    from av.codec.context import CodecContext
+    from av.container import InputContainer, OutputContainer
+
+Route = CopyRoute | SoundRoute | TextRoute
+
+_WITH_TIMECODE = frozenset({"mp4", "mov", "matroska", "webm"})
+"""Muxers that keep the timecode among the picture's tags."""
+
+
+class Routes:
+    """Decides about the streams of a source, and makes those of the output.
+
+    Args:
+        source: What `probe` said of the source.
+        options: Which kinds are wanted.
+        container: The output's kind.
+        covers: Whether there is room for a cover picture.
+
+    `made` are the routes by the source's stream, `messages` sentences about the streams that are not copied.
+    """
+
+    def __init__(self, source: SourceInfo, options: EncodeOptions, container: Container, *, covers: bool) -> None:
+        self.made: dict[int, Route] = {}
+        self.messages: list[str] = []
+        self._source = source
+        self._options = options
+        self._target = container
+        self._room_for_covers = covers
+
+    def make(self, container: InputContainer, output: OutputContainer) -> None:
+        """Look at the streams of `container`, whose packets will be read later, and add to `output` what is kept.
+
+        Raises:
+            OutputError: sound is to be copied, and the container does not hold it.
+        """
+        with open_source(self._source.path) as again:
+            firsts = first_packets(again, [stream for stream in again.streams if self._asked_for(stream)])
+            for stream in container.streams:
+                packets = firsts.get(stream.index)
+                if packets is not None:
+                    self._add(stream, packets, again, output)
+                if stream.index not in self.made and stream.type != "attachment":
+                    stream.discard = av.stream.Discard.all
+
+    def refuse_all(self) -> None:
+        """Say that the container holds only the picture.
+
+        Raises:
+            OutputError: sound is to be copied.
+        """
+        if self._source.audio and self._options.audio == "copy":
+            raise OutputError(f"{self._target.muxer} holds no sound to copy", "--audio none leaves it out")
+        if self._source.streams:
+            kinds = ", ".join(sorted({stream.kind for stream in self._source.streams}))
+            self.messages.append(
+                f"{self._target.muxer} holds only the picture: the source's other streams ({kinds}) are left out"
+            )
+
+    def _asked_for(self, stream: Stream) -> bool:
+        """Whether a stream is wanted at all; if not, nobody need be told."""
+        if stream.index == self._source.video.index:
+            return False
+        if stream.type == "audio":
+            return self._options.audio != "none"
+        if stream.type in {"subtitle", "attachment"}:
+            return self._options.subtitles
+        if stream.type == "data":
+            # The text of chapters is not meant to be read; the muxer makes its own.
+            return self._options.metadata and stream.discard != av.stream.Discard.all
+        return self._options.metadata or not _is_cover(stream)
+
+    def _add(self, stream: Stream, packets: list[Packet[Any]], again: InputContainer, output: OutputContainer) -> None:
+        """Add one stream to the output, or say why not."""
+        label = label_of(stream)
+        try:
+            if isinstance(stream, av.AudioStream):
+                refusal = self._add_sound(stream, packets, again, output)
+            elif isinstance(stream, av.VideoStream):
+                refusal = self._add_picture(stream, packets, output)
+            else:
+                refusal = self._add_other(stream, packets, output)
+        except REFUSALS as error:
+            refusal = f": {getattr(error, 'strerror', None) or error}"
+        if refusal:
+            self.messages.append(f"{label} is left out{refusal}")
+
+    def _add_sound(
+        self, stream: av.AudioStream, packets: list[Packet[Any]], again: InputContainer, output: OutputContainer
+    ) -> str:
+        wanted, target, label = self._options.audio, self._target, label_of(stream)
+        codec = _codec_name(stream)
+        full = target.one_sound and any(route.source.type == "audio" for route in self.made.values())
+        held = f"because {target.muxer} holds one sound" if full else f"because {target.muxer} does not hold it"
+        if wanted == "transcode":
+            held = "as asked"
+        elif wanted == "auto" and codec and codec.startswith(target.unplayed):
+            held = f"because few players play it in {target.muxer} (--audio copy keeps it)"
+        elif codec and not full and self._may_hold(codec):
+            skipped = try_copy(target, stream, packets)
+            if skipped is not None:
+                self._copy(stream, output, Fraction(skipped, stream.codec_context.sample_rate or 1))
+                return ""
+        if wanted == "copy":
+            raise OutputError(
+                f"{label} cannot be copied, {held}", "--audio auto encodes it anew; .mkv holds most sound as it is"
+            )
+        if full:
+            return f", {held} (.mkv holds most)"
+        decoder = again.streams[stream.index]
+        assert isinstance(decoder, av.AudioStream)
+        plan = plan_sound(decoder, packets, target.sound, lossless=target.lossless and wanted == "auto")
+        if plan is None:
+            return f", {held}, and it cannot be decoded (.mkv holds most)"
+        route = SoundRoute(stream, output, plan, negative_times=target.negative_times or target.codec_delay)
+        self._describe(route)
+        mixed = f", mixed down to {plan.layout}" if _channels(plan.layout) < stream.codec_context.channels else ""
+        self.messages.append(f"{label} is converted to {plan}{mixed}, {held}")
+        return ""
+
+    def _add_picture(self, stream: av.VideoStream, packets: list[Packet[Any]], output: OutputContainer) -> str:
+        if not is_cover(stream):
+            return ": only one video stream is kept"
+        if not self._room_for_covers:
+            return f": an {self._target.muxer} file holds either it or freely named tags such as the recipe"
+        if self._target.muxer == "matroska":
+            # As an attached file: what Matroska has for covers, and it takes any picture format.
+            codec = {"mjpeg": "jpeg"}.get(_codec_name(stream) or "", _codec_name(stream) or "octet-stream")
+            if packets:
+                name = stream.metadata.get("filename", f"cover.{codec.replace('jpeg', 'jpg')}")
+                output.add_attachment(name, stream.metadata.get("mimetype", f"image/{codec}"), bytes(packets[0]))
+            return ""
+        return self._add_other(stream, packets, output)
+
+    def _add_other(self, stream: Stream, packets: list[Packet[Any]], output: OutputContainer) -> str:
+        target = self._target
+        if stream.type == "data" and "timecode" in stream.metadata and target.muxer in _WITH_TIMECODE:
+            return ""
+        codec = _codec_name(stream)
+        known = codec is not None or stream.type in {"attachment", "data"}
+        if known and self._may_hold(codec) and try_copy(target, stream, packets) is not None:
+            if isinstance(stream, AttachmentStream):
+                add_copy(output, stream).metadata.update(kept_tags(stream.metadata))
+            else:
+                self._copy(stream, output)
+            return ""
+        text = TEXT_SUBTITLES.get(target.muxer)
+        if isinstance(stream, SubtitleStream) and text and codec in TEXT_CODECS:
+            self._describe(TextRoute(stream, output, text))
+            self.messages.append(f"{label_of(stream)} is converted to {text}, because {target.muxer} does not hold it")
+            return ""
+        return f", because {target.muxer} does not hold it" + ("" if stream.type == "data" else " (.mkv holds most)")
+
+    def _may_hold(self, codec: str | None) -> bool:
+        return self._target.beside is None or codec in self._target.beside
+
+    def _copy(self, stream: Stream, output: OutputContainer, lead: Fraction = Fraction(0)) -> None:
+        self._describe(CopyRoute(stream, output, self._target, lead=lead, cover=_is_cover(stream)))
+
+    def _describe(self, route: Route) -> None:
+        """Say of the new stream what was said of the old one, and take the route."""
+        tags, lost = stream_tags(route.source.metadata, self._target.muxer, label_of(route.source))
+        self.messages += lost
+        # The picture's, which moves with a part's begin, is written with the picture.
+        tags.pop("timecode", None)
+        route.target.metadata.update(tags)
+        route.target.disposition = route.source.disposition
+        self.made[route.source.index] = route
+
+
+def _channels(layout: str) -> int:
+    return av.AudioLayout(layout).nb_channels
+
+
+def _is_cover(stream: Stream) -> bool:
+    return isinstance(stream, av.VideoStream) and is_cover(stream)
+
+
+def _codec_name(stream: Stream) -> str | None:
+    """The codec's common name; of data, for which there is no decoder, its own; None where nobody knows it."""
+    context: CodecContext | None = stream.codec_context
+    return context.codec.canonical_name if context is not None else getattr(stream, "name", None)
+
+
+def label_of(stream: Stream) -> str:
+    """What a stream is called in a sentence."""
+    codec = _codec_name(stream) or "unknown codec"
+    kind = "the cover picture" if _is_cover(stream) else f"{stream.type} stream"
+    language = f", {stream.language}" if stream.language and stream.language != "und" else ""
+    return f"{kind} {stream.index} ({codec}{language})"

@@ -1,0 +1,170 @@
+"""A muxer that writes into nowhere: what a container refuses is known before it can harm a film.
+
+Promises that a stream is judged by its own first packets, header and trailer included, and that later packets are
+tried the same way before the real muxer sees them, so that what that one refuses can only be the picture.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import TYPE_CHECKING, Any
+
+import av
+import av.error
+from av.packet import Packet
+from av.stream import Stream
+
+from movie_cli.media.containers import Container
+
+if TYPE_CHECKING:
+    from av.container import InputContainer, OutputContainer
+
+FIRST_PACKETS = 4
+"""Packets of each stream that are tried before anything is edited."""
+
+PEEK_PACKETS = 400
+"""Packets of all streams among which they are looked for."""
+
+RENEWED_AFTER = 4096
+"""Packets after which a gate begins anew: muxers keep a table of what they have written."""
+
+REFUSALS = (av.error.FFmpegError, ValueError, LookupError)
+
+DEFAULT_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+"""What is assumed where a file says only how many channels there are."""
+
+
+class Nowhere:
+    """A file as ffmpeg sees it that forgets what is written, and only knows where it is."""
+
+    name = "nowhere"
+
+    def __init__(self) -> None:
+        self._at = self._end = 0
+
+    def write(self, data: bytes) -> int:
+        """Forget `data`."""
+        self._at += len(data)
+        self._end = max(self._end, self._at)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go elsewhere."""
+        self._at = offset + (0, self._at, self._end)[whence]
+        return self._at
+
+    def tell(self) -> int:
+        """Where it is."""
+        return self._at
+
+
+class Gate:
+    """A muxer of one copied stream into nowhere.
+
+    Raises:
+        av.error.FFmpegError, ValueError, LookupError: the container refuses the stream by its header.
+    """
+
+    def __init__(self, container: Container, stream: Stream, sink: Any = None) -> None:
+        self._kind, self._stream = container, stream
+        self._written = 0
+        self._open(Nowhere() if sink is None else sink)
+
+    def takes(self, packet: Packet[Any]) -> bool:
+        """Whether the muxer takes a packet, which stays as it is."""
+        if self._written >= RENEWED_AFTER:
+            self.close()
+            self._open(Nowhere())
+        self._written += 1
+        kept = packet.stream, packet.time_base, packet.pts, packet.dts, packet.duration
+        try:
+            packet.stream = self._target
+            self._output.mux_one(packet)
+        except REFUSALS:
+            return False
+        finally:
+            packet.stream, packet.time_base, packet.pts, packet.dts, packet.duration = kept
+        return True
+
+    def close(self) -> bool:
+        """Write the trailer; whether the muxer could."""
+        try:
+            self._output.close()
+        except REFUSALS:
+            return False
+        return True
+
+    def _open(self, sink: Any) -> None:
+        self._written = 0
+        # As the writer does for these: see `muxing.muxer_options`.
+        options = {"avoid_negative_ts": "disabled"} if self._kind.codec_delay else {}
+        self._output = av.open(sink, "w", format=self._kind.muxer, container_options=options)
+        try:
+            self._target = add_copy(self._output, self._stream)
+            self._output.start_encoding()
+        except REFUSALS:
+            self.close()
+            raise
+
+
+def add_copy(output: OutputContainer, stream: Stream) -> Stream:
+    """Add a stream that takes another one's packets. A layout that is not stated is assumed from the channels."""
+    target = output.add_stream_from_template(stream, opaque=True)
+    target.disposition = stream.disposition
+    if isinstance(target, av.AudioStream) and target.codec_context is not None:
+        assumed = assumed_layout(target.codec_context)
+        if assumed is not None:
+            target.codec_context.layout = assumed
+    return target
+
+
+def assumed_layout(context: av.AudioCodecContext) -> str | None:
+    """The layout for a stream that only says how many channels it has; None where it says more, or has too many."""
+    stated = not context.layout.name.endswith(" channels")
+    return None if stated else DEFAULT_LAYOUTS.get(context.layout.nb_channels)
+
+
+def first_packets(container: InputContainer, streams: list[Stream]) -> dict[int, list[Packet[Any]]]:
+    """The first packets of these streams, by the stream's index, as far as they come early. The container has moved."""
+    found: dict[int, list[Packet[Any]]] = {stream.index: [] for stream in streams}
+    with contextlib.suppress(av.error.FFmpegError, OSError):
+        for count, packet in enumerate(container.demux()):
+            kept = found.get(packet.stream.index)
+            if kept is not None and packet.size and len(kept) < FIRST_PACKETS:
+                kept.append(packet)
+            if count >= PEEK_PACKETS or all(len(packets) >= FIRST_PACKETS for packets in found.values()):
+                break
+    return found
+
+
+def skipped_samples(packet: Packet[Any]) -> int:
+    """How many samples at its beginning a decoder throws away."""
+    return int.from_bytes(bytes(packet.get_sidedata("skip_samples"))[:4], "little")
+
+
+def try_copy(container: Container, stream: Stream, packets: list[Packet[Any]]) -> int | None:
+    """Whether a container takes a stream with these packets: None, or how many samples before 0 s it skips on playing.
+
+    Only containers with a `codec_delay` say so of the file; it is 0 for all others.
+    """
+    sink = io.BytesIO()
+    try:
+        gate = Gate(container, stream, sink)
+    except REFUSALS:
+        return None
+    took = True
+    for packet in packets:
+        if packet.pts is None and packet.dts is None:
+            packet.pts = 0
+        if packet.dts is None:
+            packet.dts = packet.pts
+        took = gate.takes(packet) and took
+    if not gate.close() or not took:
+        return None
+    if not container.codec_delay or stream.type != "audio" or not packets:
+        return 0
+    sink.seek(0)
+    with contextlib.suppress(*REFUSALS), av.open(sink, "r") as written:
+        return max(map(skipped_samples, written.demux(audio=0)), default=0)
+    return 0
