@@ -75,8 +75,8 @@ def test_help_is_short_grouped_and_has_examples(movie):
 
 OPTIONS = """
 --text-scale --image-scale --seed --steps --model --size --start --end --duration --anchors --detail --backend --device
---dtype --batch-size --offline --codec --crf --encoder-preset -e --pix-fmt --no-audio --no-subtitles --no-metadata
--y -n --strict --dry-run --recipe-from --cache --no-cache --progress --json -q -v -o
+--dtype --batch-size --offline --codec --crf --encoder-preset -e --pix-fmt --audio --no-audio --no-subtitles
+--no-metadata -y -n --strict --dry-run --recipe-from --cache --no-cache --progress --json -q -v -o
 """
 
 
