@@ -64,16 +64,21 @@ class Choice:
     @property
     def latents_type(self) -> str:
         """What latents of the cache depend on beside the autoencoder: the number type, and who computes in it."""
+        runtime = f"{self._runtime} {version_of(self._runtime)}"
         if self.backend == "torch":
-            return f"{self.dtype} compiled" if self.compiled else self.dtype
-        return f"{self.backend} {self.provider} {self.dtype}"
+            return f"{self.dtype} {runtime}{' compiled' if self.compiled else ''}"
+        return f"{self.backend} {self.provider} {self.dtype} {runtime}"
+
+    @property
+    def _runtime(self) -> str:
+        return {"torch": "torch", "openvino": "openvino"}.get(self.backend, "onnxruntime")
 
     @property
     def version(self) -> dict[str, object]:
         """What else an edit's pixels depend on: the runtime's version and, on a CPU, the number of its threads."""
         if self.backend != "torch":
-            module = "openvino" if self.backend == "openvino" else "onnxruntime"
-            return {"backend": self.backend, "provider": self.provider, f"version of {module}": version_of(module)}
+            runtime = {f"version of {self._runtime}": version_of(self._runtime)}
+            return {"backend": self.backend, "provider": self.provider, **runtime}
         import torch
 
         threads = torch.get_num_threads() if self.device == "cpu" else None

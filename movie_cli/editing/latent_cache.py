@@ -1,20 +1,25 @@
 """Source latents on disk, so that a second edit of a clip decodes and encodes nothing.
 
-Promises that a hit is the same clip, range, size, autoencoder and number type; that any number of processes may
-share the cache; and that a damaged entry is a miss. It may fail at any time with OSError, and an edit must go on
-without it. Knows nothing of videos.
+Promises that a hit is the same clip, range, size, autoencoder and number type, read by the same software; that any
+number of processes may share the cache; and that a damaged entry is a miss. It may fail at any time with OSError, and
+an edit must go on without it. Knows nothing of videos.
 
 On disk: `root/<key>/` with `entry.json` and shards, `root/identities.json`, and `root/tmp-*` while a clip is written.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import uuid
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 
+import av
+
+import movie_cli
 from movie_cli.editing.cache_entry import CachedClip, CacheWriter
 from movie_cli.editing.cache_folder import (
     IDENTITIES_NAME,
@@ -28,6 +33,20 @@ from movie_cli.editing.folder_lock import remove_unless_held
 from movie_cli.editing.identity import content_identity
 
 __all__ = ["LIMIT_BYTES", "CacheFull", "CacheInfo", "CacheWriter", "CachedClip", "LatentCache"]
+
+
+@functools.cache
+def reading_identity() -> tuple[str, ...]:
+    """What a file's frames depend on beside its bytes: versions of this program, PyAV and ffmpeg's libraries.
+
+    The code that times, converts and scales frames is among it, so that a change of it needs no new version.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for module in sorted(resources.files("movie_cli.media").iterdir(), key=lambda entry: entry.name):
+        if module.name.endswith(".py"):
+            digest.update(module.name.encode() + module.read_bytes())
+    libraries = (f"{name} {version}" for name, version in sorted(av.library_versions.items()))
+    return (movie_cli.__version__, av.__version__, *libraries, digest.hexdigest())
 
 
 class LatentCache:
@@ -49,11 +68,13 @@ class LatentCache:
     def key_of(self, path: Path, start: str, end: str, size: tuple[int, int], autoencoder_id: str, dtype: str) -> str:
         """The key of a clip: `path`'s content, the range in any spelling, width and height, autoencoder, number type.
 
+        What makes pixels of the file is part of it, too (`reading_identity`).
+
         Raises:
             OSError: the source cannot be read.
         """
         identity = content_identity(path, self.root / IDENTITIES_NAME)
-        parts = [identity, start, end, [int(side) for side in size], autoencoder_id, dtype]
+        parts = [identity, start, end, [int(side) for side in size], autoencoder_id, dtype, *reading_identity()]
         return hashlib.blake2b(json.dumps(parts).encode(), digest_size=20).hexdigest()
 
     def open(self, key: str) -> CachedClip | None:

@@ -12,10 +12,11 @@ import sys
 import time
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
-from movie_cli.editing import cache_folder
+from movie_cli.editing import cache_folder, latent_cache
 from movie_cli.editing.latent_cache import CacheFull, LatentCache
 
 KEY = "a" * 40
@@ -333,3 +334,24 @@ def test_the_key_tells_apart_what_must_be_told_apart(cache, tmp_path):
     assert cache.key_of(**(usual | {"path": renamed})) == keys[0]
     with pytest.raises(OSError):
         cache.key_of(**(usual | {"path": tmp_path / "none"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("movie_cli.__version__", "99"),
+        ("av.__version__", "99"),
+        ("av.library_versions", av.library_versions | {"libswscale": (99, 0, 0)}),
+    ],
+)
+def test_latents_do_not_outlive_an_upgrade(cache, tmp_path, monkeypatch, name, value):
+    source = tmp_path / "a.mp4"
+    source.write_bytes(b"abc")
+    clip = (source, "", "", (64, 48), "nano", "float32")
+    latent_cache.reading_identity.cache_clear()
+    before = cache.key_of(*clip)
+    assert cache.key_of(*clip) == before
+    latent_cache.reading_identity.cache_clear()
+    monkeypatch.setattr(name, value)
+    assert cache.key_of(*clip) != before
+    latent_cache.reading_identity.cache_clear()
