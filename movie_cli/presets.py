@@ -99,11 +99,13 @@ def _preset(path: str, name: str, values: Any, *, own: bool) -> Preset:
             known_keys = ", ".join(key.replace("_", "-") for key in _KEYS)
             hint = f"did you mean {near[0].replace('_', '-')}?" if near else f"there are {known_keys}"
             raise UsageError(f"{where} has no key {key}", hint)
-        known[field] = tuple(value) if field == "size" and isinstance(value, list) else value
+        known[field] = value
     if not isinstance(known.get("instruction"), str):
         raise UsageError(f"{where} has no instruction", 'add instruction = "make it winter"')
     try:
-        Recipe(**known)
-    except (UsageError, TypeError) as error:
-        raise UsageError(f"{where}: {error}", getattr(error, "hint", "")) from error
+        Recipe.of(known)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}", error.hint) from error
+    if "size" in known:
+        known["size"] = tuple(known["size"])
     return Preset(name, known, str(values.get("description", "")), own)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from movie_cli.editing.anchor_rule import Rule
 from movie_cli.errors import UsageError
 
 DEFAULT_TEXT_SCALE = 7.5
@@ -17,6 +19,16 @@ RECIPE_KEY = "movie_recipe"
 """The output's metadata entry that holds its recipe as JSON."""
 SCALE_LIMITS = (0.0, 100.0)
 """Values outside are refused: no published editor does anything sensible there."""
+SIZE_LIMITS = (2, 16384)
+"""Pixels of a side of an output."""
+LONGEST_JSON = 2**16
+"""Characters of a recipe in a file: many times what any of ours has."""
+
+_TEXTS = ("instruction", "model", "anchors", "vae", "scheduler", "lora")
+_FREE = ("instruction",)
+_NUMBERS = ("text_scale", "image_scale", "detail", "still")
+_WHOLE = ("seed", "steps")
+_OPTIONAL = ("steps", "size", "vae", "scheduler", "lora")
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,12 @@ class Recipe:
             raise UsageError(f"--steps is {self.steps}, which is not between 1 and 1000")
         if not 0 <= self.seed < 2**63:
             raise UsageError(f"--seed is {self.seed}, which is not between 0 and 2^63 - 1")
+        low, high = SIZE_LIMITS
+        if self.size is not None and not all(low <= side <= high for side in self.size):
+            raise UsageError(
+                f"--size is {self.size[0]}x{self.size[1]}, with a side that is not between {low} and {high} pixels"
+            )
+        Rule.parse(self.anchors)
 
     def to_json(self) -> str:
         """The recipe as one line of JSON, for the output's metadata."""
@@ -73,18 +91,61 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
-        """Read what `to_json` wrote.
+        """Read what `to_json` wrote, or a stranger, who may have written anything.
 
         Raises:
             UsageError: the text is not a recipe.
         """
         try:
-            values: dict[str, Any] = json.loads(text)
-            if values.get("size") is not None:
-                values["size"] = tuple(values["size"])
-            return cls(**values)
-        except (ValueError, TypeError, AttributeError) as error:
-            raise UsageError(f"not a recipe of movie: {error}") from error
+            values = json.loads(text) if len(text) <= LONGEST_JSON else None
+        except (ValueError, RecursionError) as error:
+            raise UsageError("it is not a recipe of movie") from error
+        if not isinstance(values, dict):
+            raise UsageError("it is not a recipe of movie")
+        return cls.of(values)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Recipe:
+        """A recipe of values that were read from somewhere, `size` as a list.
+
+        Raises:
+            UsageError: one is unknown, of another type, or out of range.
+        """
+        checked = {}
+        for name, value in values.items():
+            if name not in _TEXTS + _NUMBERS + _WHOLE + ("size",):
+                raise UsageError(f"a recipe has no {name[:40]!a}", "it may be of a newer version")
+            if value is None and name in _OPTIONAL:
+                continue
+            checked[name] = _checked(name, value)
+        if "instruction" not in checked:
+            raise UsageError("it has no instruction")
+        return cls(**checked)
+
+
+def _checked(name: str, value: Any) -> Any:
+    """A recipe's value as its type.
+
+    Raises:
+        UsageError: it is of another type.
+    """
+    if name in _TEXTS:
+        kind, right = "a text of one line", isinstance(value, str) and _is_clean(value, "\n\t" * (name in _FREE))
+    elif name in _WHOLE:
+        kind, right = "a whole number", type(value) is int
+    elif name in _NUMBERS:
+        kind, right = "a number", type(value) in {int, float} and abs(value) < 2**53
+    else:
+        kind, right = "two whole numbers", isinstance(value, list) and [type(side) for side in value] == [int, int]
+    if not right:
+        shown = ascii(value)[:40] if isinstance(value, str | float) or type(value) is int else type(value).__name__
+        raise UsageError(f"its {name.replace('_', '-')} is {shown}, not {kind}")
+    return tuple(value) if name == "size" else float(value) if name in _NUMBERS else value
+
+
+def _is_clean(text: str, allowed: str) -> bool:
+    """Whether there is nothing in it that a terminal or a file system would take for something else."""
+    return all(letter in allowed or unicodedata.category(letter) not in {"Cc", "Cs"} for letter in text)
 
 
 def recipe_text(metadata: Mapping[str, str]) -> str | None:

@@ -29,6 +29,15 @@ def is_offline() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").strip().lower() in {"1", "on", "yes", "true"}
 
 
+def is_here(name: str) -> bool:
+    """Whether an earlier call has fetched something of a repository, at the revision that `name` may have."""
+    try:
+        fetch(name, (), offline=True)
+    except (ModelError, OutputError):
+        return False
+    return True
+
+
 def fetch(name: str, wanted: Sequence[str], offline: bool = False) -> Path:
     """The folder of a repository's files that match one of the patterns `wanted`, fetched where they are not here yet.
 

@@ -14,7 +14,7 @@ from movie_cli.checkpoints import hub
 from movie_cli.checkpoints.descriptor import Descriptor, read_descriptor
 from movie_cli.checkpoints.exported import is_export
 from movie_cli.checkpoints.folder import PARTS_WITH_WEIGHTS, check_folder
-from movie_cli.checkpoints.variant import find_variant
+from movie_cli.checkpoints.variant import TAESD, find_variant
 from movie_cli.errors import ModelError
 from movie_cli.places import models_folder
 from movie_cli.recipe import Recipe
@@ -86,6 +86,21 @@ def open_variant(recipe: Recipe, offline: bool = False) -> Descriptor:
     descriptor = open_model(recipe.model, offline)
     variant = find_variant(descriptor, recipe.vae, recipe.scheduler, recipe.lora, offline)
     return dataclasses.replace(descriptor, variant=variant)
+
+
+def on_the_hub(recipe: Recipe) -> dict[str, tuple[str, bool]]:
+    """The parts of a recipe that are named by a repository on the Hub, and whether they are on this machine, by field.
+
+    Asks nobody.
+    """
+    found = {}
+    for field, name in (("model", recipe.model), ("vae", recipe.vae), ("lora", recipe.lora)):
+        if name is None or (field == "model" and name in _named()) or Path(name).expanduser().exists():
+            continue
+        repository = TAESD if (field, name) == ("vae", "taesd") else name
+        if hub.is_hub_id(repository):
+            found[field] = (name, hub.is_here(repository))
+    return found
 
 
 def list_models() -> list[Descriptor]:

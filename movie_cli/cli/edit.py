@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from movie_cli.cli import common, types
 from movie_cli.cli.help import Command, Decorator, themed, with_options
@@ -25,10 +24,11 @@ from movie_cli.cli.output import (
     print_pairs,
     shown_as,
 )
+from movie_cli.cli.recipes import recipe_of
 from movie_cli.editing.request import STREAM, EditRequest, EncodeOptions, check_output, check_source, output_exists
 from movie_cli.errors import UsageError
 from movie_cli.reading import MAX_PIXELS, MAX_SECONDS, ReadOptions
-from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe, recipe_text
+from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE
 
 EXAMPLES = (
     'movie edit in.mp4 "make it winter" -o out.mp4',
@@ -250,7 +250,7 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
         raise UsageError("a cluster cannot reach standard input or output", "name files, or leave out --engine ray")
     if values["yes"] and values["no"]:
         raise UsageError("-y and -n are both given", "keep one of the two")
-    request = request_of(ctx, source, instruction, values)
+    request = request_of(ctx, source, instruction, values, ask=not shown.json)
     check_source(source)
     check_output(source, output)
     if values["dry_run"]:
@@ -265,7 +265,7 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
     from movie_cli.editing.work_folder import was_published
 
     whole = request.resume and output != STREAM and was_published(Path(output))
-    overwrite = whole or may_overwrite(output, values["yes"], values["no"], shown)
+    overwrite = values["yes"] if whole else may_overwrite(output, values["yes"], values["no"], shown)
 
     request = dataclasses.replace(request, overwrite=overwrite)
     with make_reporter(shown) as reporter:
@@ -287,13 +287,16 @@ def check_engine(engine: str, address: str | None) -> None:
         raise UsageError("--address is for --engine ray", "add --engine ray")
 
 
-def request_of(ctx: click.Context, source: str, instruction: str | None, values: Mapping[str, Any]) -> EditRequest:
-    """The request that the command's values make.
+def request_of(
+    ctx: click.Context, source: str, instruction: str | None, values: Mapping[str, Any], *, ask: bool = False
+) -> EditRequest:
+    """The request that the command's values make; `ask` as in `recipe_of`.
 
     Raises:
         UsageError: they contradict each other.
+        ModelError: a recipe from a file names a checkpoint that is not here.
     """
-    recipe = _recipe(ctx, instruction, values)
+    recipe, offline = recipe_of(ctx, instruction, values, ask=ask)
     return EditRequest(
         source=source,
         output=values["output"],
@@ -322,7 +325,7 @@ def request_of(ctx: click.Context, source: str, instruction: str | None, values:
         reading=_read_options(values),
         strict=values["strict"],
         use_cache=values["cache"],
-        offline=values["offline"],
+        offline=offline,
         resume=values["resume"],
         segment_frames=values["segment_frames"],
     )
@@ -338,26 +341,6 @@ def _audio(ctx: click.Context, values: Mapping[str, Any]) -> Any:
     return values["audio"] if typed[0] else "none"
 
 
-def _recipe(ctx: click.Context, instruction: str | None, values: Mapping[str, Any]) -> Recipe:
-    """The recipe that was typed, or a preset's or another output's with what was typed put over it."""
-    names = tuple(field.name for field in dataclasses.fields(Recipe) if field.name != "instruction")
-    usual = {name: values[name] for name in names}
-    typed = {name: values[name] for name in names if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE}
-    if instruction is not None:
-        typed["instruction"] = instruction
-    if values["recipe_from"] is not None:
-        if values["preset"] is not None:
-            raise UsageError("--preset and --recipe-from are both given", "keep one of the two")
-        return dataclasses.replace(_read_recipe(values["recipe_from"]), **typed)
-    if values["preset"] is not None:
-        from movie_cli.presets import get_preset
-
-        return Recipe(**{**usual, **get_preset(values["preset"]).values, **typed})
-    if instruction is None:
-        raise UsageError('"INSTRUCTION" is missing', 'say what to do, for example "make it winter"')
-    return Recipe(instruction, **usual)
-
-
 def _read_options(values: Mapping[str, Any]) -> ReadOptions:
     longest = values["max_duration"]
     if longest is not None and longest.seconds is None:
@@ -368,22 +351,6 @@ def _read_options(values: Mapping[str, Any]) -> ReadOptions:
         hdr=values["hdr"],
         frame_rate=values["frame_rate"],
     )
-
-
-def _read_recipe(path: str) -> Recipe:
-    check_source(path)
-    from movie_cli.media import probe
-
-    text = recipe_text(probe(Path(path)).metadata)
-    if text is None:
-        raise UsageError(
-            f"{path} carries no recipe",
-            "only outputs of movie do, unless written with --no-metadata or converted since",
-        )
-    try:
-        return Recipe.from_json(text)
-    except UsageError as error:
-        raise UsageError(f"the recipe in {path} cannot be repeated: {error}", error.hint) from error
 
 
 def _check_stdout(output: str, shown: OutputOptions) -> None:

@@ -14,9 +14,7 @@ import click
 
 from movie_cli.editing.request import TimeValue
 from movie_cli.errors import UsageError
-from movie_cli.recipe import SCALE_LIMITS
-
-SIZE_LIMITS = (2, 16384)
+from movie_cli.recipe import SCALE_LIMITS, SIZE_LIMITS
 
 _RATE = re.compile(r"\d{1,7}(?:\.\d{1,7})?|\d{1,7}/\d{1,7}", re.ASCII)
 _SIZE = re.compile(r"(\d{1,6})[xX×](\d{1,6})", re.ASCII)
