@@ -69,12 +69,11 @@ class FrameSource:
         if self._mark is None:
             yield from self._open(None)
             return
+        frames = None
+        # Only what goes wrong before the first frame is a reason to begin again: later, frames would come twice.
         with contextlib.suppress(SourceError):
             frames = self._sought(self._mark)
-            if frames is not None:
-                yield from frames
-                return
-        yield from self._from_beginning(self._mark)
+        yield from self._from_beginning(self._mark) if frames is None else frames
 
     def _sought(self, mark: Mark) -> Iterator[Frame] | None:
         video = self._video

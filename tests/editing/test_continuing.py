@@ -1,5 +1,6 @@
 """Reading on from the middle gives the frames that reading from the beginning gives."""
 
+import av
 import numpy as np
 import pytest
 
@@ -60,3 +61,25 @@ def test_another_source_is_refused(tmp_path):
     ):
         next(iter(source))
     assert picture_of(np.zeros((2, 2, 3), np.uint8)) != picture_of(np.ones((2, 2, 3), np.uint8))
+
+
+def test_damage_after_a_good_seek_is_not_read_twice(tmp_path):
+    path = make_clip(tmp_path / "a.mkv", frames=60)
+    with FrameReader(path) as reader:
+        whole = [(frame.pts, picture_of(frame.pixels)) for frame in reader]
+    with av.open(str(path)) as container:
+        broken = next(packet for packet in container.demux(video=0) if packet.pts == whole[50][0])
+        data, payload = path.read_bytes(), bytes(broken)
+    path.write_bytes(data.replace(payload, b"\xff" * len(payload)))
+    info, opened, found = probe(path), [], []
+
+    def open_reader(start):
+        opened.append(start)
+        return FrameReader(path, start, strict=True, info=info, threads=1)
+
+    mark = Mark.after(30, whole[:30], whole[29][1])
+    with FrameSource(open_reader, info.video, mark) as source, pytest.raises(SourceError, match=r"decoded|breaks"):
+        for frame in source:
+            found.append(frame.pts)
+    assert found == [pts for pts, _ in whole[30:]][: len(found)]
+    assert len(opened) == 1

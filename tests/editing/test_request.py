@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from movie_cli.editing.clip import span_of
 from movie_cli.editing.request import EditRequest, EncodeOptions, TimeValue, check_output, check_source
 from movie_cli.errors import MovieError, OutputError, SourceError, UsageError
+from movie_cli.media import probe
 from movie_cli.recipe import Recipe
+from tests.media.clips import make_clip
 
 
 @pytest.mark.parametrize(
@@ -93,9 +96,11 @@ def test_contradictions_are_refused(changes):
         request(**changes)
 
 
-def test_frames_and_seconds_can_be_mixed():
-    request(start=TimeValue(frames=500), end=TimeValue(seconds=Fraction(1)))
-    request(start=TimeValue(frames=0), duration=TimeValue(frames=1))
+@pytest.mark.parametrize(("start", "end", "frames"), [("5f", "0.6s", 10), ("0.2s", "9f", 4), ("0f", "0.4s", 10)])
+def test_frames_and_seconds_can_be_mixed(tmp_path, start, end, frames):
+    info = probe(make_clip(tmp_path / "a.mp4", frames=20))  # 25 a second
+    asked = request(start=TimeValue.parse(start), end=TimeValue.parse(end))
+    assert span_of(asked, info).frames == frames
 
 
 @pytest.mark.parametrize("crf", [float("nan"), float("inf"), -1.0, 64.0])
