@@ -8,6 +8,7 @@ package's users know. Costs nothing to import.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import re
 import tempfile
@@ -16,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from movie_cli.errors import DeviceError, OutputError, SourceError, UsageError
+from movie_cli.files import rename_new
 
 PROTOCOLS = frozenset(
     ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "oci", "hdfs", "webhdfs", "sftp", "ssh", "smb", "file")
@@ -99,22 +101,32 @@ def local_copy(url: str) -> Iterator[Path]:
 def upload(path: Path, url: str, *, overwrite: bool) -> None:
     """Put a file where the URL says, at once: under another name first where the store would show a part of it.
 
+    Without `overwrite` nothing is replaced: `file:` and the object stores whose package can ask for it (S3) see to it
+    themselves; in others what appears in the moment between a last look and the renaming is.
+
     Raises:
-        OutputError: that failed, or there is something already.
+        UsageError: there is something already.
+        OutputError: that failed.
         DeviceError: what speaks the protocol is not installed.
     """
     with _writing(url):
         store, target = _open(url)
-        if not overwrite and store.exists(target):
-            raise OutputError(f"{url} has come into being meanwhile", "-y replaces it; or choose another name with -o")
         parent, _, name = target.rpartition("/")
         if _is_object_store(store):
-            store.put_file(str(path), target)
+            if overwrite:
+                store.put_file(str(path), target)
+            else:
+                _put_new(store, path, target)
         else:
             part = f"{parent}/.{name}.{os.getpid()}.part"
             try:
                 store.put_file(str(path), part)
-                store.mv(part, target)
+                if not overwrite and "file" in _protocols(store):
+                    rename_new(Path(part), Path(target))
+                else:
+                    if not overwrite:
+                        _refuse_existing(store, target)
+                    store.mv(part, target)
             except BaseException:
                 with contextlib.suppress(Exception):
                     store.rm_file(part)
@@ -152,10 +164,37 @@ def _open(url: str) -> tuple[Any, str]:
     return store, path
 
 
+def _protocols(store: Any) -> set[str]:
+    return {store.protocol} if isinstance(store.protocol, str) else set(store.protocol)
+
+
 def _is_object_store(store: Any) -> bool:
     """Whether a file appears only when all of it is there, as an object does."""
-    protocols = {store.protocol} if isinstance(store.protocol, str) else set(store.protocol)
-    return bool(protocols & {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "oci"})
+    return bool(_protocols(store) & {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "oci"})
+
+
+def _put_new(store: Any, path: Path, target: str) -> None:
+    """Put a file into an object store, which is told to refuse a name that is taken where its package has words for it.
+
+    Raises:
+        FileExistsError: it is taken.
+    """
+    _refuse_existing(store, target)
+    known = inspect.signature(getattr(store, "_put_file", store.put_file)).parameters
+    words = {"mode": "create"} if "mode" in known else {"overwrite": False} if "overwrite" in known else {}
+    if words:
+        try:
+            store.put_file(str(path), target, **words)
+        except Exception:  # each store has its own kinds; some servers know no such request
+            _refuse_existing(store, target)
+        else:
+            return
+    store.put_file(str(path), target)
+
+
+def _refuse_existing(store: Any, target: str) -> None:
+    if store.exists(target):
+        raise FileExistsError(target)
 
 
 @contextlib.contextmanager
@@ -183,6 +222,10 @@ def _writing(url: str) -> Iterator[None]:
         yield
     except (OutputError, DeviceError, UsageError):
         raise
+    except FileExistsError as error:
+        raise UsageError(
+            f"{url} exists: it has come into being meanwhile", "-y replaces it; or choose another name with -o"
+        ) from error
     except Exception as error:  # each store has its own kinds
         raise OutputError(f"{url} cannot be written: {_reason(error)}", "check address and credentials") from error
 

@@ -54,7 +54,7 @@ def test_a_copy_and_back(tmp_path):
         assert copy.name == "a.mp4"
         assert copy.stat().st_mtime == pytest.approx((tmp_path / "a.mp4").stat().st_mtime, abs=1)
     assert not copy.exists()
-    with pytest.raises(OutputError, match="come into being"):
+    with pytest.raises(UsageError, match="come into being"):
         remote.upload(tmp_path / "a.mp4", url, overwrite=False)
     remote.upload(tmp_path / "a.mp4", f"file://{tmp_path}/b.mp4", overwrite=False)
     assert (tmp_path / "b.mp4").read_bytes() == b"abc"
@@ -136,3 +136,22 @@ def test_a_batch_in_a_bucket(movie, tmp_path, bucket):  # noqa: F811
         assert_refused(refused, 2, "outside")
     Path("jobs.jsonl").write_text(json.dumps(escape | {"output": "s3://clips/x.mp4"}))
     assert_refused(movie("batch", "jobs.jsonl", "--out-dir", "here", "--model", str(model)), 2, "outside")
+
+
+def test_what_appears_in_a_bucket_after_the_last_look_stays(tmp_path, bucket, monkeypatch):
+    (tmp_path / "a.mp4").write_bytes(b"ours")
+    bucket.pipe_file("clips/a.mp4", b"theirs")
+    looks, refuse = [], remote._refuse_existing
+
+    def late(store, target):
+        looks.append(target)
+        if len(looks) > 1:
+            refuse(store, target)
+
+    monkeypatch.setattr(remote, "_refuse_existing", late)
+    with pytest.raises(UsageError, match="meanwhile"):
+        remote.upload(tmp_path / "a.mp4", "s3://clips/a.mp4", overwrite=False)
+    assert bucket.cat_file("clips/a.mp4") == b"theirs"
+    remote.upload(tmp_path / "a.mp4", "s3://clips/b.mp4", overwrite=False)
+    remote.upload(tmp_path / "a.mp4", "s3://clips/a.mp4", overwrite=True)
+    assert bucket.cat_file("clips/a.mp4") == bucket.cat_file("clips/b.mp4") == b"ours"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
@@ -124,4 +125,14 @@ def one_step(folder: Path, channels: int = 8) -> Path:
     tokenizer = InstructionTokenizer.from_pretrained(NANO / "tokenizer")
     scheduler = LCMScheduler(prediction_type="v_prediction", rescale_betas_zero_snr=True, clip_sample=False)
     save_checkpoint(folder, unet, vae, text, tokenizer, scheduler, licence="Apache-2.0", description="random")
+    return folder
+
+
+def recurrent(folder: Path) -> Path:
+    """As `one_step`, with a denoiser that has input channels for the edited frame before."""
+    one_step(folder)
+    config = json.loads((folder / "unet" / "config.json").read_text())
+    torch.manual_seed(1)
+    known = {key: value for key, value in config.items() if not key.startswith("_")}
+    GuidedUNet2DConditionModel(**known | {"in_channels": 24}).save_pretrained(folder / "unet")
     return folder

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from movie_cli.backends.base import Pixels, Settings, TextEmbedding
+from movie_cli.backends.base import Carry, Pixels, Settings, TextEmbedding
 from movie_cli.backends.later import Later
 from movie_cli.backends.select import Choice
 from movie_cli.checkpoints.descriptor import Descriptor
@@ -44,7 +44,7 @@ class IdentityBackend:
         """Every eighth pixel."""
         return frames[:, ::8, ::8].transpose(0, 3, 1, 2).astype(np.float16)
 
-    def denoise(self, latents: Any, settings: Settings) -> Any:
+    def denoise(self, latents: Any, settings: Settings, carry: Carry | None = None) -> Any:
         """The latents themselves."""
         return latents
 

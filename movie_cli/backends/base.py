@@ -43,6 +43,16 @@ class Settings:
     steps: int
 
 
+@dataclass
+class Carry:
+    """What a run of frames takes from each to the next: the edited latents of the frame before, None before the first.
+
+    Only a recurrent network looks at it. Make another where frames begin anew: another clip, segment or anchor.
+    """
+
+    edited: Any | None = None
+
+
 class Backend(Protocol):
     """Runs one checkpoint's networks on one device. Latents are the backend's own arrays `(N, C, H/8, W/8)`."""
 
@@ -66,8 +76,11 @@ class Backend(Protocol):
         """Source latents of frames at the working size."""
         ...
 
-    def denoise(self, latents: Any, settings: Settings) -> Any:
-        """Edited latents of source latents; attends to the anchors if there are any."""
+    def denoise(self, latents: Any, settings: Settings, carry: Carry | None = None) -> Any:
+        """Edited latents of source latents; attends to the anchors if there are any.
+
+        Frames are in order and follow those that `carry` comes from, which is brought up to date. None for a first run.
+        """
         ...
 
     def decode_latents(self, latents: Any, source: Pixels) -> Pixels:

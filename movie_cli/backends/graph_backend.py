@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movie_cli.backends.base import Pixels, Settings, TextEmbedding
+from movie_cli.backends.base import Carry, Pixels, Settings, TextEmbedding
 from movie_cli.backends.graphs import Feeds, Graph, Graphs
 from movie_cli.backends.later import Later
 from movie_cli.backends.select import Choice
@@ -81,8 +81,8 @@ class GraphBackend:
         graph = self._graph("encode", frames)
         return np.concatenate([graph.run({"pictures": picture})["latents"] for picture in _pictures(frames)])
 
-    def denoise(self, latents: Array, settings: Settings) -> Array:
-        """Edited latents of the same shape, float32.
+    def denoise(self, latents: Array, settings: Settings, carry: Carry | None = None) -> Array:
+        """Edited latents of the same shape, float32. Exports are never recurrent: nothing is carried.
 
         Without an anchor a frame attends to itself twice, which is the same as once: every weight of the softmax
         is halved and counted twice.

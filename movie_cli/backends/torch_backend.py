@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from movie_cli.backends.base import Pixels, Settings, TextEmbedding
+from movie_cli.backends.base import Carry, Pixels, Settings, TextEmbedding
 from movie_cli.backends.compiling import CompiledNetworks
 from movie_cli.backends.later import Later
 from movie_cli.backends.select import Choice
@@ -51,7 +51,6 @@ class TorchBackend:
         self._codec, self._text, self._scheduler = parts.codec, parts.text, parts.scheduler
         self._anchors = attach(self._unet)
         self._steady = SteadyLayers(self._unet)
-        self._previous: Tensor | None = None
         if choice.compiled:
             self.compiled = CompiledNetworks(choice, self._unet, self._codec, self._anchors, self._steady)
 
@@ -76,17 +75,17 @@ class TorchBackend:
         return latents.to(self._latents_dtype, memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def denoise(self, latents: Tensor, settings: Settings) -> Tensor:
+    def denoise(self, latents: Tensor, settings: Settings, carry: Carry | None = None) -> Tensor:
         """Edited latents of the same shape, float32. A recurrent network sees each frame's edit beside the next one."""
+        carry = carry or Carry()
         guidance = self._guidance(settings)
         with self._memory():
             if not is_recurrent(self._unet):
                 return self._in_batches(lambda part: self._sample(part, settings.seed, guidance), latents)
             edited = []
             for frame in latents.split(1):
-                before = self._previous if self._previous is not None and self._previous.shape == frame.shape else None
-                self._previous = self._sample(frame, settings.seed, guidance, before)
-                edited.append(self._previous)
+                carry.edited = self._sample(frame, settings.seed, guidance, carry.edited)
+                edited.append(carry.edited)
             return torch.cat(edited)
 
     @torch.inference_mode()
@@ -106,12 +105,8 @@ class TorchBackend:
 
     @torch.inference_mode()
     def set_anchors(self, latents: Tensor | None, settings: Settings) -> None:
-        """Keep the anchors' keys and values; every anchor attends to itself alone while they are made.
-
-        The frame edited last is forgotten: what comes next is another clip, instruction or scene.
-        """
+        """Keep the anchors' keys and values; every anchor attends to itself alone while they are made."""
         self._anchors.clear()
-        self._previous = None
         if latents is None:
             if self.compiled is not None:
                 self.compiled.note = ""  # of another edit

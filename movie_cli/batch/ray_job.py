@@ -24,10 +24,11 @@ from movie_cli.batch.ray_worker import Part
 from movie_cli.checkpoints.exported import is_export
 from movie_cli.editing.continuing import OVERLAP, Mark
 from movie_cli.editing.editors import Editors
-from movie_cli.editing.pipeline import make_plan, whole_already, work_folder
+from movie_cli.editing.finishing import open_writer
+from movie_cli.editing.pipeline import is_whole, make_plan, whole_already, work_folder
 from movie_cli.editing.request import EditRequest, SilentReporter, check_output, check_source
-from movie_cli.editing.running import Edit, open_writer
-from movie_cli.editing.staging import clean, is_waiting, prepare, send
+from movie_cli.editing.running import Edit
+from movie_cli.editing.staging import clean, prepare, send
 from movie_cli.editing.work_folder import ANCHORS
 from movie_cli.errors import MovieError, SourceError
 from movie_cli.media.outfile import output_error
@@ -91,7 +92,7 @@ class ClusterJob:
         here = prepare(request)
         self._stack.callback(clean, here)
         self.made = dataclasses.replace(make_plan(here, self.path), choice=self.choice)
-        self._waiting = is_waiting(here, request)
+        self._waiting = is_whole(self.made, self.path)
         self._times: list[int] | None = None
         if self.made.joined:
             span = self.made.span
@@ -99,7 +100,9 @@ class ClusterJob:
         self._began = time.monotonic()
         self._resumed = 0
         listener.started(job, len(self._times) if self._times else self.made.span.frames)
-        if self._times is not None:
+        if self._waiting:
+            self._resumed = len(self._times or ())
+        elif self._times is not None:
             self.folder = self._stack.enter_context(work_folder(self.made, self.path))
             # What the container refuses is to be known now, not when all segments are there.
             open_writer(self.made, self.folder.path).abort()

@@ -24,9 +24,10 @@ from movie_cli.batch.local import edit_one
 from movie_cli.editing import clip
 from movie_cli.editing.continuing import Mark
 from movie_cli.editing.editors import Editors
+from movie_cli.editing.finishing import open_encoder
 from movie_cli.editing.plan import Plan, make_plan
 from movie_cli.editing.request import EditRequest, SilentReporter
-from movie_cli.editing.running import Edit, open_encoder
+from movie_cli.editing.running import Edit
 from movie_cli.editing.sinks import SegmentSink
 from movie_cli.errors import known_error
 from movie_cli.media.segments import Segment

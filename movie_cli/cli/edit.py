@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from movie_cli.cli import common, types
 from movie_cli.cli.help import Command, Decorator, themed, with_options

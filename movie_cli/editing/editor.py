@@ -5,12 +5,13 @@ Promises the same pixels for a frame whatever batch it comes in. Knows nothing o
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from movie_cli.backends.base import Backend, Pixels, Settings, TextEmbedding
+from movie_cli.backends.base import Backend, Carry, Pixels, Settings, TextEmbedding
 from movie_cli.backends.later import Later
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import nearest_size
@@ -75,20 +76,25 @@ class Editor:
         """Let all frames edited from now on attend to these source latents."""
         self.backend.set_anchors(latents, self.settings)
 
-    def edit(self, frames: Pixels, latents: Any | None = None) -> Pixels:
+    def edit(self, frames: Pixels, latents: Any | None = None, carry: Carry | None = None) -> Pixels:
         """Edit frames at the working size; `latents` are their source latents if they are known already.
+
+        For a recurrent checkpoint pass one `carry` with all batches of a run of frames; without, each call is a run.
 
         Where the device's memory is too small for all at once they are edited in halves, from then on; `notes` says so.
 
         Raises:
             DeviceMemoryError: one frame alone is too much.
         """
-        return self.edit_later(frames, latents).get()
+        return self.edit_later(frames, latents, carry).get()
 
-    def edit_later(self, frames: Pixels, latents: Any | None = None) -> Later:
+    def edit_later(self, frames: Pixels, latents: Any | None = None, carry: Carry | None = None) -> Later:
         """As `edit`, without waiting for the device where it works beside the caller."""
+        run = carry or Carry()
         return Later.joined(
-            self._in_parts(frames, lambda part: self._edit(frames[part], None if latents is None else latents[part]))
+            self._in_parts(
+                frames, lambda part: self._edit(frames[part], None if latents is None else latents[part], run)
+            )
         )
 
     def _in_parts(self, frames: Pixels, run: Callable[[slice], Any]) -> list[Any]:
@@ -112,10 +118,24 @@ class Editor:
             done = part.stop
         return parts
 
-    def _edit(self, frames: Pixels, latents: Any | None) -> Later:
+    def _edit(self, frames: Pixels, latents: Any | None, carry: Carry) -> Later:
         if latents is None:
             latents = self.encode(frames)
-        edited = self.backend.denoise(latents, self.settings)
+        # Taken over at the end only: where memory runs out the same frames are tried again.
+        reached = dataclasses.replace(carry)
+        edited = self.backend.denoise(latents, self.settings, reached)
         if self.backend.decode_later is not None:
-            return self.backend.decode_later(edited, frames)
-        return Later.now(self.backend.decode_latents(edited, frames))
+            later = self.backend.decode_later(edited, frames)
+        else:
+            later = Later.now(self.backend.decode_latents(edited, frames))
+        carry.edited = reached.edited
+        return later
+
+
+def unknown(descriptor: Descriptor, instruction: str, text: TextEmbedding) -> str:
+    """What to say of an instruction that the checkpoint was not trained on."""
+    names = ", ".join(name.replace("_", " ").replace("+", " and ") for name in text.nearest)
+    return (
+        f'{descriptor.name} was not trained on "{instruction}"; nearest edits it knows: {names} '
+        "(another checkpoint: --model)"
+    )

@@ -60,7 +60,10 @@ def job_of(request: EditRequest, path: Path, descriptor: Descriptor, choice: Cho
         "pixel format": encode.pix_fmt,
         "rotation": encode.rotate,
         "audio": encode.audio,
+        "subtitles": encode.subtitles,
+        "metadata": encode.metadata,
         "frame rate": request.reading.frame_rate,
+        "strict": "yes" if request.strict else None,
         "encoder options": " ".join(f"{key}={value}" for key, value in encode.options),
         "frames in a segment": segment_frames(request, descriptor),
         "batch size": batch,
@@ -68,6 +71,7 @@ def job_of(request: EditRequest, path: Path, descriptor: Descriptor, choice: Cho
         "number type": choice.dtype,
         "version of movie": movie_cli.__version__,
         "version of PyAV": av.__version__,
+        "version of libavcodec": ".".join(map(str, av.library_versions["libavcodec"])),
         **choice.version,
     }
     return {name: str(value) for name, value in values.items() if value not in {None, ""}}

@@ -13,15 +13,16 @@ from pathlib import Path
 
 from movie_cli import media
 from movie_cli.editing.editors import Editors
+from movie_cli.editing.finishing import EditSummary, summarize
 from movie_cli.editing.job import job_of
 from movie_cli.editing.plan import Plan, make_plan, plan
 from movie_cli.editing.request import STREAM, EditRequest, Reporter
-from movie_cli.editing.running import Edit, EditSummary, summarize
-from movie_cli.editing.staging import is_waiting, staged
-from movie_cli.editing.work_folder import WorkFolder, remove_published, was_published
-from movie_cli.errors import InterruptedEdit, MovieError
+from movie_cli.editing.running import Edit
+from movie_cli.editing.staging import is_staged, staged
+from movie_cli.editing.work_folder import WorkFolder, changes_of, published, remove_published
+from movie_cli.errors import InterruptedEdit, MovieError, UsageError
 
-__all__ = ["EditSummary", "Plan", "edit_video", "make_plan", "plan", "whole_already", "work_folder"]
+__all__ = ["EditSummary", "Plan", "edit_video", "is_whole", "make_plan", "plan", "whole_already", "work_folder"]
 
 
 def edit_video(request: EditRequest, reporter: Reporter, editors: Editors | None = None) -> EditSummary:
@@ -34,18 +35,17 @@ def edit_video(request: EditRequest, reporter: Reporter, editors: Editors | None
         KeyboardInterrupt: as it came, where nothing is left.
     """
     with staged(request, reporter) as (here, told):
-        summary = _edit(here, told, editors or Editors(), waiting=is_waiting(here, request))
+        summary = _edit(here, told, editors or Editors())
     return replace(summary, output=request.output)
 
 
-def _edit(request: EditRequest, reporter: Reporter, editors: Editors, *, waiting: bool) -> EditSummary:
-    """Edit into a file on this machine, unless that is `waiting` there to be sent to a store."""
+def _edit(request: EditRequest, reporter: Reporter, editors: Editors) -> EditSummary:
+    """Edit into a file on this machine, unless it is whole already."""
     with media.local_source(request.source, request.reading) as path:
         made = make_plan(request, path, lambda text: reporter.message("info", text))
         if request.output == STREAM:
             return Edit(made, path, editors, reporter, None).run()
-        output = Path(request.output)
-        if request.resume and (waiting or was_published(output)):
+        if is_whole(made, path):
             return whole_already(made, reporter)
         with work_folder(made, path) as folder:
             return Edit(made, path, editors, reporter, folder).run()
@@ -73,11 +73,38 @@ def work_folder(made: Plan, path: Path) -> Iterator[WorkFolder]:
         folder.close()
 
 
-def whole_already(made: Plan, reporter: Reporter) -> EditSummary:
-    """An edit that was stopped when all was done but the removal of the folder."""
+def is_whole(made: Plan, path: Path) -> bool:
+    """Whether there is nothing to resume because an earlier try of the very same edit was stopped when it was done.
+
+    Raises:
+        UsageError: the output is whole, but of another edit, and may not be replaced.
+    """
     request = made.request
     output = Path(request.output)
-    frames = remove_published(output) or media.probe(output).video.frames or 0
+    before = published(output) if request.resume else None
+    if before is None:
+        return False
+    changes = changes_of(before.job, job_of(request, path, made.descriptor, made.choice, made.batch))
+    if not changes:
+        return True
+    if is_staged(request):
+        output.unlink(missing_ok=True)  # ours, and of no use any more
+    elif not request.overwrite:
+        raise UsageError(
+            f"{output} exists, and is of another edit: {'; '.join(changes)}",
+            "-y replaces it; or choose another name with -o",
+        )
+    return False
+
+
+def whole_already(made: Plan, reporter: Reporter) -> EditSummary:
+    """An edit for which `is_whole` holds: only its folder is left to remove, or the output to send to a store."""
+    request = made.request
+    output = Path(request.output)
+    before = published(output)
+    frames = (before.frames if before is not None else 0) or media.probe(output).video.frames or 0
+    if not is_staged(request):
+        remove_published(output)
     reporter.message("info", f"{request.output} was whole already")
     summary = summarize(made, frames, 0.0, cached=False, resumed=frames)
     reporter.done(asdict(summary))

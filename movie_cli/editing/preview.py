@@ -17,12 +17,12 @@ import numpy as np
 
 from movie_cli import media
 from movie_cli.backends import opening
-from movie_cli.backends.base import Pixels
+from movie_cli.backends.base import Carry, Pixels
 from movie_cli.backends.compiler import with_compiler
 from movie_cli.checkpoints.registry import open_model
 from movie_cli.editing import clip
 from movie_cli.editing.choosing import choose_for
-from movie_cli.editing.editor import Editor
+from movie_cli.editing.editor import Editor, unknown
 from movie_cli.editing.request import EditRequest, PreviewRequest, Reporter, TimeValue
 from movie_cli.errors import SourceError
 from movie_cli.recipe import Recipe
@@ -79,8 +79,7 @@ class Previewer:
         for instruction in request.instructions:
             text = self._editor.set_recipe(dataclasses.replace(request.recipe, instruction=instruction))
             if not text.known:
-                names = ", ".join(name.replace("_", " ") for name in text.nearest)
-                reporter.message("warning", f'{descriptor.name} was not trained on "{instruction}"; nearest: {names}')
+                reporter.message("warning", unknown(descriptor, instruction, text))
 
     @property
     def places(self) -> tuple[TimeValue, ...]:
@@ -118,14 +117,14 @@ class Previewer:
         anchor_latents = None if anchor is None else self._editor.encode(anchor)
         also = None if self.size == self.info.video.display_size else self.size
         with media.FrameReader(self._path, start=span.start, end=span.end, info=self.info, also_size=also) as reader:
-            frames = iter(reader)
+            frames, runs = iter(reader), [(recipe, Carry()) for recipe in self.request.recipes()]
             while batch := list(itertools.islice(frames, CLIP_BATCH)):
                 small = np.stack([frame.pixels if frame.small is None else frame.small for frame in batch])
                 latents = self._editor.encode(small)
                 versions = []
-                for recipe in self.request.recipes():
+                for recipe, carry in runs:
                     self._set(recipe, anchor_latents)
-                    versions.append(self._editor.edit(small, latents))
+                    versions.append(self._editor.edit(small, latents, carry))
                     self._tell_notes()
                 for index, frame in enumerate(batch):
                     yield frame, [small[index], *(version[index] for version in versions)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 from safetensors.numpy import load, save
 
 from movie_cli import media
-from movie_cli.backends.base import Pixels
+from movie_cli.backends.base import Carry, Pixels
 from movie_cli.backends.later import Later
 from movie_cli.editing import clip
 from movie_cli.editing.anchor_bank import AnchorBank
@@ -27,94 +27,20 @@ from movie_cli.editing.anchors import Schedule, make_schedule
 from movie_cli.editing.cache_entry import CachedClip
 from movie_cli.editing.clip_cache import ClipCache
 from movie_cli.editing.continuing import FrameSource, Mark
-from movie_cli.editing.editor import Editor
+from movie_cli.editing.editor import Editor, unknown
 from movie_cli.editing.editors import Editors
+from movie_cli.editing.finishing import EditSummary, join, naming_of, open_encoder, open_writer, summarize
 from movie_cli.editing.job import SourceWatch
-from movie_cli.editing.plan import Plan, encode_options
+from movie_cli.editing.plan import Plan
 from movie_cli.editing.request import STREAM, Reporter
 from movie_cli.editing.sinks import PipeSink, SegmentSink, Sink
-from movie_cli.editing.still import StillFrames
+from movie_cli.editing.staging import is_staged
+from movie_cli.editing.still import FrameRun
 from movie_cli.editing.work_folder import ANCHORS, WorkFolder
-from movie_cli.media import FrameReader, VideoWriter, WriterThread, prefetch
-from movie_cli.media.segment_encoder import SegmentEncoder
-from movie_cli.recipe import RECIPE_KEY
+from movie_cli.media import FrameReader, WriterThread, prefetch
 
 QUEUE = 4
 """Pieces that may wait before and behind the network."""
-
-
-@dataclass(frozen=True)
-class EditSummary:
-    """What an edit did. `seconds` is the time from the first frame to the finished file, without start-up.
-
-    `resumed` of the `frames` were there already from a run that was interrupted.
-    """
-
-    output: str
-    frames: int
-    seconds: float
-    fps: float
-    size: tuple[int, int]
-    working_size: tuple[int, int]
-    model: str
-    device: str
-    dtype: str
-    cached: bool
-    resumed: int = 0
-
-
-def summarize(made: Plan, frames: int, seconds: float, *, cached: bool, resumed: int) -> EditSummary:
-    """The summary of a finished edit of `frames` frames."""
-    return EditSummary(
-        output=made.request.output,
-        frames=frames,
-        seconds=round(seconds, 3),
-        fps=round((frames - resumed) / max(seconds, 1e-9), 2),
-        size=made.size,
-        working_size=made.working,
-        model=made.descriptor.name,
-        device=made.choice.device,
-        dtype=made.choice.dtype,
-        cached=cached,
-        resumed=resumed,
-    )
-
-
-def open_writer(made: Plan, hidden_in: Path | None) -> VideoWriter:
-    """A writer of the output, whose hidden file is in the folder given."""
-    keep_tags = made.request.encode.metadata
-    return VideoWriter(
-        made.request.output,
-        made.info,
-        encode_options(made.request),
-        size=made.size,
-        start=made.span.start,
-        end=made.span.end,
-        metadata={RECIPE_KEY: made.request.recipe.to_json()} if keep_tags else {},
-        hidden_in=hidden_in,
-    )
-
-
-def open_encoder(made: Plan, part: Path) -> SegmentEncoder:
-    """An encoder of one segment's file."""
-    return SegmentEncoder(part, made.request.output, made.info, encode_options(made.request), made.size)
-
-
-def join(made: Plan, folder: WorkFolder, count: int, watch: SourceWatch, until: float | None) -> media.WriteReport:
-    """Put the output together from the first `count` segments, check it and give it its name.
-
-    Raises:
-        MovieError: it cannot be written, or the source has changed.
-    """
-
-    def ready(whole: Path) -> None:
-        watch.check()
-        folder.note_published(whole)
-
-    with open_writer(made, folder.path) as writer:
-        for number in range(count):
-            writer.write_segment(folder.load(number), folder.packets(number))
-        return writer.commit(until=until, ready=ready)
 
 
 class Edit:
@@ -140,8 +66,7 @@ class Edit:
         self._editors = editors
         self._anchors = anchors
         self._cache = ClipCache(lambda text: reporter.message("warning", text))
-        self._still = StillFrames(made.request.recipe.still)
-        self._position = self._told = 0
+        self._reused = self._position = self._told = 0
         self._schedule: Schedule | None = None
         self._current: tuple[int, ...] = ()
         self._said: set[str] = set()
@@ -156,7 +81,7 @@ class Edit:
         with self._cache:
             summary = self._run()
         if self.folder is not None:
-            self.folder.discard()
+            self.folder.discard(keep_note=is_staged(self.request))
         self.reporter.done(asdict(summary))
         return summary
 
@@ -171,7 +96,7 @@ class Edit:
                 self._say(writer.messages)
                 cached = self.edit(PipeSink(writer), None, None)
                 self._warn_damage()
-                report = writer.commit(until=self._until, ready=lambda whole: self._watch.check())
+                report = writer.commit(self._until, naming_of(made, self._watch, folder))
         else:
             count = folder.facts.get("segments")
             if isinstance(count, int) and count <= self._done:
@@ -187,10 +112,8 @@ class Edit:
                 count, cached = self._edit_segments(folder)
             self._warn_damage()
             report = join(made, folder, count, self._watch, self._until)
-        if self._still.reused:
-            self.reporter.message(
-                "info", f"{self._still.reused} frames show what the one before shows, and share its edit"
-            )
+        if self._reused:
+            self.reporter.message("info", f"{self._reused} frames show what the one before shows, and share its edit")
         self._cache.commit(self.damage)
         self._say(report.messages)
         return summarize(made, report.frames, time.monotonic() - began, cached=cached, resumed=resumed)
@@ -212,44 +135,48 @@ class Edit:
             cached = self._open_cache(fill=mark is None and limit is None)
             self._prepare_anchors(cached)
             self._position = 0 if mark is None else mark.index
-            self._still.divide()
             frames = self._frames(stack, mark, limit)
             source = self._decoded_pieces(frames) if cached is None else self._cached_pieces(cached, frames, mark)
             thread: WriterThread[tuple[clip.Piece, Later]] = stack.enter_context(
                 WriterThread(lambda done: self._write(sink, *done), self._depth(QUEUE, self.made.batch))
             )
+            run = FrameRun(self.request.recipe.still)
             for piece in source:
+                if self._position % self.made.segment == 0:
+                    run = FrameRun(self.request.recipe.still)  # a segment knows nothing of the one before
+                self._position += len(piece.small)
                 latents = self.editor.encode(piece.small) if piece.latents is None else piece.latents
-                thread.put((piece, self._edit_piece(piece, latents, cached)))
+                edited, run = self._edit_piece(piece, latents, cached, run)
+                thread.put((piece, edited))
                 if self._cache.fills:
                     self._cache.store(self.editor.backend.to_cache(latents), piece.small, piece.times)
             thread.finish()
             sink.finish()
         return cached is not None
 
-    def _edit_piece(self, piece: clip.Piece, latents: Any, cached: CachedClip | None) -> Later:
-        """Edited frames of a piece; what is the same where a segment ends must not depend on what came before it."""
-        if self._position % self.made.segment == 0:
-            self._still.divide()
-        self._position += len(piece.small)
+    def _edit_piece(
+        self, piece: clip.Piece, latents: Any, cached: CachedClip | None, run: FrameRun
+    ) -> tuple[Later, FrameRun]:
+        """Edited frames of a piece, and the run of frames that goes on behind it; other anchors begin a new one."""
         if self._schedule is None:
-            return self._edit_frames(piece.small, latents)
+            return self._edit_frames(piece.small, latents, run), run
         edited = []
         for frames, anchors in self._schedule.parts([pts for pts, _ in piece.times]):
             if anchors != self._current:
                 self.editor.set_anchors(self._bank.latents(anchors, cached))
-                self._current = anchors
-                self._still.divide()
-            edited.append(self._edit_frames(piece.small[frames], latents[frames]))
-        return Later.joined(edited)
+                self._current, run = anchors, FrameRun(self.request.recipe.still)
+            edited.append(self._edit_frames(piece.small[frames], latents[frames], run))
+        return Later.joined(edited), run
 
-    def _edit_frames(self, small: Pixels, latents: Any) -> Later:
-        def edit(fresh: list[int]) -> Later:
+    def _edit_frames(self, small: Pixels, latents: Any, run: FrameRun) -> Later:
+        def edit(fresh: list[int], carry: Carry) -> Later:
             if len(fresh) == len(small):
-                return self.editor.edit_later(small, latents)
-            return self.editor.edit_later(small[fresh], latents[fresh])
+                return self.editor.edit_later(small, latents, carry)
+            return self.editor.edit_later(small[fresh], latents[fresh], carry)
 
-        edited = self._still.edit(small, edit)
+        before = run.reused
+        edited = run.edit(small, edit)
+        self._reused += run.reused - before
         while self.editor.notes:
             self.reporter.message("warning", self.editor.notes.pop(0))
         self._tell_notes()
@@ -275,12 +202,7 @@ class Edit:
         self._told = 0
         self._tell_notes()
         if not text.known:
-            names = ", ".join(name.replace("_", " ").replace("+", " and ") for name in text.nearest)
-            reporter.message(
-                "warning",
-                f'{made.descriptor.name} was not trained on "{self.request.recipe.instruction}"; nearest edits it '
-                f"knows: {names} (another checkpoint: --model)",
-            )
+            reporter.message("warning", unknown(made.descriptor, self.request.recipe.instruction, text))
         return self.editor
 
     def _edit_segments(self, folder: WorkFolder) -> tuple[int, bool]:
@@ -372,11 +294,9 @@ class Edit:
         self._finish_reader()
 
     def _finish_reader(self) -> None:
-        if self.source.reader is None:
-            return
-        self.damage = self.source.reader.damage
-        for note in self.source.reader.notes:
-            self.reporter.message("info", note)
+        if self.source.reader is not None:
+            self.damage = self.source.reader.damage
+            self._say(self.source.reader.notes)
 
     def _warn_damage(self) -> None:
         if self.damage is not None:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from movie_cli import places, remote
 from movie_cli.editing.request import EditRequest, Reporter
+from movie_cli.editing.work_folder import remove_published
 from movie_cli.errors import MovieError
 from movie_cli.media.outfile import output_error
 
@@ -77,9 +78,9 @@ def prepare(request: EditRequest) -> EditRequest:
     return dataclasses.replace(request, output=str(path))
 
 
-def is_waiting(here: EditRequest, request: EditRequest) -> bool:
-    """Whether the output of a `prepare`d request is whole already and only waits to be sent."""
-    return here is not request and request.resume and Path(here.output).exists()
+def is_staged(request: EditRequest) -> bool:
+    """Whether a request came from `prepare`, which sends its output to a store when it is whole."""
+    return places.outputs_folder() in Path(request.output).parents
 
 
 def send(here: EditRequest, request: EditRequest) -> None:
@@ -96,8 +97,9 @@ def send(here: EditRequest, request: EditRequest) -> None:
     except MovieError as error:
         error.hint = f"{error.hint}; the output is kept as {path}, and the same command with --resume sends it"
         raise
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, MovieError):
         path.unlink()
+        remove_published(path)
     clean(here)
 
 

@@ -1,7 +1,8 @@
-"""Frames that show what the one before showed: their edit is made once.
+"""Frames in a row, and what each takes over from the one before.
 
-Films drawn on twos, screen recordings and converted frame rates are full of them. Promises that it does not matter
-where a clip is divided, as long as each division is made known.
+A frame that shows what the one before showed takes over its edit: films drawn on twos, screen recordings and converted
+frame rates are full of them. Of others a recurrent network sees the edit before. Promises that the frames' batches do
+not matter, and that a `FrameRun` depends on nothing that came before it.
 """
 
 from __future__ import annotations
@@ -10,31 +11,28 @@ from collections.abc import Callable
 
 import numpy as np
 
-from movie_cli.backends.base import Pixels
+from movie_cli.backends.base import Carry, Pixels
 from movie_cli.backends.later import Later
 
 BLOCK = 16
 """Side of the squares that are compared: what moves in a corner must count as much as what fills the picture."""
 
 
-class StillFrames:
-    """Edits frames, and gives those that hardly differ from the last edited one its result.
+class FrameRun:
+    """Edits frames that follow one another, and gives those that hardly differ from the last edited one its result.
 
-    `threshold` is the mean difference in code values (of 255) that a square of 16 pixels may have; 0 takes equal frames
-    alone.
+    Make another at each division: where a segment begins, or frames attend to other anchors. `threshold` is the mean
+    difference in code values (of 255) that a square of 16 pixels may have; 0 takes equal frames alone.
     """
 
     def __init__(self, threshold: float) -> None:
         self._threshold = threshold
         self._source: Pixels | None = None
         self._edited: Later | None = None
+        self._carry = Carry()
         self.reused = 0
 
-    def divide(self) -> None:
-        """What comes is edited anew: a division of the clip, or other anchors."""
-        self._source = self._edited = None
-
-    def edit(self, frames: Pixels, edit: Callable[[list[int]], Later]) -> Later:
+    def edit(self, frames: Pixels, edit: Callable[[list[int], Carry], Later]) -> Later:
         """Edited frames for `(N, H, W, 3)`; `edit` is called once with the numbers of those that must be edited."""
         fresh: list[int] = []
         use: list[int] = []
@@ -44,7 +42,7 @@ class StillFrames:
                 fresh.append(number)
             use.append(len(fresh) - 1)
         self.reused += len(frames) - len(fresh)
-        before, edited = self._edited, edit(fresh) if fresh else None
+        before, edited = self._edited, edit(fresh, self._carry) if fresh else None
         if edited is not None:
             self._edited = edited
             if len(fresh) == len(frames):

@@ -16,6 +16,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,26 +46,39 @@ def folder_for(output: Path) -> Path:
     return real.parent / f".{name}.movie"
 
 
-def was_published(output: Path) -> bool:
-    """Whether an edit was stopped between giving `output` its name and removing the folder: all is done then."""
+@dataclass(frozen=True)
+class Published:
+    """An output that is whole, whose folder is still there: its `job`, and its frames (0 where that is not known)."""
+
+    job: Mapping[str, str]
+    frames: int
+
+
+def published(output: Path) -> Published | None:
+    """What is noted of an output that got its name, if nothing has taken its place since."""
     try:
         noted = json.loads((folder_for(output) / PUBLISHED).read_text(encoding="utf-8"))
         status = output.stat()
-    except (OSError, ValueError):
-        return False
-    return bool(noted == {"inode": status.st_ino, "bytes": status.st_size})
+        if (noted["inode"], noted["bytes"]) != (status.st_ino, status.st_size):
+            return None
+        job = {str(name): str(value) for name, value in noted["job"].items()}
+        return Published(job, int(noted["frames"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
 
 
-def remove_published(output: Path) -> int:
-    """Remove the folder of an output for which `was_published` holds; how many frames it had.
+def was_published(output: Path) -> bool:
+    """Whether an edit was stopped between giving `output` its name and removing the folder: all is done then."""
+    return published(output) is not None
+
+
+def remove_published(output: Path) -> None:
+    """Remove the folder of an output for which `was_published` holds.
 
     Raises:
         OutputError: another process works in it.
     """
-    folder = WorkFolder(output, {}, resume=True, check=False)
-    frames = folder.finished_frames
-    folder.discard()
-    return frames
+    WorkFolder(output, {}, resume=True, check=False).discard()
 
 
 class WorkFolder:
@@ -87,6 +101,7 @@ class WorkFolder:
     ) -> None:
         self.output = output
         self.path = folder_for(output)
+        self._job = dict(job)
         self._frames: dict[int, int] = {}
         self._closed = False
         try:
@@ -99,7 +114,7 @@ class WorkFolder:
             raise output_error(output, error) from error
         try:
             with self._errors():
-                self._open(dict(job), resume, anew, check)
+                self._open(self._job, resume, anew, check)
         except BaseException:
             self._lock.release()
             raise
@@ -114,7 +129,7 @@ class WorkFolder:
                 "--resume continues it, -y starts from the beginning",
             )
         if self._frames and not anew:
-            changes = _changes(kept or {}, job) if check else []
+            changes = changes_of(kept or {}, job) if check else []
             if changes:
                 raise UsageError(
                     f"the interrupted edit of {self.output} cannot be continued: {'; '.join(changes)}",
@@ -193,7 +208,8 @@ class WorkFolder:
     def note_published(self, whole: Path) -> None:
         """Write down which file is about to get the output's name."""
         status = whole.stat()
-        self._write(PUBLISHED, json.dumps({"inode": status.st_ino, "bytes": status.st_size}))
+        facts = {"inode": status.st_ino, "bytes": status.st_size, "frames": self.finished_frames, "job": self._job}
+        self._write(PUBLISHED, json.dumps(facts))
 
     def store(self, name: str, data: bytes) -> None:
         """Write a file of any other kind."""
@@ -216,27 +232,31 @@ class WorkFolder:
         self._closed = True
         if not self._frames:
             self._remove()
+        elif not was_published(self.output):
+            with contextlib.suppress(OSError):  # the name was taken
+                (self.path / PUBLISHED).unlink(missing_ok=True)
         self._lock.release()
 
-    def discard(self) -> None:
-        """Remove it with all that is in it, and let go of it."""
+    def discard(self, *, keep_note: bool = False) -> None:
+        """Remove it with all that is in it, but for what `published` reads if that is to stay, and let go of it."""
         if not self._closed:
             self._closed = True
-            self._remove()
+            self._remove(keep_note)
             self._lock.release()
 
-    def _remove(self) -> None:
+    def _remove(self, keep_note: bool = False) -> None:
         with contextlib.suppress(OSError):
-            self._clear()
+            self._clear(PUBLISHED if keep_note else "")
             self._lock.remove()
-            self.path.rmdir()
+            if not keep_note:
+                self.path.rmdir()
 
-    def _clear(self) -> None:
-        """Remove all but the lock; the manifest first, without which the rest is nothing."""
+    def _clear(self, but: str = "") -> None:
+        """Remove all but the lock and `but`: the manifest first, without which the rest is nothing, the note last."""
         self._frames.clear()
         (self.path / MANIFEST).unlink(missing_ok=True)
-        for path in list(self.path.iterdir()):
-            if path.name != self._lock.name:
+        for path in sorted(self.path.iterdir(), key=lambda path: path.name == PUBLISHED):
+            if path.name not in {self._lock.name, but}:
                 path.unlink(missing_ok=True)
 
     # Reading and writing
@@ -293,7 +313,7 @@ class WorkFolder:
             raise output_error(self.output, error) from error
 
 
-def _changes(kept: Mapping[str, str], job: Mapping[str, str]) -> list[str]:
+def changes_of(kept: Mapping[str, str], job: Mapping[str, str]) -> list[str]:
     """What differs, as clauses for a person."""
     changes = []
     for name in dict.fromkeys([*kept, *job]):

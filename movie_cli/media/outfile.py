@@ -11,12 +11,10 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from movie_cli.errors import OutputError, UsageError
-from movie_cli.media.sequence import files_of
 
 PIPE = "-"
 """Standard input or output instead of a file."""
@@ -96,41 +94,6 @@ def pad_transport(path: Path) -> None:
     if packets < 16:
         with path.open("ab") as file:
             file.write(_NULL_PACKET * (16 - packets))
-
-
-def publish_file(temporary: Path, out: Path, ready: Callable[[Path], None] | None = None) -> int:
-    """Give a finished file its name, once it is on the disk; returns its size in bytes.
-
-    `ready` is called with it just before.
-
-    Raises:
-        OSError: it cannot be renamed.
-    """
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
-    size = temporary.stat().st_size
-    if ready is not None:
-        ready(temporary)
-    if out.exists():
-        temporary.chmod(stat.S_IMODE(out.stat().st_mode))
-    temporary.replace(out)
-    return size
-
-
-def publish_sequence(temporary: Path, out: Path) -> tuple[int, int]:
-    """Give finished pictures their names, the first one last, so that a sequence with a first picture is whole.
-
-    Returns their size in bytes, and how many pictures of that sequence were there already and are not replaced.
-
-    Raises:
-        OSError: one cannot be renamed.
-    """
-    files = sorted(temporary.parent.iterdir())
-    size = 0
-    for file in reversed(files):
-        size += publish_file(file, out.parent / file.name)
-    temporary.parent.rmdir()
-    return size, len(files_of(out)) - len(files)
 
 
 def remove_temporary(temporary: Path, *, numbered: bool) -> None:

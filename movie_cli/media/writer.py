@@ -39,13 +39,12 @@ from movie_cli.media.outfile import (
     pad_transport,
     prepare_output,
     prepare_sequence,
-    publish_file,
-    publish_sequence,
     remove_temporary,
 )
 from movie_cli.media.palette import ToPalette
 from movie_cli.media.passthrough import StreamCopier
 from movie_cli.media.picture import plan_picture
+from movie_cli.media.publishing import Naming, publish
 from movie_cli.media.routes import Routes
 from movie_cli.media.segments import Segment, joined_decoding_times
 from movie_cli.media.tags import HOLD_CHAPTERS
@@ -200,14 +199,15 @@ class VideoWriter:
         self._last_pts, self._last_duration = segment.times[-1][0], segment.times[-1][1] or 0
         self.frames_written += segment.frames
 
-    def commit(self, until: float | None = None, ready: Callable[[Path], None] | None = None) -> WriteReport:
+    def commit(self, until: float | None = None, naming: Naming | None = None) -> WriteReport:
         """Finish, read the result back and put it in its place.
 
         Args:
             until: Where the source breaks, in seconds on its timeline: sound and subtitles end there too.
-            ready: Called with the hidden file when it is whole and checked, just before it gets its name.
+            naming: What may happen when the file, whole and checked, gets its name; None may replace another.
 
         Raises:
+            UsageError: the output exists and may not be replaced.
             OutputError: it cannot be finished, or what was written is not what was meant.
         """
         if self._done or self._output is None:
@@ -217,7 +217,7 @@ class VideoWriter:
             raise OutputError(f"there is nothing to write to {self._out}", "choose a range with frames in it")
         try:
             self._guard(lambda: self._finish(until))
-            return self._publish(ready)
+            return self._publish(naming or Naming())
         except BaseException:
             self.abort()
             raise
@@ -393,7 +393,7 @@ class VideoWriter:
                 f"{float(self._unit * 1000):.3g} ms"
             )
 
-    def _publish(self, ready: Callable[[Path], None] | None) -> WriteReport:
+    def _publish(self, naming: Naming) -> WriteReport:
         video = self._source.video
         length = float((self._last_pts + self._last_duration - self._first_pts) * video.time_base)
         self._close_readers()
@@ -402,16 +402,9 @@ class VideoWriter:
             written = self._sink.written if self._sink is not None else 0
             return WriteReport(None, self.frames_written, length, written, tuple(self.messages))
         check_written(self._temporary, self.frames_written, self._picture.stored, self._out)
-        try:
-            if self._plan.container.numbered:
-                size, older = publish_sequence(self._temporary, self._out)
-                if older:
-                    self.messages.append(f"{older} older pictures named like {self._out.name} are left beside them")
-            else:
-                size = publish_file(self._temporary, self._out, ready)
-        except OSError as error:
-            raise output_error(self._out, error) from error
+        size, messages = publish(self._temporary, self._out, naming, numbered=self._plan.container.numbered)
         self._done = True
+        self.messages.extend(messages)
         return WriteReport(self._out, self.frames_written, length, size, tuple(self.messages))
 
     def _guard(self, action: Callable[[], Any]) -> Any:

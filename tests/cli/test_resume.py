@@ -16,7 +16,9 @@ import av
 import numpy as np
 import pytest
 
+from movie_cli.editing.work_folder import WorkFolder
 from tests.cli.running import assert_refused
+from tests.editing.test_taken_names import killed
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "samples" / "meadow.mp4"
@@ -217,15 +219,17 @@ def test_an_output_whose_name_is_as_long_as_names_may_be(movie, tmp_path):
     assert left_behind(tmp_path) == [name]
 
 
-def test_an_edit_stopped_after_its_output_got_its_name(movie, tmp_path, whole):
-    from movie_cli.editing.work_folder import WorkFolder
-
-    shutil.copy(whole, "out.mp4")
-    folder = WorkFolder(Path("out.mp4"), {})
-    folder.note_published(Path("out.mp4"))
-    folder._lock.release()
-    done = movie("edit", str(SAMPLE), "make it winter", "-o", "out.mp4", *EDIT, "--resume")
+def test_an_edit_stopped_after_its_output_got_its_name(movie, tmp_path, tiny, monkeypatch):
+    edit = ["--model", str(tiny), "-o", "out.mp4", "--segment-frames", "2", "--duration", "4f", "--no-cache"]
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkFolder, "discard", killed)
+        assert movie("edit", str(SAMPLE), "make it winter", *edit).returncode == 0
+    assert left_behind(tmp_path) == [KEPT, "out.mp4"]
+    refused = movie("edit", str(SAMPLE), "make it night", *edit, "--resume")
+    assert_refused(refused, 2, "out.mp4 exists", "instruction was make it winter and is make it night", "-y")
+    done = movie("edit", str(SAMPLE), "make it winter", *edit, "--resume")
     assert done.returncode == 0, done.stderr
+    assert "whole already" in done.stderr
     assert left_behind(tmp_path) == ["out.mp4"]
 
 

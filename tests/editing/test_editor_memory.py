@@ -28,10 +28,10 @@ class Small(TorchBackend):
             raise DeviceMemoryError("cuda:0 has too little memory", "buy more")
         return super().encode_frames(frames)
 
-    def denoise(self, latents, settings):
+    def denoise(self, latents, *rest):
         if len(latents) > self.room:
             raise DeviceMemoryError("cuda:0 has too little memory", "buy more")
-        return super().denoise(latents, settings)
+        return super().denoise(latents, *rest)
 
 
 @pytest.fixture

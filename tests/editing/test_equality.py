@@ -1,0 +1,136 @@
+"""The same frames in one go, continued, from the cache, and in segments that are made apart, whatever carries over.
+
+A recurrent checkpoint sees the edit before, still frames share it, and anchors change with the scene: each takes
+something from frame to frame, which must begin anew with a segment and must not know of batches.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import numpy as np
+import pytest
+
+from movie_cli.backends.torch_backend import TorchBackend
+from movie_cli.batch.ray_worker import Part, Worker
+from movie_cli.editing.continuing import Mark
+from movie_cli.editing.pipeline import edit_video, make_plan, work_folder
+from movie_cli.editing.request import SilentReporter
+from movie_cli.editing.work_folder import ANCHORS
+from movie_cli.errors import DeviceMemoryError, InterruptedEdit
+from tests import tiny
+from tests.editing.moving_scenes import Stop, pictures, request, scenes
+
+SEGMENT, FRAMES = 5, 32
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return {"one step": tiny.one_step(folder / "a"), "recurrent": tiny.recurrent(folder / "b")}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return scenes(tmp_path_factory.mktemp("scenes") / "a.mkv", (16, 0, 16), move=2)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOVIE_HOME", str(tmp_path / "home"))
+
+
+CASES = [
+    ("recurrent", "middle", 0.0, 3),
+    ("recurrent", "scene", 2.0, 4),
+    ("one step", "scene", 2.0, 7),
+]
+
+
+@pytest.fixture(params=CASES, ids=lambda case: "-".join(map(str, case)))
+def ask(request_of_case, request):
+    name, anchors, still, batch = request.param
+
+    def made(output, **more):
+        return request_of_case(name, output, anchors, still, {"batch_size": batch} | more)
+
+    return made
+
+
+@pytest.fixture
+def request_of_case(models, source, tmp_path):
+    def made(name, output, anchors, still, more):
+        values = {"segment_frames": SEGMENT, "use_cache": False} | more
+        asked = request(models[name], source, tmp_path / output, anchors, **values)
+        return dataclasses.replace(asked, recipe=dataclasses.replace(asked.recipe, still=still))
+
+    return made
+
+
+def edited(asked):
+    edit_video(asked, SilentReporter())
+    return pictures(asked.output)
+
+
+def assert_equal(ours, theirs, most=0):
+    assert [pts for pts, _ in ours] == [pts for pts, _ in theirs]
+    assert max(np.abs(a.astype(int) - b).max() for (_, a), (_, b) in zip(ours, theirs, strict=True)) <= most
+
+
+def test_continued(ask):
+    whole = edited(ask("whole.mkv"))
+    for stop in (7, 22):
+        asked = ask(f"{stop}.mkv")
+        with pytest.raises(InterruptedEdit):
+            edit_video(asked, Stop(stop))
+        assert_equal(edited(dataclasses.replace(asked, resume=True)), whole)
+
+
+def test_from_the_cache(ask):
+    whole = edited(ask("first.mkv", use_cache=True))
+    asked = ask("second.mkv", use_cache=True)
+    assert edit_video(asked, SilentReporter()).cached
+    assert_equal(pictures(asked.output), whole)
+
+
+def test_another_batch_size_is_the_same_but_for_rounding(ask):
+    assert_equal(edited(ask("one.mkv", batch_size=2)), edited(ask("other.mkv")), most=2)
+
+
+def test_halves_after_memory_has_run_out(ask, monkeypatch):
+    whole = edited(ask("whole.mkv", batch_size=6))
+    decode = TorchBackend.decode_latents
+
+    def narrow(self, latents, frames):
+        if len(latents) > 2:
+            raise DeviceMemoryError("the device has too little memory")
+        return decode(self, latents, frames)
+
+    monkeypatch.setattr(TorchBackend, "decode_latents", narrow)
+    assert_equal(edited(ask("halves.mkv", batch_size=6)), whole, most=2)
+
+
+def test_segments_made_apart(ask, source):
+    """What the workers of a cluster do, in any order, each knowing only where its segment begins."""
+    asked = ask("whole.mkv", backend="torch")
+    whole = edited(asked)
+    worker, times = Worker(2), [pts for pts, _ in whole]
+    choice = make_plan(asked, source).choice
+    anchors, _ = worker.anchors(asked, choice)
+    numbers = list(range(-(-FRAMES // SEGMENT)))
+    random.Random(3).shuffle(numbers)
+
+    apart = dataclasses.replace(asked, output=asked.output.replace("whole", "apart"))
+    with work_folder(make_plan(apart, source), source) as folder:
+        for number in numbers:
+            first = number * SEGMENT
+            mark = Mark(first, tuple(times[max(0, first - 3) : first]), None) if first else None
+            part = worker.segment(asked, choice, mark, SEGMENT, anchors)
+            assert isinstance(part, Part), part
+            folder.part(number).write_bytes(part.packets)
+            folder.add(number, part.segment)
+        if anchors is not None:
+            folder.store(ANCHORS, anchors)
+        folder.note(segments=len(numbers), damage={})
+    assert_equal(edited(dataclasses.replace(apart, resume=True)), whole)
