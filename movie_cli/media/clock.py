@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 TS_DISCONT = 0x0200
 """ffmpeg's AVFMT_TS_DISCONT: timestamps of this format start anywhere and may jump."""
 
-_MAY_RESTART = frozenset({"flv", "live_flv", "asf", "nut"})
-"""Formats whose clock must not restart, but does where recordings were joined byte by byte."""
+_SEGMENT = b"\x18\x53\x80\x67"
+"""Matroska's element that holds all of a recording."""
+
+_MOST_STEPS = 10_000
+"""More steps than any film has: timestamps that mean nothing."""
 
 GAP = 10
 """Seconds by which a clock must be ahead to count as jumped, as in ffmpeg (dts_delta_threshold)."""
@@ -75,6 +79,7 @@ class Clock:
         self._splices = splices
         self._by_stream: dict[int, tuple[list[int], list[Fraction]]] = {}
         self._position: dict[int, int] = {}
+        self._duration: dict[int, int] = {}
 
     def __call__(self, packet: Packet[Any]) -> Packet[Any]:
         """The same packet, moved."""
@@ -87,6 +92,10 @@ class Clock:
         # Of several packets that were stored as one only the first has a place.
         position = packet.pos if packet.pos is not None else self._position.get(stream, 0)
         self._position[stream] = position
+        if packet.stream.type == "audio":
+            # ffmpeg no longer knows it where the clock has gone back, and the last one would be lost without.
+            packet.duration = packet.duration or self._duration.get(stream, 0)
+            self._duration[stream] = packet.duration
         positions, offsets = self._by_stream[stream]
         after = bisect.bisect_right(positions, position)
         if after and packet.time_base:
@@ -96,15 +105,15 @@ class Clock:
         return packet
 
 
-def find_splices(container: InputContainer, video: int) -> Splices:
+def find_splices(container: InputContainer, video: int, path: Path) -> Splices:
     """Read all packets of picture and sound; `video` is the picture's stream. The container is used up."""
     jumps = bool(int(container.format.flags) & TS_DISCONT)
-    if not jumps and container.format.name not in _MAY_RESTART:
+    if not jumps and not _may_restart(container.format.name, path):
         return Splices()
     tracks: dict[int, _Track] = {}
     for stream in container.streams:
         if stream.type == "audio" or stream.index == video:
-            tracks[stream.index] = _Track(stream.time_base or Fraction(1, av.time_base), jumps)
+            tracks[stream.index] = _Track(stream.time_base or Fraction(1, av.time_base), jumps, shown=not jumps)
         else:
             stream.discard = av.stream.Discard.all
     with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):
@@ -113,7 +122,25 @@ def find_splices(container: InputContainer, video: int) -> Splices:
                 tracks[packet.stream.index].add(packet)
     picture = tracks.pop(video)
     picture.settle()
+    if len(picture.steps) > _MOST_STEPS:
+        return Splices()
     return _joined(picture, list(tracks.values()), video)
+
+
+def _may_restart(name: str, path: Path) -> bool:
+    """Whether recordings may have been joined byte by byte, in formats whose clock must not restart."""
+    if not name.startswith("matroska"):
+        return name in {"flv", "live_flv"}
+    with path.open("rb") as file:
+        head = file.read(4096)
+    place = head.find(_SEGMENT) + len(_SEGMENT)
+    if place < len(_SEGMENT) or place + 8 > len(head) or not head[place]:
+        return False
+    # The length's first bits say of how many bytes it is; all others set: not known when it was written.
+    count = 9 - head[place].bit_length()
+    mask = (1 << 7 * count) - 1
+    length = int.from_bytes(head[place : place + count]) & mask
+    return length == mask or place + count + length < path.stat().st_size
 
 
 def _joined(picture: _Track, sounds: list[_Track], video: int) -> Splices:
@@ -178,14 +205,16 @@ class _Stamp:
 class _Track:
     """Looks for steps in one stream's decoding times. A step counts if the next packet goes on from it.
 
+    Where only the times of showing are stored (`shown`), key frames tell: all that was stored before is shown before.
     `end` is when the last picture or sound so far ends, in seconds by the clock of its part.
     """
 
-    def __init__(self, time_base: Fraction, jumps: bool) -> None:
+    def __init__(self, time_base: Fraction, jumps: bool, *, shown: bool) -> None:
         self.steps: list[_Step] = []
         self.end = Fraction(0)
         self._time_base = time_base
         self._gap = int(GAP / time_base) if jumps else None
+        self._shown = shown
         self._expected: int | None = None
         self._duration = 1
         self._position = self._taken = 0
@@ -193,7 +222,7 @@ class _Track:
 
     def add(self, packet: Packet[Any]) -> None:
         """Take the next packet."""
-        dts = packet.dts if packet.dts is not None else packet.pts
+        dts = packet.pts if self._shown else packet.dts
         if dts is None:
             return
         position = packet.pos if packet.pos is not None else self._position
@@ -205,7 +234,8 @@ class _Track:
         if self._held is not None:
             held, self._held = self._held, None
             self._decide(held, this)
-        if self._expected is not None and self._is_step(dts, self._expected):
+        told = packet.is_keyframe or not self._shown
+        if self._expected is not None and told and self._is_step(dts, self._expected):
             self._held = this
         else:
             self._take(this)
@@ -227,7 +257,7 @@ class _Track:
         ahead = None if following is None else following.dts - self._expected - self._duration
         if following is not None and ahead is not None and abs(ahead - off) <= abs(ahead):
             self.steps.append(step)
-            self.end, self._taken = step.begin, 0
+            self.end, self._taken, self._expected = step.begin, 0, None
             self._take(held)
             return
         # The next one knows nothing of it: a wrong timestamp.
@@ -237,7 +267,10 @@ class _Track:
         self._expected += self._duration
 
     def _take(self, stamp: _Stamp) -> None:
+        before = self._expected if self._shown else None
         self._position, self._expected = stamp.position, stamp.dts + self._duration
+        if before is not None:
+            self._expected = max(before, self._expected)
         begin = stamp.pts * self._time_base
         if self.steps and not self.steps[-1].stray and self._taken < _REORDERED:
             self.steps[-1].begin = min(self.steps[-1].begin, begin)

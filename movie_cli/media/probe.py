@@ -82,7 +82,7 @@ def probe(path: str | Path, reading: ReadOptions | None = None) -> SourceInfo:
         duration = container.duration / av.time_base if container.duration and container.duration > 0 else None
         subtitled = any(other.type == "subtitle" for other in container.streams)
         with open_source(path, reading) as other:
-            joined = find_splices(other, stream.index)
+            joined = find_splices(other, stream.index, path)
             end = joined.end
             if end is None and video.duration is None and subtitled:
                 end = picture_end(other, stream.index)
