@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import av
 import numpy as np
-from av.buffer import Buffer
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from movie_cli.media.side_data import side_data
 from movie_cli.media.tonemap import HLG, PQ, ToneMap
 
 UNSPECIFIED = 2
@@ -119,14 +119,14 @@ def tags_of(frame: av.VideoFrame, declared: tuple[int, int, int, int] = (0, 2, 2
 def _mastering_peak(frame: av.VideoFrame) -> float | None:
     """cd/m2 from the frame's mastering display metadata (ffmpeg's AVMasteringDisplayMetadata), None without."""
     try:
-        data = frame.side_data.get("MASTERING_DISPLAY_METADATA")
+        data = side_data(frame, "MASTERING_DISPLAY_METADATA")
     except ValueError:
         # PyAV refuses all side data of a frame that has a kind it does not know.
         return None
-    if not isinstance(data, Buffer) or data.buffer_size < 88:
+    if data is None or len(data) < 88:
         return None
     # Ten rationals before it: three primaries, the white point and the black level.
-    numerator, denominator, _, has_luminance = struct.unpack_from("=4i", bytes(data), 72)
+    numerator, denominator, _, has_luminance = struct.unpack_from("=4i", data, 72)
     return numerator / denominator if has_luminance and denominator > 0 and numerator > 0 else None
 
 

@@ -9,12 +9,18 @@ from __future__ import annotations
 import dataclasses
 import math
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import av
 
 from movie_cli.media.colour import FULL, LIMITED, ColourTags, default_matrix
 from movie_cli.media.containers import FIXED_RATE_CODECS, EncodeOptions, Plan
 from movie_cli.media.info import SourceInfo
+from movie_cli.media.tags import HOLD_CHAPTERS
+from movie_cli.media.timing import shifted_chapters
+
+if TYPE_CHECKING:
+    from av.container.core import Chapter as MuxChapter
 
 NO_DECODING_TIMES = frozenset({"matroska", "webm"})
 """Muxers that store no decoding times, so that negative ones do no harm."""
@@ -87,3 +93,14 @@ def muxer_options(source: SourceInfo, plan: Plan, time_base: Fraction, *, trimme
 def may_reorder(plan: Plan) -> bool:
     """Whether B-frames do no harm. They begin before 0 in decoding order, for which some muxers move all times."""
     return plan.container.negative_times or plan.container.muxer in NO_DECODING_TIMES
+
+
+def output_chapters(
+    source: SourceInfo, muxer: str, start: float | None, end: float | None
+) -> tuple[list[MuxChapter], list[str]]:
+    """The source's chapters as they are in the part from `start` to `end`, and a sentence where there is no place."""
+    if muxer not in HOLD_CHAPTERS:
+        return [], [f"{muxer} has no chapters: the source's are left out"] if source.chapters else []
+    origin = source.video.origin * source.video.time_base
+    ends = [limit for limit in (end, source.picture_end) if limit is not None]
+    return shifted_chapters(source.chapters, origin, start, min(ends, default=None)), []

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Literal
 import av
 import av.error
 import numpy as np
-from av.buffer import Buffer
 
 from movie_cli.errors import SourceError
 from movie_cli.media import sequence
@@ -30,7 +29,7 @@ from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo
 from movie_cli.media.opening import is_cover, main_video, open_source
 from movie_cli.media.orientation import UPRIGHT, Orientation, from_matrix, rotation_matrix
 from movie_cli.media.scan import picture_end
-from movie_cli.media.side_data import stereo_of, unkept
+from movie_cli.media.side_data import side_data, stereo_of, unkept
 from movie_cli.media.timing import even_time_base, looks_variable, sane_rate
 from movie_cli.media.tonemap import HLG, PQ
 from movie_cli.reading import ReadOptions
@@ -236,14 +235,14 @@ def _origin(container: InputContainer, time_base: Fraction) -> int:
 
 def _orientation(frame: av.VideoFrame, notes: list[str]) -> Orientation:
     try:
-        data = frame.side_data.get("DISPLAYMATRIX")
+        data = side_data(frame, "DISPLAYMATRIX")
     except ValueError:
         # PyAV refuses all side data of a frame that has a kind it does not know; the angle alone can still be had.
         found = from_matrix(rotation_matrix(frame.rotation))
     else:
-        if not isinstance(data, Buffer) or data.buffer_size < 36:
+        if data is None or len(data) < 36:
             return UPRIGHT
-        found = from_matrix([int(value) for value in np.frombuffer(bytes(data)[:36], np.int32)])
+        found = from_matrix([int(value) for value in np.frombuffer(data[:36], np.int32)])
     if found is None:
         notes.append("its display matrix is not a quarter turn or a mirroring, and is left out")
         return UPRIGHT

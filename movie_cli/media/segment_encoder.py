@@ -17,7 +17,7 @@ import av
 from movie_cli.media.containers import EncodeOptions
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.outfile import output_error
-from movie_cli.media.segments import CHECKSUM_BYTES, PacketEntry, Segment
+from movie_cli.media.segments import CHECKSUM_BYTES, PacketEntry, Segment, mended_decoding_times
 from movie_cli.media.writer import VideoWriter
 
 
@@ -58,7 +58,8 @@ class SegmentEncoder(VideoWriter):
         self._guard(lambda: self._encode(None))
         self._guard(self._sync)
         self.abort(keep=True)
-        return Segment(tuple(self._times), tuple(self._entries), extradata, self._digest.hexdigest(), last_picture)
+        packets = mended_decoding_times(self._entries)
+        return Segment(tuple(self._times), packets, extradata, self._digest.hexdigest(), last_picture)
 
     def abort(self, keep: bool = False) -> None:
         """Close everything; the file goes unless it is to be kept. Safe to call twice."""

@@ -7,7 +7,9 @@ decoding times that make packets of several encoders one stream. Knows nothing o
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +20,9 @@ from movie_cli.media.colour import has_alpha
 
 BLOCK = 1 << 20
 CHECKSUM_BYTES = 16
+
+MOST_WAITING = 32
+"""More frames than any encoder lets wait for one that is shown before them."""
 
 
 @dataclass(frozen=True)
@@ -125,3 +130,21 @@ def joined_decoding_times(packets: Sequence[PacketEntry], shown_before: Sequence
     for index in range(min(waiting, len(shown_before))):
         times[waiting - 1 - index] = shown_before[-1 - index]
     return times
+
+
+def mended_decoding_times(packets: Sequence[PacketEntry]) -> tuple[PacketEntry, ...]:
+    """The packets of one encoder, in the order of decoding, with decoding times that can be true.
+
+    x265 never sets its delay where fewer frames come than it would let wait, and gives random times then.
+    """
+    if not packets:
+        return ()
+    shown = sorted(packet.pts for packet in packets)
+    rising = all(one.dts < other.dts for one, other in itertools.pairwise(packets))
+    longest = shown[-1] - shown[0] + MOST_WAITING * max(1, *(packet.duration for packet in packets))
+    if rising and all(packet.dts <= packet.pts for packet in packets) and shown[0] - packets[0].dts <= longest:
+        return tuple(packets)
+    step = max(1, shown[1] - shown[0] if len(shown) > 1 else packets[0].duration)
+    waiting = max(index - shown.index(packet.pts) for index, packet in enumerate(packets))
+    times = [shown[0] - step * (waiting - index) for index in range(waiting)] + shown
+    return tuple(dataclasses.replace(packet, dts=dts) for packet, dts in zip(packets, times, strict=False))

@@ -5,6 +5,7 @@ Promises plain words, and nothing where a frame is silent or PyAV cannot read wh
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from collections.abc import Mapping
 
@@ -28,14 +29,28 @@ _SECOND_VIEW = "29"
 """ffmpeg's AV_FRAME_DATA_VIEW_ID, which PyAV does not know."""
 
 
+def side_data(frame: av.VideoFrame, name: str) -> bytes | None:
+    """The frame's side data of that name (ffmpeg's, as `DISPLAYMATRIX`); None without.
+
+    Raises:
+        ValueError: PyAV cannot read any, because some is of a kind that it does not know.
+    """
+    found = frame.side_data
+    if found.get("ICC_PROFILE") is not None:
+        # PyAV frees a profile's name, which the frame frees again: it must outlive the process.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(found))
+    data = found.get(name)
+    return bytes(data) if isinstance(data, Buffer) else None
+
+
 def stereo_of(frame: av.VideoFrame, metadata: Mapping[str, str]) -> str:
     """How two views share the picture, in Matroska's words; empty where there is one view, or nobody knows."""
     try:
-        data = frame.side_data.get("STEREO3D")
+        data = side_data(frame, "STEREO3D")
     except ValueError:
         data = None
-    if isinstance(data, Buffer) and data.buffer_size >= 8:
-        kind, flags = struct.unpack_from("=2i", bytes(data))
+    if data is not None and len(data) >= 8:
+        kind, flags = struct.unpack_from("=2i", data)
         if kind in _STEREO:
             return _STEREO[kind][flags & 1]
     stated = metadata.get("stereo_mode", "")
@@ -45,7 +60,7 @@ def stereo_of(frame: av.VideoFrame, metadata: Mapping[str, str]) -> str:
 def unkept(frame: av.VideoFrame) -> list[str]:
     """Sentences about what no output keeps."""
     try:
-        return [text for name, text in _UNKEPT.items() if frame.side_data.get(name) is not None]
+        return [text for name, text in _UNKEPT.items() if side_data(frame, name) is not None]
     except ValueError as error:
         if str(error).split()[0] == _SECOND_VIEW:
             return ["it holds two views (MV-HEVC): the first one alone is edited and kept"]

@@ -12,12 +12,12 @@ import contextlib
 import math
 import secrets
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import av
 import av.error
@@ -30,7 +30,8 @@ from movie_cli.media.captions import CARRIERS, CaptionCopier
 from movie_cli.media.colour import FromRgb, has_alpha
 from movie_cli.media.containers import PALETTE, STDOUT, EncodeOptions
 from movie_cli.media.info import SourceInfo
-from movie_cli.media.muxing import free_tags, muxer_options
+from movie_cli.media.joining import Joiner
+from movie_cli.media.muxing import free_tags, muxer_options, output_chapters
 from movie_cli.media.opening import file_url
 from movie_cli.media.outfile import (
     PipeFile,
@@ -46,17 +47,12 @@ from movie_cli.media.passthrough import StreamCopier
 from movie_cli.media.picture import plan_picture
 from movie_cli.media.publishing import Naming, publish
 from movie_cli.media.routes import Routes
-from movie_cli.media.segments import Segment, joined_decoding_times
-from movie_cli.media.tags import HOLD_CHAPTERS
+from movie_cli.media.segments import PacketEntry, Segment
 from movie_cli.media.timecode import moved_timecode
-from movie_cli.media.timing import shifted_chapters
 from movie_cli.media.verify import check_written
 
 LEAD = 0.5
 """Seconds by which sound is written ahead of the picture, so that players need not wait."""
-
-MOST_WAITING = 32
-"""More frames than any encoder lets wait for one that is shown before them."""
 
 _FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
 
@@ -119,9 +115,8 @@ class VideoWriter:
         self._done = False
         self._first_pts = self._last_pts = self._last_duration = 0
         self._last_sent: int | None = None
-        self._shown: list[int] = []
         self._rounded = 0
-        self._joined = False
+        self._joiner: Joiner | None = None
         self._unit = Fraction(1)
 
         self._picture = plan_picture(out_path, source, options, self._size)
@@ -188,14 +183,16 @@ class VideoWriter:
             raise OutputError(
                 f"{path} was encoded by another version of {self._plan.codec}", "-y starts the edit from the beginning"
             )
-        if not self._joined:
+        if self._joiner is None:
             self._begin(segment.times[0][0])
-            self._joined = True
-        try:
-            with path.open("rb") as file:
-                self._guard(lambda: self._copy_packets(segment, file))
-        except OSError as error:
-            raise output_error(self._out, error) from error
+            video = self._source.video
+            zero = round((self._first_pts - video.origin) * video.time_base / self._time_base)
+            self._joiner = Joiner(self._stream, self._time_base, zero)
+        if self._captions is not None:
+            for (pts, _), place in zip(segment.times, self._joiner.places(segment), strict=False):
+                self._captions.meet(place, self._seconds(pts))
+        packets = self._joiner.packets(segment, path)
+        self._guard(lambda: self._copy_packets(packets))
         self._last_pts, self._last_duration = segment.times[-1][0], segment.times[-1][1] or 0
         self.frames_written += segment.frames
 
@@ -276,7 +273,9 @@ class VideoWriter:
         if self._options.metadata:
             tags = {key: value for key, value in source.metadata.items() if key not in _FILE_TAGS}
             output.metadata.update(moved_timecode(tags, source.video, start))
-            self._set_chapters(start)
+            chapters, lost = output_chapters(source, muxer, start, self._end)
+            output.set_chapters(chapters)
+            self.messages.extend(lost)
         output.metadata.update(extra_tags)
         self._guard(self._start)
 
@@ -297,16 +296,6 @@ class VideoWriter:
         self._stream.codec_context.open(strict=False)
         self._output.start_encoding()
         self._unit = self._stream.time_base or self._time_base
-
-    def _set_chapters(self, start: float | None) -> None:
-        assert self._output is not None
-        if self._plan.container.muxer not in HOLD_CHAPTERS:
-            if self._source.chapters:
-                self.messages.append(f"{self._plan.container.muxer} has no chapters: the source's are left out")
-            return
-        origin = self._source.video.origin * self._source.video.time_base
-        ends = [end for end in (self._end, self._source.picture_end) if end is not None]
-        self._output.set_chapters(shifted_chapters(self._source.chapters, origin, start, min(ends, default=None)))
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -351,34 +340,16 @@ class VideoWriter:
             packet = self._captions.put_into(packet)
         self._output.mux_one(packet)
 
-    def _copy_packets(self, segment: Segment, file: BinaryIO) -> None:
+    def _copy_packets(self, packets: Iterable[tuple[PacketEntry, av.Packet[Any]]]) -> None:
         assert self._output is not None
-        video = self._source.video
-        shown = sorted(packet.pts for packet in segment.packets)
-        # Segments count from the origin. Where frames are counted, not timed, one may begin where its neighbour ends.
-        zero = round((self._first_pts - video.origin) * video.time_base / self._time_base)
-        moved = max(0, self._shown[-1] + 1 - (shown[0] - zero)) - zero if self._shown else -zero
-        if self._captions is not None:
-            for (pts, _), place in zip(segment.times, shown, strict=False):
-                self._captions.meet(place + moved, self._seconds(pts))
-        times = joined_decoding_times(segment.packets, [pts - moved for pts in self._shown])
-        for entry, dts in zip(segment.packets, times, strict=True):
-            data = file.read(entry.size)
-            if len(data) != entry.size:
-                raise OutputError(f"{file.name} is cut off", "-y starts the edit from the beginning")
-            packet: av.Packet[Any] = av.Packet(data)
-            packet.pts, packet.dts, packet.duration = entry.pts + moved, dts + moved, entry.duration
-            packet.is_keyframe = entry.keyframe
-            packet.time_base = self._time_base
-            packet.stream = self._stream
+        for entry, packet in packets:
             if self._copier is not None:
                 self._copier.advance(float(entry.pts * self._time_base) + LEAD, self._output)
             self._mux(packet)
-        self._shown = (self._shown + [pts + moved for pts in shown])[-MOST_WAITING:]
 
     def _finish(self, until: float | None) -> None:
         assert self._output is not None
-        if not self._joined:
+        if self._joiner is None:
             self._encode(None)
         if self._copier is not None:
             self._copier.advance(math.inf if until is None else until, self._output)

@@ -10,7 +10,7 @@ import pytest
 from movie_cli.errors import OutputError
 from movie_cli.media import EncodeOptions, FrameReader, VideoWriter, plan_encoding, probe
 from movie_cli.media.segment_encoder import SegmentEncoder
-from movie_cli.media.segments import PacketEntry, Segment, can_be_joined, joined_decoding_times
+from movie_cli.media.segments import PacketEntry, Segment, can_be_joined, joined_decoding_times, mended_decoding_times
 from tests.media.clips import decodes_cleanly, make_clip, needs_ffmpeg, packets, picture
 
 UNEVEN = [3, 7, 20, 21, 22, 50, 90, 91, 100, 140, 141, 142, 150, 200, 201, 260, 261, 262, 263, 300]
@@ -153,3 +153,22 @@ def test_x264_gives_the_same_bytes_on_every_machine_and_every_time(tmp_path):
         data.append((tmp_path / str(number)).read_bytes())
     assert plan.codec == "libx264"
     assert len(set(data)) == 1
+
+
+@pytest.mark.parametrize("wrong", [0, 1 << 62, -(1 << 62)])
+def test_decoding_times_that_an_encoder_never_set_are_mended(wrong):
+    for order in ([0], [0, 1], [0, 2, 1], [0, 4, 2, 1, 3]):
+        packets = [PacketEntry(9, pts * 10, index * 10 + wrong, 10, pts == 0) for index, pts in enumerate(order)]
+        times = [packet.dts for packet in mended_decoding_times(packets)]
+        assert all(one < other for one, other in itertools.pairwise(times))
+        assert all(-20 <= dts <= packet.pts for dts, packet in zip(times, packets, strict=True))
+    true = [PacketEntry(9, 0, -20, 10, True), PacketEntry(9, 20, -10, 10, False), PacketEntry(9, 10, 0, 10, False)]
+    assert mended_decoding_times(true) == tuple(true)
+    assert mended_decoding_times([]) == ()
+
+
+def test_last_segments_of_a_few_hevc_frames(tmp_path):
+    source, options = make_clip(tmp_path / "a.mp4", frames=9), EncodeOptions(codec="hevc", preset="ultrafast")
+    for length in (8, 7, 6):
+        info, made, _ = encode(source, tmp_path / "o.mp4", options, length)
+        assert join(tmp_path / "o.mp4", info, options, made).frames == 9

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import pytest
+from PIL import Image, ImageCms
 
 from movie_cli.media import EncodeOptions, FrameReader, VideoWriter, probe, usual_output, what_changes
 from movie_cli.media.captions import captions_in, with_captions
@@ -128,3 +130,12 @@ def test_what_would_not_be_kept_is_known_before(tmp_path):
     assert sorted(tmp_path.iterdir()) == before
     assert usual_output(info.path).suffix == ".ts"
     assert usual_output(Path("frame_%03d.png")).suffix == ".mp4"
+
+
+def test_a_colour_profile_is_told_of(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for number in range(2):
+        Image.fromarray(picture(number)).save(tmp_path / f"a{number}.png", icc_profile=profile)
+    for _ in range(20):
+        assert any("ICC" in note for note in probe(tmp_path / "a%d.png").notes)
+        gc.collect()  # crashed the process
