@@ -162,9 +162,15 @@ def try_copy(container: Container, stream: Stream, packets: list[Packet[Any]]) -
         took = gate.takes(packet) and took
     if not gate.close() or not took:
         return None
-    if not container.codec_delay or stream.type != "audio" or not packets:
+    if stream.type != "data" and not (container.codec_delay and stream.type == "audio" and packets):
         return 0
     sink.seek(0)
-    with contextlib.suppress(*REFUSALS), av.open(sink, "r") as written:
-        return max(map(skipped_samples, written.demux(audio=0)), default=0)
-    return 0
+    try:
+        with av.open(sink, "r") as written:
+            if stream.type == "data":
+                # Some muxers write what no reader then knows.
+                same = [(other.type, other.name) for other in written.streams] == [("data", stream.name)]
+                return 0 if same and stream.name else None
+            return max(map(skipped_samples, written.demux(audio=0)), default=0)
+    except REFUSALS:
+        return None if stream.type == "data" else 0

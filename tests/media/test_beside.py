@@ -128,6 +128,24 @@ def test_telemetry_is_copied_where_there_is_a_place_for_it(tmp_path):
     assert not probe(tmp_path / "bare.ts").of_kind("data")
 
 
+@pytest.mark.parametrize(
+    ("tag", "out", "kept"),
+    [("gpmd", "o.mp4", True), ("gpmd", "o.mov", True), ("gpmd", "o.ts", False), ("mebx", "o.mov", False)],
+)
+def test_a_camera_s_track_of_places_is_kept_where_it_can_be_read_again(tmp_path, tag, out, kept):
+    """A track of texts, renamed to what GoPro's cameras and phones write."""
+    texts = subtitled(tmp_path / "texts.mp4").read_bytes()
+    source = tmp_path / "a.mp4"
+    source.write_bytes(texts.replace(b"sbtl", b"meta").replace(b"tx3g", tag.encode()))
+    report = identity_edit(source, tmp_path / out)
+    if kept:
+        assert not report.messages
+        assert data_of(tmp_path / out) == data_of(source)
+    else:
+        assert any("data stream 1" in message and "is left out" in message for message in report.messages)
+        assert not probe(tmp_path / out).of_kind("data")
+
+
 def test_the_text_of_chapters_is_no_data(tmp_path):
     source = make_clip(tmp_path / "a.mov", chapters=True)
     assert probe(source).of_kind("data")
