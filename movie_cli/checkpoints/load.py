@@ -59,7 +59,7 @@ def load_checkpoint(descriptor: Descriptor) -> Parts:
     if descriptor.variant.lora is not None:
         merge_lora(unet, descriptor.variant.lora)
     scheduler = _scheduler(folder / "scheduler", descriptor.variant.scheduler)
-    return Parts(unet.eval(), codec_of(vae.eval()), _text(folder), scheduler)
+    return Parts(unet.eval(), codec_of(vae.eval()), load_text(folder), scheduler)
 
 
 def _load(path: Path, load: Callable[..., Any], **options: Any) -> Any:
@@ -85,7 +85,12 @@ def _known_class(path: Path, known: dict[str, Any]) -> Any:
     return known[name]
 
 
-def _text(folder: Path) -> TextConditioner:
+def load_text(folder: Path) -> TextConditioner:
+    """The text encoder of a checkpoint alone.
+
+    Raises:
+        ModelError: it is damaged or of no known kind.
+    """
     path = folder / "text_encoder"
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     if config.get("_class_name") == "InstructionEncoder":
