@@ -73,6 +73,20 @@ def exists(url: str) -> bool:
         return bool(store.exists(path))
 
 
+def version(url: str) -> dict[str, object]:
+    """What the store tells of a file that is another for another content, such as size, time or tag; as JSON values.
+
+    Raises:
+        SourceError: it is missing or not to be had.
+        DeviceError: what speaks its protocol is not installed.
+    """
+    names = ("size", "mtime", "LastModified", "last_modified", "updated", "ETag", "etag", "generation", "md5Hash")
+    with _reading(url):
+        store, path = _open(url)
+        facts = store.info(path)
+    return {name: str(facts[name]) for name in names if facts.get(name) is not None}
+
+
 @contextlib.contextmanager
 def local_copy(url: str) -> Iterator[Path]:
     """A copy of the source on this machine, with its time of change; removed afterwards.

@@ -1,4 +1,4 @@
-"""Jobs as people write them down: JSON lines, CSV, or a folder of videos with one instruction for all.
+"""Jobs as people write them down: JSON lines, CSV, a folder of videos or a list of them with one instruction for all.
 
 Promises plain jobs with the place each was written at, so that a complaint can name it, and outputs that stay inside
 one folder unless that is allowed: a manifest may come from a stranger. Knows nothing of what options mean.
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from movie_cli import remote
 from movie_cli.errors import SourceError, UsageError
@@ -51,10 +52,11 @@ class Manifest:
     folder: Path
 
 
-def read_manifest(name: str, instruction: str | None, out_dir: str | None) -> Manifest:
-    """Read jobs from a `.jsonl` or `.csv` file, a folder here or in a store, or `-` for JSON lines on standard input.
+def read_manifest(name: str, instruction: str | None, out_dir: str | None, *, null: bool = False) -> Manifest:
+    """Read jobs from a `.jsonl` or `.csv` file, a folder here or in a store, or `-` for standard input.
 
-    `instruction` is for jobs without one. What lies in `out_dir` is no source.
+    There each line is a job as JSON or the path of a source; with `null`, paths end with NUL instead. `instruction` is
+    for jobs without one. What lies in `out_dir` is no source.
 
     Raises:
         UsageError: a line cannot be understood; the message names it.
@@ -64,9 +66,9 @@ def read_manifest(name: str, instruction: str | None, out_dir: str | None) -> Ma
         if instruction is None:
             raise UsageError(f"there is no instruction for what is in {name}", f'movie batch {name} "make it winter"')
         return Manifest(tuple(_from_store(name, instruction, out_dir)), Path.cwd())
-    path = Path(name)
     if name == STREAM:
-        return Manifest(tuple(_with(instruction, _from_lines(sys.stdin, "standard input"))), Path.cwd())
+        return Manifest(tuple(_with(instruction, _from_stream(sys.stdin.buffer, null))), Path.cwd())
+    path = Path(name)
     try:
         if path.is_dir():
             if instruction is None:
@@ -93,18 +95,40 @@ def _with(instruction: str | None, jobs: Iterable[WrittenJob]) -> Iterator[Writt
 
 def _from_lines(lines: Iterable[str], name: str) -> Iterator[WrittenJob]:
     for number, line in enumerate(lines, 1):
-        where = f"{name}, line {number}"
-        if len(line) > LONGEST_LINE:
-            raise UsageError(f"{where} is longer than {LONGEST_LINE} characters", "one line is one job")
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"{where} is not JSON: {error}", "one line is one job, an object in braces") from error
-        if not isinstance(values, dict):
-            raise UsageError(f"{where} is not an object", '{"source": "a.mp4", "instruction": "make it winter"}')
-        yield _job(values, where)
+        if line.strip():
+            yield _from_line(line, f"{name}, line {number}")
+
+
+def _from_line(line: str, where: str) -> WrittenJob:
+    if len(line) > LONGEST_LINE:
+        raise UsageError(f"{where} is longer than {LONGEST_LINE} characters", "one line is one job")
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{where} is not JSON: {error}", "one line is one job, an object in braces") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"{where} is not an object", '{"source": "a.mp4", "instruction": "make it winter"}')
+    return _job(values, where)
+
+
+def _from_stream(stream: BinaryIO, null: bool) -> Iterator[WrittenJob]:
+    """Jobs as JSON and paths, as `find` prints them: names of files are bytes."""
+    for number, line in enumerate(stream.read().split(b"\0" if null else b"\n"), 1):
+        text = os.fsdecode(line) if null else os.fsdecode(line.removeprefix(b"\xef\xbb\xbf")).rstrip("\r")
+        where = f"standard input, {'entry' if null else 'line'} {number}"
+        if not null and text.lstrip().startswith("{"):
+            yield _from_line(text, where)
+        elif text.strip():
+            yield _from_path(text, where)
+
+
+def _from_path(text: str, where: str) -> WrittenJob:
+    """A source alone; a relative path keeps its folders below the outputs' folder."""
+    path = Path(text)
+    if remote.is_url(text) or not path.name or path.name == "..":
+        return WrittenJob(where, text, None, None)
+    inner = Path(path.name) if path.is_absolute() or ".." in path.parts else path
+    return WrittenJob(where, text, None, str(inner.with_name(output_name(path.name))))
 
 
 def _from_csv(file: io.TextIOBase | Iterable[str], name: str) -> Iterator[WrittenJob]:

@@ -17,13 +17,17 @@ VERY_NARROW = 36
 TITLE_COLUMNS = 30
 
 
-class FramesColumn(ProgressColumn):
-    """Frames done, of how many if that is known."""
+class CountColumn(ProgressColumn):
+    """Frames or jobs done, of how many if that is known."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
 
     def render(self, task: Task) -> Text:
         """Text such as 12/300 frames."""
         total = "" if task.total is None else f"/{int(task.total)}"
-        return Text(f"{int(task.completed)}{total} frames")
+        return Text(f"{int(task.completed)}{total} {self._unit}s")
 
 
 class SpeedColumn(ProgressColumn):
@@ -38,10 +42,10 @@ class SpeedColumn(ProgressColumn):
 class BarReporter(LineReporter):
     """Progress as a bar, messages above it."""
 
-    def __init__(self, options: OutputOptions) -> None:
-        super().__init__(options, lines=False)
+    def __init__(self, options: OutputOptions, unit: str = "frame") -> None:
+        super().__init__(options, lines=False, unit=unit)
         width = self._console.width
-        columns: list[ProgressColumn] = [FramesColumn(), SpeedColumn()]
+        columns: list[ProgressColumn] = [CountColumn(unit), *([SpeedColumn()] if unit == "frame" else [])]
         if width >= VERY_NARROW:
             columns.append(TimeRemainingColumn(compact=True))
         if width >= NARROW:
@@ -59,7 +63,7 @@ class BarReporter(LineReporter):
         self._task = self._progress.add_task(title, total=total_frames)
         self._progress.start()
 
-    def advance(self, frames: int) -> None:
+    def advance(self, frames: float) -> None:
         """Move the bar."""
         if self._task is not None:
             self._progress.advance(self._task, frames)

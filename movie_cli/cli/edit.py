@@ -43,7 +43,7 @@ _what, _part, _reading = map(themed, ("What to do", "Which part", "Source file")
 _machine, _file, _safety = map(themed, ("Machine", "Output file", "Safety"))
 
 
-SINGLE = frozenset({"output", "resume", "dry_run", "workers"})
+SINGLE = frozenset({"output", "resume", "workers"})
 """Options that make no sense for many edits at once."""
 
 

@@ -128,12 +128,13 @@ def quieten_libraries(verbose: bool) -> None:
 class LineReporter(Reporter):
     """Messages, and now and then a line of progress. As a context manager it leaves the terminal as it found it."""
 
-    def __init__(self, options: OutputOptions, lines: bool = True) -> None:
+    def __init__(self, options: OutputOptions, lines: bool = True, unit: str = "frame") -> None:
         self._options = options
         self._lines = lines and not options.quiet
+        self._unit = unit
         self._console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
         self._total: int | None = None
-        self._frames = 0
+        self._frames: float = 0
         self._started = self._shown = time.monotonic()
 
     def message(self, level: Level, text: str) -> None:
@@ -148,30 +149,36 @@ class LineReporter(Reporter):
         self._total, self._frames = total_frames, 0
         self._started = self._shown = time.monotonic()
         if self._lines:
-            self._print(f"{one_line(title)}: {_count(total_frames)}")
+            self._print(f"{one_line(title)}: {_count(total_frames, self._unit)}")
 
-    def advance(self, frames: int) -> None:
+    def advance(self, frames: float) -> None:
         """Count, and write a line when some seconds have passed."""
         self._frames += frames
+        self.tick()
+
+    def tick(self, note: str = "") -> None:
+        """Write a line of progress, with a note at its end, when some seconds have passed since the last."""
         now = time.monotonic()
-        if now - self._shown >= LINE_SECONDS:
+        if self._lines and now - self._shown >= LINE_SECONDS:
             self._shown = now
-            self._tick()
+            self._print(self._progress_line() + (f", {note}" if note else ""))
 
     def done(self, summary: Mapping[str, object]) -> None:
         """Say what was made and how fast."""
         if not self._options.quiet:
             self._print(_summary_line(summary))
 
-    def _tick(self) -> None:
-        if not self._lines:
-            return
+    def _progress_line(self) -> str:
         speed, left = self._speed()
-        parts = [f"{self._frames} of {_count(self._total)}" if self._total else _count(self._frames)]
-        parts.append(f"{speed:.1f} fps")
+        count = int(self._frames)
+        parts = [
+            f"{count} of {_count(self._total, self._unit)}" if self._total is not None else _count(count, self._unit)
+        ]
+        if self._unit == "frame":
+            parts.append(f"{speed:.1f} fps")
         if left is not None:
             parts.append(f"{_clock(left)} left")
-        self._print(", ".join(parts))
+        return ", ".join(parts)
 
     def _speed(self) -> tuple[float, float | None]:
         """Frames a second so far, and seconds left where the total is known."""
@@ -203,7 +210,7 @@ class EventReporter(LineReporter):
         self._started = self._shown = time.monotonic()
         emit("start", total_frames=total_frames, title=title)
 
-    def advance(self, frames: int) -> None:
+    def advance(self, frames: float) -> None:
         """Emit progress, at most twice a second."""
         self._frames += frames
         now = time.monotonic()
@@ -224,8 +231,8 @@ class EventReporter(LineReporter):
         emit("done", **summary)
 
 
-def make_reporter(options: OutputOptions) -> LineReporter:
-    """The reporter that the options and the terminal call for."""
+def make_reporter(options: OutputOptions, unit: str = "frame") -> LineReporter:
+    """The reporter that the options and the terminal call for; `unit` is what it counts."""
     if options.json:
         return EventReporter(options, lines=options.progress != "none")
     if options.progress == "none" or options.quiet:
@@ -233,14 +240,14 @@ def make_reporter(options: OutputOptions) -> LineReporter:
     if options.progress == "auto" and Console(stderr=True).is_terminal and os.environ.get("TERM") != "dumb":
         from movie_cli.cli.bar import BarReporter
 
-        return BarReporter(options)
-    return LineReporter(options)
+        return BarReporter(options, unit)
+    return LineReporter(options, unit=unit)
 
 
-def _count(frames: int | None) -> str:
-    if frames is None:
-        return "an unknown number of frames"
-    return "1 frame" if frames == 1 else f"{frames} frames"
+def _count(number: int | None, unit: str = "frame") -> str:
+    if number is None:
+        return f"an unknown number of {unit}s"
+    return f"1 {unit}" if number == 1 else f"{number} {unit}s"
 
 
 def _clock(seconds: float) -> str:
