@@ -73,6 +73,7 @@ class StreamCopier:
         self._origin = Fraction(source.video.origin) * source.video.time_base
         self._zero = Fraction(0)
         self._splices = source.splices
+        self._length, self._picture_end = source.length, source.picture_end
 
     def close(self) -> None:
         """Let go of the source."""
@@ -173,6 +174,10 @@ class StreamCopier:
         moved = round((self._origin + self._zero) / packet.time_base)
         packet.pts = (pts if pts is not None else dts or 0) - moved
         packet.dts = packet.pts if dts is None else dts - moved
+        seconds = float((packet.duration or 0) * packet.time_base)
+        if packet.stream.type == "subtitle" and self._length and self._picture_end and seconds > self._length:
+            # One without an end stays until the film's.
+            packet.duration = max(1, int((self._picture_end - float(self._zero)) / packet.time_base) - packet.pts)
         return True
 
     def _tell_losses(self) -> None:

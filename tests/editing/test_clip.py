@@ -13,7 +13,7 @@ from movie_cli.errors import SourceError, UsageError
 from movie_cli.media import FrameReader, probe
 from movie_cli.reading import ReadOptions
 from movie_cli.recipe import Recipe
-from tests.media.clips import make_clip, picture
+from tests.media.clips import identity_edit, make_clip, picture
 
 HEADER = b"[Events]\r\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\r\n"
 UNEVEN = [0, 7, 20, 21, 22, 50, 90, 91, 100, 140, 290, 300]
@@ -119,5 +119,10 @@ def test_a_subtitle_without_an_end_is_not_the_length(tmp_path):
     assert info.duration == pytest.approx(1.2, abs=0.05)
     span, found = asked(path)
     assert span.frames == len(found) == 30
+    for name in ("o.mp4", "o.mkv"):
+        identity_edit(path, tmp_path / name)
+        with av.open(str(tmp_path / name)) as container:
+            assert container.duration / av.time_base < 2
+            assert sum(bool(packet.size) for packet in container.demux(subtitles=0)) >= 1
     with pytest.raises(SourceError, match="lasts 1 s"):
         asked(path, ReadOptions(max_seconds=0.5))
