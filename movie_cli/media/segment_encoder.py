@@ -87,8 +87,7 @@ class SegmentEncoder(VideoWriter):
             self._file.write(data)
             self._digest.update(data)
             pts = packet.pts if packet.pts is not None else packet.dts or 0
-            # x265 makes times up for fewer frames than it lets wait.
-            dts = min(packet.dts, pts) if packet.dts is not None else pts
+            dts = packet.dts if packet.dts is not None else pts
             self._entries.append(PacketEntry(len(data), pts, dts, packet.duration or 0, packet.is_keyframe))
 
     def _sync(self) -> None:

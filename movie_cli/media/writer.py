@@ -329,7 +329,7 @@ class VideoWriter:
             self._copier.advance(self._seconds(self._last_pts) + LEAD, self._output)
         for packet in packets:
             if packet.pts is not None and packet.dts is not None:
-                packet.dts = min(packet.dts, packet.pts)  # as in `SegmentEncoder`
+                packet.dts = min(packet.dts, packet.pts)  # see `segments.mended_decoding_times`
             self._mux(packet)
 
     def _mux(self, packet: av.Packet[Any]) -> None:
