@@ -21,6 +21,8 @@ from movie_cli.errors import ModelError
 
 PARTS_WITH_WEIGHTS = ("unet", "vae", "text_encoder")
 """The folders of the networks."""
+OPTIONAL_PARTS = ("regions",)
+"""Networks that a checkpoint may have besides."""
 
 _STEMS = ("diffusion_pytorch_model", "model")
 # What diffusers and transformers call a model's weight file.
@@ -68,7 +70,7 @@ def check_parts(folder: Path) -> None:
     for part in (*PARTS_WITH_WEIGHTS, "tokenizer", "scheduler"):
         if not (folder / part).is_dir():
             raise ModelError(f"{folder / part} is missing", f"a checkpoint needs the part {part}: {_AGAIN}")
-    for part in PARTS_WITH_WEIGHTS:
+    for part in present_parts(folder):
         read_json(folder / part / "config.json")
     read_json(folder / "scheduler" / "scheduler_config.json")
     _check_tokenizer(folder / "tokenizer")
@@ -81,11 +83,16 @@ def weigh(folder: Path) -> FolderFacts:
         ModelError: a file is missing or broken.
     """
     size = parameters = 0
-    for part in PARTS_WITH_WEIGHTS:
+    for part in present_parts(folder):
         for path in _weight_files(folder / part):
             parameters += check_safetensors(path)
             size += path.stat().st_size
     return FolderFacts(bytes=size, parameters=parameters)
+
+
+def present_parts(folder: Path) -> tuple[str, ...]:
+    """The folders of the networks that a checkpoint has to have, and those of `OPTIONAL_PARTS` that it has."""
+    return (*PARTS_WITH_WEIGHTS, *(part for part in OPTIONAL_PARTS if (folder / part).exists()))
 
 
 def _refuse_pickles(folder: Path) -> None:
@@ -94,7 +101,7 @@ def _refuse_pickles(folder: Path) -> None:
     A pickle that lies beside safetensors of the same part is never opened and does no harm: published
     checkpoints carry both.
     """
-    for part in PARTS_WITH_WEIGHTS:
+    for part in present_parts(folder):
         pickles = [path for path in sorted((folder / part).glob("*")) if path.suffix.lower() in PICKLES]
         if pickles and not any(_weight_candidates(folder / part)):
             raise ModelError(

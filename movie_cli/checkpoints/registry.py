@@ -13,7 +13,7 @@ from pathlib import Path
 from movie_cli.checkpoints import hub
 from movie_cli.checkpoints.descriptor import Descriptor, read_descriptor
 from movie_cli.checkpoints.exported import is_export
-from movie_cli.checkpoints.folder import PARTS_WITH_WEIGHTS, check_folder
+from movie_cli.checkpoints.folder import OPTIONAL_PARTS, PARTS_WITH_WEIGHTS, check_folder
 from movie_cli.checkpoints.variant import TAESD, find_variant
 from movie_cli.errors import ModelError
 from movie_cli.places import models_folder
@@ -28,7 +28,7 @@ DEFAULT_MODEL = "nano"
 WANTED = (
     "model_index.json",
     "movie.json",
-    *(f"{part}/{name}" for part in PARTS_WITH_WEIGHTS for name in ("*.json", "*.safetensors")),
+    *(f"{part}/{name}" for part in (*PARTS_WITH_WEIGHTS, *OPTIONAL_PARTS) for name in ("*.json", "*.safetensors")),
     "tokenizer/*.json",
     "tokenizer/*.txt",
     "scheduler/*.json",

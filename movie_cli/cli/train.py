@@ -25,12 +25,17 @@ EXAMPLES = (
     "movie train adversarial runs/guidance/checkpoint -c nano --data photos -o runs/one-step",
     'movie edit in.mp4 "make it winter" -o out.mp4 --model runs/one-step/checkpoint',
 )
+MORE = (
+    "movie train mobile timbrooks/instruct-pix2pix -c sd15 --data pairs -o runs/mobile",
+    "movie train regions -c nano --data photos --set teachers=teachers -o runs/regions",
+)
 _HELP: dict[StageName, str] = {
     "autoencoder": "Fit the embedded model's autoencoder, and train its decoder.",
     "base": "Train the multi-step editor that is run in three passes.",
     "mobile": "Make an editor or text-to-image model smaller, then fine-tune.",
     "guidance": "Distil the three passes into one (guidance distillation).",
     "adversarial": "Distil the many steps into one (adversarial distillation).",
+    "regions": "Train the network that sees what is where in a frame.",
 }
 
 
@@ -66,9 +71,7 @@ def _command(stage: StageName) -> click.Command:
 
     START is a model's name, a checkpoint folder or owner/name on the Hub.
     """
-    own = [example for example in EXAMPLES if f"train {stage} " in example] or [
-        "movie train mobile timbrooks/instruct-pix2pix -c sd15 --data pairs -o runs/mobile"
-    ]
+    own = [example for example in (*EXAMPLES, *MORE) if f"train {stage} " in example]
     return click.command(name=stage, cls=Command, examples=own)(run)
 
 
@@ -120,7 +123,10 @@ def _run(
     if as_json:
         emit("done", checkpoint=str(checkpoint), trained=not dry_run)
     elif not quiet:
-        text = "everything is in order" if dry_run else f"{checkpoint}: run it with movie edit --model {checkpoint}"
+        use = f"run it with movie edit --model {checkpoint}"
+        if stage == "regions":
+            use = "copy its folder regions into the checkpoint that should have them"
+        text = "everything is in order" if dry_run else f"{checkpoint}: {use}"
         click.echo(text, err=True)
 
 

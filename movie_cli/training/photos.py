@@ -40,7 +40,12 @@ class PhotoFolder:
     def paths(self, *, held_out: bool) -> list[Path]:
         """The training photographs, or the held-out ones."""
         files = sorted(path for path in self.folder.iterdir() if path.suffix.lower() in SUFFIXES)
-        return [path for path in files if path.stem.endswith("0") is held_out]
+        return [path for path in files if is_held_out(path) is held_out]
+
+
+def is_held_out(path: Path) -> bool:
+    """Whether a photograph is kept for evaluation: its name's last digit is 0."""
+    return path.stem.endswith("0")
 
 
 def load(path: Path, short_side: int | None = None, multiple: int = 16) -> Tensor:

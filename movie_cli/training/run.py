@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from movie_cli.errors import SourceError, TrainingError
 from movie_cli.training.bank_samples import BankSamples
 from movie_cli.training.pair_samples import HubPairs, PairFolder
+from movie_cli.training.regions.data import open_opinions, open_samples
 from movie_cli.training.run_folder import RunFolder
 from movie_cli.training.samples import SampleSource, Share
 from movie_cli.training.settings import StageName, StageSettings
@@ -17,6 +18,7 @@ from movie_cli.training.stages.adversarial import adversarial_stage
 from movie_cli.training.stages.autoencoder import autoencoder_stage
 from movie_cli.training.stages.base import base_stage, mobile_stage
 from movie_cli.training.stages.guidance import guidance_stage
+from movie_cli.training.stages.regions import RegionsStage
 from movie_cli.training.stages.stage import Stage
 from movie_cli.training.trainer import Say, Trainer
 
@@ -44,8 +46,7 @@ def train(
     Share(settings.batch, settings.micro_batch, accelerator.process_index, accelerator.num_processes)
     folder = RunFolder(output, name, settings, resume, check=accelerator.is_main_process)
     with accelerator.main_process_first():
-        data = open_data(settings, output)
-    stage = make_stage(name, settings, data)
+        data, stage = _open(name, settings, output, say)
     if check_only:
         return folder.checkpoint
     try:
@@ -56,6 +57,14 @@ def train(
         said = "a process that makes samples was killed, perhaps for want of memory"
         raise TrainingError(said, f"go on from the last state in {output / 'state'} with --resume") from error
     return folder.checkpoint
+
+
+def _open(name: StageName, settings: Any, output: Path, say: Say) -> tuple[Any, Any]:
+    if name != "regions":
+        data = open_data(settings, output)
+        return data, make_stage(name, settings, data)
+    opinions = open_opinions(settings, output, say)
+    return open_samples(settings, opinions), RegionsStage(settings, opinions)
 
 
 def open_data(settings: StageSettings, work: Path) -> SampleSource:

@@ -6,9 +6,9 @@ same order. Knows nothing of where samples come from.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -73,6 +73,12 @@ def collate(samples: Sequence[Sample]) -> SampleBatch:
         [sample.edits for sample in samples],
         [sample.number for sample in samples],
     )
+
+
+def stacking(source: Any) -> Callable[[Sequence[Any]], Any]:
+    """How a source's samples become a batch: its own `collate` where it has one."""
+    found: Callable[[Sequence[Any]], Any] = getattr(source, "collate", collate)
+    return found
 
 
 @dataclass(frozen=True)
@@ -149,7 +155,7 @@ def batches(
         loader = DataLoader(
             _ByNumber(source),  # type: ignore[arg-type]
             batch_sampler=numbers,
-            collate_fn=collate,
+            collate_fn=stacking(source),
             num_workers=workers,
             prefetch_factor=4 if workers else None,
             pin_memory=pin,

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from movie_cli.training.losses import LossWeights
 
-StageName = Literal["autoencoder", "base", "mobile", "guidance", "adversarial"]
+StageName = Literal["autoencoder", "base", "mobile", "guidance", "adversarial", "regions"]
 
 PAPER_TRAINING = "P: Adam, batch 512, 256x256"
 PIXEL_WEIGHT = "chosen: of latent errors as they show in the linear picture, which white latents hide; P has none"
@@ -216,16 +216,49 @@ class AdversarialSettings(StageSettings):
     loss: LossWeights = field(default_factory=LossWeights)
 
 
+@dataclass(frozen=True)
+class RegionsSettings(StageSettings):
+    """`movie train regions`: the region network learns from segmentation teachers. All of it was chosen here."""
+
+    steps: int = setting(6000, "chosen: two hours on one CPU core", 1)
+    batch: int = setting(16, "chosen", 1)
+    micro_batch: int = setting(16, "chosen: batch normalization wants them together", 1)
+    learning_rate: float = setting(2e-3, "chosen", 0, 1)
+    warmup: int = setting(200, "chosen", 0)
+    decay: Literal["constant", "cosine"] = setting("cosine", "chosen")
+    weight_decay: float = setting(0.02, "chosen", 0, 1)
+    ema: float = setting(0.998, "chosen", 0, 1)
+    workers: int = setting(0, "chosen: samples are cheap beside a step on a CPU", 0, 64)
+    teachers: str = setting("teachers", "the folder of the teachers' files")
+    labels: str = setting("", "where the teachers' answers are kept, to be used again; empty for the run's folder")
+    sizes: tuple[tuple[int, int, int], ...] = setting(
+        ((256, 192, 1),), "width, height and steps, in turn; the last goes on: small pictures first save time"
+    )
+    pasted: float = setting(0.2, "chosen: share of samples with a subject of another photograph", 0, 1)
+    uncertain: float = setting(0.03, "chosen: what a label counts that teachers do not agree on", 0, 1)
+    parts_weight: float = setting(0.4, "chosen: of hair, skin and clothes within persons", 0)
+    features_weight: float = setting(1.0, "chosen: of the teacher's features; falls to a quarter at the end", 0)
+    steady_weight: float = setting(0.5, "chosen: of the change under small motion", 0)
+    steady_share: float = setting(0.25, "chosen: of a batch that is seen twice", 0, 1)
+    steady_move: float = setting(6.0, "chosen: pixels", 0, 64)
+    norm_momentum: float = setting(0.05, "chosen: of the normalizations' running means", 0, 1)
+    network: dict[str, Any] = field(
+        default_factory=dict, metadata={"source": "widths, blocks, expansion and decoder; empty for the usual shape"}
+    )
+
+
 SETTINGS: dict[StageName, type[StageSettings]] = {
     "autoencoder": AutoencoderSettings,
     "base": BaseSettings,
     "mobile": MobileSettings,
     "guidance": GuidanceSettings,
     "adversarial": AdversarialSettings,
+    "regions": RegionsSettings,
 }
 CHANGEABLE = frozenset(
     {"steps", "learning_rate", "clip", "micro_batch", "workers", "save_every", "sample_every", "log_every"}
     | {"discriminator_learning_rate", "conversion_learning_rate", "codes_learning_rate", "usual_share", "equivariant"}
+    | {"features_weight", "steady_weight", "steady_share", "pasted", "sizes", "ema", "uncertain"}
     | {"mse_weight", "decoded_weight", "data_weight", "generator_weight"}
 )
 """What a resumed run may have been told otherwise than it began: neither the data nor the networks depend on it."""

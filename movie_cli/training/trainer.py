@@ -21,7 +21,7 @@ from movie_cli.errors import TrainingError
 from movie_cli.training.average import Average
 from movie_cli.training.draws import Draws, seed_of
 from movie_cli.training.run_folder import RunFolder
-from movie_cli.training.samples import SampleBatch, SampleSource, Share, batches, collate
+from movie_cli.training.samples import SampleBatch, SampleSource, Share, batches, stacking
 from movie_cli.training.settings import StageSettings
 from movie_cli.training.sheet import write_sheet
 from movie_cli.training.stages.stage import Loss, Stage
@@ -210,7 +210,7 @@ class Trainer:
     def _look(self, done: int) -> None:
         """Write a sample sheet, and before the end the checkpoint it was made with."""
         if self.accelerator.is_main_process:
-            batch = collate(self.data.held_out(SHEET_SAMPLES)).to(self.accelerator.device)
+            batch = stacking(self.data)(self.data.held_out(SHEET_SAMPLES)).to(self.accelerator.device)
             with self.average.applied():
                 sheet = self.folder.root / "samples" / f"step-{done:08d}.png"
                 write_sheet(sheet, self.stage, batch, self.settings.seed)

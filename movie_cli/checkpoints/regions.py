@@ -1,0 +1,105 @@
+"""The region network of a checkpoint: its folder `regions` with the weights and a small configuration.
+
+Promises that nothing but safetensors is read, that a file which does not fit is refused by name, and that a checkpoint
+without regions gives None.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from movie_cli.checkpoints.descriptor import read_json
+from movie_cli.checkpoints.folder import check_safetensors
+from movie_cli.errors import ModelError
+from movie_cli.models.region_names import REGIONS
+from movie_cli.models.regions import RegionNetwork, RegionShape
+
+FOLDER, CONFIG, WEIGHTS = "regions", "config.json", "model.safetensors"
+CLASS_NAME = "RegionNetwork"
+WIDEST, DEEPEST = 4096, 64
+_AGAIN = "copy or download the checkpoint again"
+
+
+def save_regions(network: RegionNetwork, folder: Path, half: bool = False) -> None:
+    """Write a region network into `folder`; with `half` its weights in float16."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {"_class_name": CLASS_NAME, **network.config()}
+    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    tensors = {name: _stored(name, value, half) for name, value in network.state_dict().items() if _is_stored(name)}
+    save_file(tensors, folder / WEIGHTS)
+
+
+def load_regions(checkpoint: Path) -> RegionNetwork | None:
+    """The region network of the checkpoint folder, folded to run, in float32 on the CPU; None if it has none.
+
+    Raises:
+        ModelError: the network's files are damaged, or are of another kind.
+    """
+    folder = checkpoint / FOLDER
+    if not folder.exists():
+        return None
+    return read_regions(folder).folded()
+
+
+def read_regions(folder: Path) -> RegionNetwork:
+    """The region network in a folder of its own, as it was trained.
+
+    Raises:
+        ModelError: the network's files are missing, damaged, or are of another kind.
+    """
+    path = folder / CONFIG
+    config = read_json(path)
+    if config.get("_class_name") != CLASS_NAME:
+        raise ModelError(f"{path} is not of a {CLASS_NAME}", _AGAIN)
+    if config.get("regions") != list(REGIONS):
+        raise ModelError(f"{path} has other regions than this version knows", "it knows " + ", ".join(REGIONS))
+    shape = _shape(path, config)
+    weights = folder / WEIGHTS
+    check_safetensors(weights)
+    try:
+        tensors = load_file(weights)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{weights} cannot be loaded: {error}", _AGAIN) from error
+    # Compared without memory first: a configuration may ask for any amount.
+    with torch.device("meta"):
+        wanted = {name: value for name, value in RegionNetwork(shape).state_dict().items() if _is_stored(name)}
+    for name in sorted(wanted.keys() ^ tensors.keys()):
+        raise ModelError(f"{weights} {'lacks' if name in wanted else 'has a tensor too many,'} {name}", _AGAIN)
+    for name, value in wanted.items():
+        if value.shape != tensors[name].shape:
+            sizes = f"{list(tensors[name].shape)}, not {list(value.shape)}"
+            raise ModelError(f"{weights}: {name} is of {sizes} as {path} says", _AGAIN)
+    network = RegionNetwork(shape)
+    network.load_state_dict({name: value.float() for name, value in tensors.items()}, strict=False)
+    return network.eval()
+
+
+def _shape(path: Path, config: dict[str, Any]) -> RegionShape:
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(RegionShape):
+        value, usual = config.get(field.name), field.default
+        most = WIDEST if field.name in ("widths", "decoder") else DEEPEST
+        numbers = value if isinstance(value, list) else [value]
+        length = len(usual) if isinstance(usual, tuple) else 1
+        if len(numbers) != length or not all(type(one) is int and 0 < one <= most for one in numbers):
+            raise ModelError(f"{path}: {field.name} is {value!r}, not {length} whole numbers up to {most}", _AGAIN)
+        values[field.name] = tuple(numbers) if isinstance(usual, tuple) else numbers[0]
+    return RegionShape(**values)
+
+
+def _is_stored(name: str) -> bool:
+    """Whether a file holds it: normalizations also count what they have seen, which nobody needs."""
+    return not name.endswith("num_batches_tracked")
+
+
+def _stored(name: str, value: Tensor, half: bool) -> Tensor:
+    plain = value.detach().cpu().contiguous()
+    return plain.to(torch.float16) if half and not name.endswith(("running_mean", "running_var")) else plain
