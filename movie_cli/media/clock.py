@@ -113,7 +113,10 @@ def find_splices(container: InputContainer, video: int, path: Path) -> Splices:
     tracks: dict[int, _Track] = {}
     for stream in container.streams:
         if stream.type == "audio" or stream.index == video:
-            tracks[stream.index] = _Track(stream.time_base or Fraction(1, av.time_base), jumps, shown=not jumps)
+            time_base = stream.time_base or Fraction(1, av.time_base)
+            rate = stream.average_rate if isinstance(stream, av.VideoStream) else None
+            usual = max(1, int(1 / (rate * time_base))) if rate else 1
+            tracks[stream.index] = _Track(time_base, jumps, usual, shown=not jumps)
         else:
             stream.discard = av.stream.Discard.all
     with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):
@@ -209,14 +212,14 @@ class _Track:
     `end` is when the last picture or sound so far ends, in seconds by the clock of its part.
     """
 
-    def __init__(self, time_base: Fraction, jumps: bool, *, shown: bool) -> None:
+    def __init__(self, time_base: Fraction, jumps: bool, usual: int, *, shown: bool) -> None:
         self.steps: list[_Step] = []
         self.end = Fraction(0)
         self._time_base = time_base
         self._gap = int(GAP / time_base) if jumps else None
         self._shown = shown
         self._expected: int | None = None
-        self._duration = 1
+        self._duration = usual
         self._position = self._taken = 0
         self._held: _Stamp | None = None
 
@@ -229,7 +232,7 @@ class _Track:
         this = _Stamp(position, dts, packet.pts if packet.pts is not None else dts)
         if packet.duration:
             self._duration = packet.duration
-        elif self._expected is not None and 0 < dts - self._expected + self._duration <= int(1 / self._time_base):
+        elif not self._shown and self._expected and 0 < dts - self._expected + self._duration <= 1 / self._time_base:
             self._duration += dts - self._expected
         if self._held is not None:
             held, self._held = self._held, None
