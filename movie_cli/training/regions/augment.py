@@ -21,7 +21,7 @@ def changed(picture: Tensor, rng: random.Random) -> Tensor:
     """A picture `(3, H, W)` in [0, 1] in another light, with other colours, or taken by a worse camera."""
     if rng.random() < 0.2:
         picture = blurred(picture, rng.choice((1, 1, 2)))
-    if rng.random() < 0.9:
+    if rng.random() < 0.8:
         picture = relit(picture, rng)
     if rng.random() < 0.3:
         noise = torch.randn(picture.shape, generator=torch.Generator().manual_seed(rng.getrandbits(62)))

@@ -98,6 +98,8 @@ class RegionSamples:
         self._labels = _Labels(opinions)
         shares = np.stack([self._labels.shares(row) for row in self.rows])
         self._chances = _chances(shares)
+        self.shares = torch.from_numpy(shares.mean(axis=0)).float()
+        """What share of the photographs each of `SCENE` fills."""
         self._subjects = {
             kind: [row for row, share in zip(self.rows, shares[:, kind], strict=True) if LEAST < share < MOST]
             for kind in SUBJECTS
@@ -145,7 +147,7 @@ class RegionSamples:
     def _crop(self, row: int, width: int, height: int, rng: random.Random, number: int) -> RegionSample:
         wide, high = self._opinions.shapes[row]
         stretch = width / height * 2 ** rng.uniform(-0.3, 0.3) * high / wide  # of a crop's sides, as shares
-        scale = 1.0 if rng.random() < 0.3 else rng.uniform(SMALLEST_CROP, 1)
+        scale = 1.0 if rng.random() < 0.4 else rng.uniform(SMALLEST_CROP, 1)
         across, down = scale * min(1, stretch), scale * min(1, 1 / stretch)
         columns, lines = (max(4, min(UNITS, round(share * UNITS))) for share in (across, down))
         left, top = rng.randint(0, UNITS - columns), rng.randint(0, UNITS - lines)
@@ -157,7 +159,10 @@ class RegionSamples:
     ) -> RegionSample:
         pixels = _part(self._opinions.pixels[row].transpose(2, 0, 1), box, mirrored)
         image = F.interpolate(pixels[None], (height, width), mode="bilinear", antialias=True)[0].float() / 255
-        planes = _part(self._labels.planes(row), box, mirrored).float() / 255
+        # Where a label has twice the cells that are wanted or more, every second one does.
+        spare = min((box[2] - box[0]) * STRIDE / width, (box[3] - box[1]) * STRIDE / height) * GRID / UNITS >= 2
+        labels = self._labels.planes(row)
+        planes = _part(labels[:, ::2, ::2] if spare else labels, box, mirrored).float() / 255
         planes = F.interpolate(planes[None], (height // STRIDE, width // STRIDE), mode="bilinear", antialias=True)[0]
         known = _part(self._opinions.features[row], box, mirrored).float()
         grid = (-(-height // 16), -(-width // 16))

@@ -49,6 +49,7 @@ class RegionsStage:
         chosen = ready[:: max(1, len(ready) // CALIBRATION)]
         known = torch.stack([torch.from_numpy(opinions.features[row]) for row in chosen]).float()
         self._mean = known.mean(dim=(0, 2, 3)).view(1, -1, 1, 1)
+        self._rarity = torch.ones(len(SCENE))
         self._spread = known.std(dim=(0, 2, 3)).clamp_min(0.5).view(1, -1, 1, 1)
 
     def losses(self, batch: RegionBatch, draws: Draws, step: int) -> Iterator[Loss]:
@@ -65,7 +66,7 @@ class RegionsStage:
             source = torch.cat([source, moved.clamp(-1, 1)])
         logits, features = self.network.features(source.contiguous(memory_format=torch.channels_last))
         whole = len(batch)
-        scene, parts = _label_losses(logits[:whole], batch, self.settings.uncertain)
+        scene, parts = _label_losses(logits[:whole], batch, self.settings.uncertain, self._rarity)
         taught = self._features_loss(features[:whole], batch)
         fade = 1 - 0.75 * step / max(1, self.settings.steps)
         total = scene + self.settings.parts_weight * parts + self.settings.features_weight * fade * taught
@@ -103,8 +104,9 @@ class RegionsStage:
                     value.data = value.data.contiguous(memory_format=torch.channels_last)
 
     def prepare(self, data: RegionSamples) -> None:
-        """Nothing is to be found out."""
-        del data
+        """Find out what a region's pixels count: the more, the rarer they are; one on average."""
+        rarity = (data.shares + 0.005) ** -self.settings.rarity
+        self._rarity = rarity / (rarity * data.shares).sum() * data.shares.sum()
 
     def total_steps(self) -> int:
         """How many steps the stage takes."""
@@ -126,12 +128,16 @@ class RegionsStage:
         return dict(module.named_parameters()) | dict(module.named_buffers())
 
 
-def _label_losses(logits: Tensor, batch: RegionBatch, uncertain: float) -> tuple[Tensor, Tensor]:
-    """Cross-entropies with soft labels, of the scene and of parts within persons; `uncertain` is the least weight."""
+def _label_losses(logits: Tensor, batch: RegionBatch, uncertain: float, rarity: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropies with soft labels, of the scene and of parts within persons.
+
+    `uncertain` is the least weight of a pixel, `rarity` `(12,)` what each region counts.
+    """
     count = len(SCENE)
     logits = logits.float()
     scene = -(batch.regions[:, :count] * logits[:, :count].log_softmax(dim=1)).sum(dim=1)
-    weight = uncertain + (1 - uncertain) * batch.weights[:, 0]
+    counts = (batch.regions[:, :count] * rarity.to(logits).view(1, -1, 1, 1)).sum(dim=1)
+    weight = (uncertain + (1 - uncertain) * batch.weights[:, 0]) * counts
     parts = -(batch.regions[:, count:] * logits[:, count:].log_softmax(dim=1)).sum(dim=1)
     inside = batch.weights[:, 1] * batch.regions[:, PERSON]
     return (scene * weight).sum() / weight.sum().clamp_min(1), (parts * inside).sum() / inside.sum().clamp_min(1)
