@@ -220,7 +220,7 @@ class AdversarialSettings(StageSettings):
 class RegionsSettings(StageSettings):
     """`movie train regions`: the region network learns from segmentation teachers. All of it was chosen here."""
 
-    steps: int = setting(12000, "chosen: two hours on one CPU core", 1)
+    steps: int = setting(13300, "chosen: two hours on one CPU core", 1)
     batch: int = setting(16, "chosen", 1)
     micro_batch: int = setting(16, "chosen: batch normalization wants them together", 1)
     learning_rate: float = setting(2e-3, "chosen", 0, 1)
@@ -234,8 +234,8 @@ class RegionsSettings(StageSettings):
     sizes: tuple[tuple[int, int, int], ...] = setting(
         ((256, 192, 1),), "width, height and steps, in turn; the last goes on: small pictures first save time"
     )
-    pasted: float = setting(0.1, "chosen: share of samples with a subject of another photograph", 0, 1)
-    rarity: float = setting(0.4, "chosen: power of a region's rarity that its pixels count by", 0, 1)
+    pasted: float = setting(0.15, "chosen: share of samples with a subject of another photograph", 0, 1)
+    rarity: float = setting(0.5, "chosen: power of a region's rarity that its pixels count by", 0, 1)
     uncertain: float = setting(0.03, "chosen: what a label counts that teachers do not agree on", 0, 1)
     parts_weight: float = setting(0.4, "chosen: of hair, skin and clothes within persons", 0)
     features_weight: float = setting(2.0, "chosen: of the teacher's features; falls to a quarter at the end", 0)

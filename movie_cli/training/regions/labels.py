@@ -51,7 +51,7 @@ MOSAIC = {
     "armchair": "wall_and_furniture",
 }
 """MOSAIC's classes in order and the regions they are; empty: a building's or a wall's, as the surroundings are."""
-RULES = 1
+RULES = 2
 """The number of these rules: labels that others made are not used."""
 SURROUNDINGS = 41
 """Cells a side that tell whether a window is a building's or a room's."""
@@ -87,10 +87,10 @@ def merge(scene: Tensor, objects: Tensor, masks: Tensor, pixels: Tensor) -> Labe
     near, hair, face = masks
     seen = known[_INDEX["person"]]
     weight = ((known.amax(dim=0) - UNSURE) / (SURE - UNSURE)).clamp(0, 1)
-    # An animal hides what the scene's teacher says: a person, another thing, or what is behind it.
+    # To the scene's teacher an animal is a person, a wall or another thing: what it takes for water or trees is none.
     known = _with(known, "animal", animal)
     soft = seen + known[_INDEX["other"]] + known[_INDEX["wall_and_furniture"]]
-    weight = torch.where(animal > 0.5, 0.5 + 0.5 * soft.clamp(0, 1), weight)
+    weight = torch.where(animal > 0.5, 0.1 + 0.9 * soft.clamp(0, 1), weight)
     # Persons: the teachers' mean; where they disagree, the networks for portraits and hair have a say.
     free = (1 - animal).clamp(0, 1)
     third = torch.maximum(near, hair)
