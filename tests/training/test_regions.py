@@ -76,7 +76,8 @@ def run(work, name, *changes, resume=False):
     given = {"data.folder": work / "photos", "teachers": SHARED / "teachers", "labels": work / "labels"}
     settings = [f"{key}={json.dumps(str(value))}" for key, value in given.items()]
     settings += ["steps=4", "batch=4", "micro_batch=4", "save_every=2", "sample_every=4", "log_every=1"]
-    settings += ["sizes=[[32, 32, 2], [48, 32, 1]]", f"network={NETWORK}", "pasted=0.5", *changes]
+    settings += ["sizes=[[32, 32, 2], [48, 32, 1]]", f"network={NETWORK}", "pasted=0.5", "steady_share=0.5"]
+    settings += changes
     train(
         "regions", read_settings("regions", "", settings), work / name, resume=resume, cpu=True, say=lambda text: None
     )
