@@ -109,7 +109,7 @@ def _refuse_writing_options(written: WrittenJob) -> None:
     for name in ("encoder_options", "e"):
         value = written.options.get(name, [])
         for item in value if isinstance(value, list) else [str(value)]:
-            from movie_cli.media.encoder_options import harmless_options
+            from movie_cli.media.encoding import harmless_options
 
             if item.partition("=")[0] not in harmless_options():
                 raise UsageError(

@@ -144,20 +144,29 @@ def encode_options(request: EditRequest) -> EncodeOptions:
     )
 
 
+def changes_of(made: Plan) -> list[str]:
+    """Sentences about what the output will not keep as it is; nothing is written.
+
+    Raises:
+        MovieError: the container refuses what it would get.
+    """
+    encode, span = encode_options(made.request), made.span
+    return media.what_changes(
+        made.request.output,
+        made.info,
+        encode,
+        size=made.size,
+        start=span.start,
+        end=span.end,
+        tagged=encode.metadata,
+    )
+
+
 def plan(request: EditRequest) -> Mapping[str, object]:
     """What `edit_video` would do, for `--dry-run`; nothing is written."""
     with media.local_source(request.source, request.reading) as path:
         made = make_plan(request, path)
-        span, encode = made.span, encode_options(made.request)
-        changes = media.what_changes(
-            request.output,
-            made.info,
-            encode,
-            size=made.size,
-            start=span.start,
-            end=span.end,
-            tagged=encode.metadata,
-        )
+        changes = changes_of(made)
     return {
         "source": request.source,
         "output": request.output,

@@ -31,7 +31,7 @@ from movie_cli.editing.editor import Editor, unknown
 from movie_cli.editing.editors import Editors
 from movie_cli.editing.finishing import EditSummary, join, naming_of, open_encoder, open_writer, summarize
 from movie_cli.editing.job import SourceWatch
-from movie_cli.editing.plan import Plan
+from movie_cli.editing.plan import Plan, changes_of
 from movie_cli.editing.request import STREAM, Reporter
 from movie_cli.editing.sinks import PipeSink, SegmentSink, Sink
 from movie_cli.editing.staging import is_staged
@@ -104,9 +104,7 @@ class Edit:
                 self.damage = clip.damage_from_text(folder.facts.get("damage", {}))
             else:
                 # What the container refuses is to be known now, not after hours.
-                trial = open_writer(made, folder.path)
-                trial.abort()
-                self._say(trial.messages)
+                self._say(changes_of(made))
                 self.load()
                 began = self._start(resumed)
                 count, cached = self._edit_segments(folder)

@@ -14,8 +14,7 @@ from typing import Protocol, Self
 from movie_cli.backends.base import Pixels
 from movie_cli.editing.continuing import picture_of
 from movie_cli.media import VideoWriter
-from movie_cli.media.segment_encoder import SegmentEncoder
-from movie_cli.media.segments import Segment
+from movie_cli.media.segments import Segment, SegmentEncoder
 
 
 class Sink(Protocol):

@@ -8,8 +8,9 @@ Knows nothing of models or editing.
 from __future__ import annotations
 
 from movie_cli.media.colour import ColourTags
-from movie_cli.media.containers import EncodeOptions, plan_encoding
+from movie_cli.media.containers import usual_output
 from movie_cli.media.damage import Damage
+from movie_cli.media.encoding import EncodeOptions, plan_encoding
 from movie_cli.media.hardware import NVENC_OPTIONS, Hardware, find_hardware
 from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo
 from movie_cli.media.opening import local_source
@@ -17,9 +18,8 @@ from movie_cli.media.orientation import Orientation
 from movie_cli.media.outfile import check_not_same
 from movie_cli.media.probe import probe
 from movie_cli.media.reader import Frame, FrameReader
-from movie_cli.media.rehearsal import usual_output, what_changes
 from movie_cli.media.threads import WriterThread, prefetch, queue_depth
-from movie_cli.media.writer import VideoWriter, WriteReport
+from movie_cli.media.writer import VideoWriter, WriteReport, what_changes
 from movie_cli.reading import ReadOptions
 
 __all__ = [

@@ -1,32 +1,25 @@
-"""Which container and encoder an output gets, from its name and the options.
-
-Promises that what `plan_encoding` returns exists in the ffmpeg that PyAV carries, and that a name or option nobody
-knows is refused with the nearest ones. Does not open anything.
-"""
+"""The containers that can be written, what each one can and cannot do, and which one an output gets."""
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import functools
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import av
-from av.codec import Codec, CodecContext
-from av.codec.codec import UnknownCodecError
-from numpy._core._multiarray_umath import __cpu_features__  # type: ignore[import-not-found]
 
-from movie_cli.errors import OutputError, UsageError
-from movie_cli.media.colour import has_alpha
+from movie_cli.errors import OutputError
 from movie_cli.media.sequence import WRITTEN, is_pattern
 
 STDOUT = "-"
-PALETTE = "pal8"
-"""The pixel format of 256 colours, one of which may be transparent."""
+DEFAULT_ENDING = ".mp4"
+
+ISO_MUXERS = frozenset({"mp4", "mov", "3gp"})
+NO_DECODING_TIMES = frozenset({"matroska", "webm"})
+"""Muxers that store no decoding times, so that negative ones do no harm."""
 
 
 @dataclass(frozen=True)
@@ -91,136 +84,22 @@ _ONLY = {"yuv4mpegpipe": {"rawvideo"}, "gif": {"gif"}, "webp": {"libwebp_anim"}}
 _ONLY |= {"image2": {container.default_codec for container in CONTAINERS.values() if container.numbered}}
 """What these muxers hold; asking them does not tell."""
 
-_WITH_ALPHA = {"libvpx": "yuva420p", "libvpx-vp9": "yuva420p", "prores_ks": "yuva444p10le", "ffv1": "bgra"}
-_WITH_ALPHA |= {
-    "png": "rgba",
-    "qtrle": "argb",
-    "utvideo": "gbrap",
-    "libwebp_anim": "bgra",
-    "tiff": "rgba",
-    "gif": PALETTE,
-}
-"""Pixel formats for transparency."""
 
-_NO_ALPHA_IN = {"libvpx": {"mp4", "mov", "mpegts", "avi"}, "libvpx-vp9": {"mp4", "mov", "mpegts", "avi"}}
-"""Only Matroska and WebM have a place for the transparency of VP8 and VP9."""
-
-_PREFERRED = {
-    "libwebp_anim": "bgra",
-    "bmp": "bgr24",
-    "gif": PALETTE,
-    "mjpeg": "yuvj420p",
-    "png": "rgb24",
-    "tiff": "rgb24",
-}
-
-_NAMES = {"h264": "libx264", "x264": "libx264", "avc": "libx264", "h265": "libx265", "hevc": "libx265"}
-_NAMES |= {"x265": "libx265", "vp8": "libvpx", "vp9": "libvpx-vp9", "av1": "libsvtav1", "prores": "prores_ks"}
-
-_COMMON = ("h264", "hevc", "av1", "vp9", "prores", "ffv1", "mpeg4", "mpeg2video")
-
-_DEFAULT_CRF = {"libx264": 18, "libx265": 20, "libvpx-vp9": 24, "libvpx": 10, "libsvtav1": 28}
-_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
-_VPX_SPEED = dict(zip(_PRESETS, (8, 8, 7, 6, 5, 4, 2, 1, 0, 0), strict=True))
-_SVT_PRESET = dict(zip(_PRESETS, (12, 11, 10, 9, 8, 7, 5, 4, 3, 2), strict=True))
-
-FIXED_RATE_CODECS = frozenset({"mpeg4", "mpeg2video", "mpeg1video", "h263", "msmpeg4", "wmv2"})
-"""Encoders whose clock is too coarse for a fine time base."""
-
-_X264_STEADY = "asm=avx2"
-"""x264's macroblock tree for AVX-512 now and then makes other bytes of equal frames (seen at 162x122, never without the
-tree), and never those that SSSE3 to AVX2 agree on. This also makes machines agree."""
-
-_EVEN_FORMATS = {"yuv420p": (2, 2), "yuv422p": (2, 1), "yuv420p10le": (2, 2), "yuv422p10le": (2, 1), "nv12": (2, 2)}
-_TAKES_ODD = {"libvpx", "libvpx-vp9", "libsvtav1", "ffv1", "rawvideo", "mpeg4", "mpeg2video", "mjpeg", "gif"}
-_TAKES_ODD |= {"libwebp_anim", "png", "tiff", "bmp"}
-
-
-@dataclass(frozen=True)
-class EncodeOptions:
-    """How the output is written.
-
-    `codec` and `container` None: by the output's ending. `crf` None: the encoder's own good value (18 for H.264).
-    `preset` is one of x264's names and is translated for the others. `extra` are the encoder's own options.
-    `audio`: `auto` copies what the container holds and players play, and encodes the rest anew, `copy` and `transcode`
-    do the one or the other, `none` leaves it out. `subtitles`, `metadata` (tags, chapters, data): carry them over.
-    `threads` 0: the encoder's choice. `rotate` `keep`: how a picture is turned stays a note in the file where the
-    container has a place for it; `apply`: the stored picture itself stands upright.
-    """
-
-    codec: str | None = None
-    container: str | None = None
-    crf: float | None = None
-    preset: str = "veryfast"
-    pix_fmt: str | None = None
-    extra: Mapping[str, str] = field(default_factory=dict)
-    audio: Literal["auto", "copy", "transcode", "none"] = "auto"
-    subtitles: bool = True
-    metadata: bool = True
-    threads: int = 0
-    rotate: Literal["keep", "apply"] = "keep"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The decision: container, encoder by its ffmpeg name, pixel format, encoder options, sentences to tell."""
-
-    container: Container
-    codec: str
-    pix_fmt: str
-    codec_options: Mapping[str, str]
-    messages: tuple[str, ...] = ()
-
-
-def plan_encoding(out: str | Path, options: EncodeOptions, size: tuple[int, int], *, alpha: bool = False) -> Plan:
-    """Decide container, encoder and pixel format for an output of `size` (width, height) as stored.
-
-    `alpha` says that the source has transparency, which is kept where codec and container can.
+def container_for(out: str | Path, asked: str | None) -> Container:
+    """The container of an output: the one asked for, by an ending or a muxer's name, or that of its name.
 
     Raises:
-        OutputError: the container is unknown, or does not take the codec.
-        UsageError: the codec is unknown, or an option is unknown to the encoder or has an impossible value.
+        OutputError: it is not known, or cannot be written there.
     """
-    container = _container(out, options)
-    codec = _codec(options.codec or container.default_codec)
-    if not _takes(container.muxer, codec.name):
-        raise OutputError(
-            f"{out}: {container.muxer} cannot hold {codec.name}",
-            f"leave out --codec for {container.default_codec}, or choose another ending such as .mkv",
-        )
-    if alpha and options.pix_fmt is None and container.muxer not in _NO_ALPHA_IN.get(codec.name, ()):
-        options = dataclasses.replace(options, pix_fmt=_WITH_ALPHA.get(codec.name))
-    pix_fmt, messages = _pix_fmt(codec, options, size)
-    if alpha and not has_alpha(pix_fmt):
-        messages = (
-            *messages,
-            f"{codec.name} in {container.muxer} keeps no transparency: it is laid on black (.webm does)",
-        )
-    chosen = _codec_options(codec.name, options)
-    if codec.name == "libvpx" and has_alpha(pix_fmt):
-        # It refuses transparency together with hidden reference frames.
-        chosen = {"auto-alt-ref": "0", **chosen}
-    return Plan(container, codec.name, pix_fmt, chosen, messages)
-
-
-def default_pix_fmt(codec: Codec) -> str:
-    """yuv420p where the encoder takes it, else its first format; RGB for pictures."""
-    if codec.name in _PREFERRED:
-        return _PREFERRED[codec.name]
-    names = [video_format.name for video_format in codec.video_formats or []]
-    return "yuv420p" if not names or "yuv420p" in names else names[0]
-
-
-def _container(out: str | Path, options: EncodeOptions) -> Container:
-    if options.container is None and str(out) == STDOUT:
+    if asked is None and str(out) == STDOUT:
         return CONTAINERS[".mkv"]
-    asked = options.container or Path(out).suffix
+    asked = asked or Path(out).suffix
     known = {key.lstrip("."): value for key, value in CONTAINERS.items()}
     known |= {value.muxer: value for value in CONTAINERS.values()}
     name = asked.lower().lstrip(".")
     if name not in known:
         what = f"the container {asked!r} is not known" if asked else f"{out} has no ending that says its container"
-        raise OutputError(what, _nearest(name, [key.lstrip(".") for key in CONTAINERS], "use a name that ends in ."))
+        raise OutputError(what, nearest(name, [key.lstrip(".") for key in CONTAINERS], "use a name that ends in ."))
     container = known[name]
     if container.numbered and not (is_pattern(out, WRITTEN) or str(out) == STDOUT):
         raise OutputError(
@@ -231,36 +110,9 @@ def _container(out: str | Path, options: EncodeOptions) -> Container:
     return container
 
 
-def _codec(name: str) -> Codec:
-    try:
-        codec = Codec(_NAMES.get(name.lower(), name), "w")
-    except UnknownCodecError as error:
-        raise UsageError(f"the codec {name!r} is not known", _nearest_codec(name)) from error
-    if codec.type != "video":
-        raise UsageError(f"the codec {name!r} is not for video", _nearest_codec(name))
-    return codec
-
-
-def _nearest_codec(name: str) -> str:
-    near = difflib.get_close_matches(name.lower(), [*_COMMON, *_encoders()], n=1)
-    return f"{f'did you mean {near[0]}? ' if near else ''}common ones are {', '.join(_COMMON)}"
-
-
 @functools.cache
-def _encoders() -> tuple[str, ...]:
-    found = []
-    for name in sorted(av.codecs_available):
-        try:
-            codec = Codec(name, "w")
-        except UnknownCodecError:
-            continue
-        if codec.type == "video":
-            found.append(codec.name)
-    return tuple({*found, *_NAMES})
-
-
-@functools.cache
-def _takes(muxer: str, codec: str) -> bool:
+def takes(muxer: str, codec: str) -> bool:
+    """Whether a muxer holds what an encoder makes."""
     if muxer in _ONLY:
         return codec in _ONLY[muxer]
     with av.open(io.BytesIO(), "w", format=muxer) as container:
@@ -271,72 +123,15 @@ def _takes(muxer: str, codec: str) -> bool:
     return True
 
 
-def _pix_fmt(codec: Codec, options: EncodeOptions, size: tuple[int, int]) -> tuple[str, tuple[str, ...]]:
-    names = [video_format.name for video_format in codec.video_formats or []]
-    if options.pix_fmt is not None and names and options.pix_fmt not in names:
-        raise UsageError(f"{codec.name} has no pixel format {options.pix_fmt!r}", f"it takes {', '.join(names[:8])}")
-    pix_fmt = options.pix_fmt or default_pix_fmt(codec)
-    across, down = _EVEN_FORMATS.get(pix_fmt, (1, 1))
-    if codec.name in _TAKES_ODD or (size[0] % across == 0 and size[1] % down == 0):
-        return pix_fmt, ()
-    if options.pix_fmt is None and "yuv444p" in names:
-        return "yuv444p", (
-            f"{size[0]}x{size[1]} has an odd side, which {codec.name} only takes as yuv444p: some players may not show "
-            "it (--codec vp9 keeps yuv420p)",
-        )
-    raise UsageError(
-        f"{codec.name} with {pix_fmt} cannot have an odd side ({size[0]}x{size[1]})",
-        "choose --pix-fmt yuv444p, --codec vp9, or an even --size",
-    )
+def usual_output(source: Path) -> Path:
+    """A name for an output beside a source: of the same kind where that is a video's, else `.mp4`."""
+    known = CONTAINERS.get(source.suffix.lower())
+    ending = DEFAULT_ENDING if known is None or known.only_video else source.suffix
+    return source.with_name(f"{source.stem}-edited{ending}")
 
 
-def _codec_options(codec: str, options: EncodeOptions) -> dict[str, str]:
-    if options.preset not in _PRESETS:
-        raise UsageError(f"the encoder preset {options.preset!r} is not known", _nearest(options.preset, _PRESETS, ""))
-    chosen: dict[str, str] = {}
-    crf = options.crf if options.crf is not None else _DEFAULT_CRF.get(codec)
-    if crf is not None and codec in _DEFAULT_CRF:
-        highest = 51 if codec in {"libx264", "libx265"} else 63
-        if not 0 <= crf <= highest:
-            raise UsageError(f"--crf {crf:g} is not between 0 and {highest}", f"{_DEFAULT_CRF[codec]} is the default")
-        chosen["crf"] = f"{crf:g}"
-    elif options.crf is not None:
-        raise UsageError(f"{codec} has no --crf", "use -e KEY=VALUE with an option of the encoder")
-    if codec in {"libx264", "libx265"}:
-        chosen["preset"] = options.preset
-    elif codec in {"libvpx", "libvpx-vp9"}:
-        chosen |= {"cpu-used": str(_VPX_SPEED[options.preset]), "deadline": "good", "row-mt": "1"}
-        if _VPX_SPEED[options.preset] > 5:
-            chosen["deadline"] = "realtime"
-        if codec == "libvpx":
-            chosen.pop("row-mt")
-    elif codec == "libsvtav1":
-        chosen["preset"] = str(_SVT_PRESET[options.preset])
-    if codec == "libx265":
-        chosen["x265-params"] = "log-level=error"
-    if options.extra:
-        _check_extra(codec, options.extra)
-    chosen |= options.extra
-    if codec == "libx264" and wide_vectors():
-        chosen["x264-params"] = ":".join(filter(None, (_X264_STEADY, chosen.get("x264-params"))))
-    return chosen
-
-
-@functools.cache
-def wide_vectors() -> bool:
-    """Whether this machine has AVX-512, and with it everything below."""
-    return bool(__cpu_features__.get("AVX512F"))
-
-
-def _check_extra(codec: str, extra: Mapping[str, str]) -> None:
-    supported = CodecContext.create(codec, "w").supported_options
-    names = [option.name for option in (*supported.private, *supported.generic)]
-    for key in extra:
-        if key not in names:
-            raise UsageError(f"{codec} has no option {key!r}", _nearest(key, names, ""))
-
-
-def _nearest(name: str, known: Iterable[str], lead: str) -> str:
+def nearest(name: str, known: Iterable[str], lead: str) -> str:
+    """A hint for a name nobody knows: those like it, else `lead` and some that are known."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if close:

@@ -55,7 +55,7 @@ class Trouble:
         text = f"it breaks at {place:.2f} s ({problem})"
         if not fatal:
             text = f"{packets} at or after {place:.2f} s cannot be decoded ({problem})"
-        return Damage(float((where - video.origin) * video.time_base), text, self.packets, fatal)
+        return Damage(video.seconds(where), text, self.packets, fatal)
 
 
 def _missing_end(video: VideoInfo, after: int) -> float | None:

@@ -97,6 +97,10 @@ class VideoInfo:
         """The first frame's time in seconds on the file's timeline: 0 for whoever watches the picture."""
         return (self.start - self.origin) * self.time_base
 
+    def seconds(self, pts: int) -> float:
+        """A timestamp in `time_base` as seconds on the file's timeline."""
+        return float((pts - self.origin) * self.time_base)
+
     @property
     def rotation(self) -> int:
         """Degrees, clockwise, by which a player turns the stored picture: 0, 90, 180 or 270."""

@@ -11,10 +11,13 @@ import errno
 import os
 import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from movie_cli.errors import OutputError, UsageError
+import av.error
+
+from movie_cli.errors import MovieError, OutputError, UsageError
 
 PIPE = "-"
 """Standard input or output instead of a file."""
@@ -111,6 +114,17 @@ def output_error(out: Path, error: BaseException) -> OutputError:
     reason = reason or str(getattr(error, "strerror", None) or error)
     hint = "try another --codec, --pix-fmt or ending"
     return OutputError(f"{out} cannot be written: {reason}", _HINTS.get(code or 0, hint))
+
+
+@contextlib.contextmanager
+def output_errors(out: Path) -> Iterator[None]:
+    """Make an OutputError of whatever goes wrong while writing `out`; a pipe that nobody reads stays what it is."""
+    try:
+        yield
+    except (MovieError, BrokenPipeError):
+        raise
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise output_error(out, error) from error
 
 
 class PipeFile:

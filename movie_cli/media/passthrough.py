@@ -17,8 +17,9 @@ from av.packet import Packet
 from av.stream import Stream
 
 from movie_cli.media.clock import Clock
-from movie_cli.media.containers import Container, EncodeOptions
+from movie_cli.media.containers import Container
 from movie_cli.media.copying import CopyRoute
+from movie_cli.media.encoding import EncodeOptions
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.opening import open_source
 from movie_cli.media.routes import Route, Routes, label_of

@@ -190,7 +190,7 @@ class FrameReader:
             yield Frame(
                 pixels=video.orientation.upright(self._to_rgb(decoded)),
                 pts=pts,
-                time=float((pts - video.origin) * video.time_base),
+                time=video.seconds(pts),
                 duration=decoded.duration or None,
                 index=self.frames_read,
                 small=video.orientation.upright(self._to_small(decoded)) if self._to_small else None,

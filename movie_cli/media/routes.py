@@ -16,8 +16,9 @@ from av.stream import AttachmentStream, Stream
 from av.subtitles.stream import SubtitleStream
 
 from movie_cli.errors import OutputError
-from movie_cli.media.containers import Container, EncodeOptions
+from movie_cli.media.containers import Container
 from movie_cli.media.copying import CopyRoute
+from movie_cli.media.encoding import EncodeOptions
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.opening import is_cover, open_source
 from movie_cli.media.sound import SoundRoute, plan_sound

@@ -1,7 +1,7 @@
-"""A segment: some consecutive frames, encoded by an encoder of their own, as packets in a file.
+"""Segments: some consecutive frames, encoded by an encoder of their own, as packets in a file, and joined later.
 
-Promises plain values about that file that JSON can hold (`Segment`), a check that the file is what was written, and the
-decoding times that make packets of several encoders one stream. Knows nothing of encoders, nor of where segments are.
+Encoding the same frames again gives the same segment, whatever stands before and after it. Segments are joined without
+being decoded: their decoding times are made to rise across the borders.
 """
 
 from __future__ import annotations
@@ -9,14 +9,27 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import io
 import itertools
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, BinaryIO, Self
 
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from movie_cli.errors import OutputError
 from movie_cli.media.colour import has_alpha
+from movie_cli.media.encoder import FrameEncoder, plan_video
+from movie_cli.media.encoding import EncodeOptions
+from movie_cli.media.info import SourceInfo
+from movie_cli.media.outfile import output_errors
 
 BLOCK = 1 << 20
 CHECKSUM_BYTES = 16
@@ -103,6 +116,94 @@ class Segment:
         return digest.hexdigest() == self.checksum
 
 
+class SegmentEncoder:
+    """Encodes frames into one segment's file, by the encoder that the output itself would have.
+
+    Args:
+        path: The segment's file, which is made or replaced.
+        out_path: The output that the segment is for; its ending decides as it does for the output itself.
+        source: As for `VideoWriter`; so are `options` and `size`.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+
+    def __init__(
+        self, path: Path, out_path: str | Path, source: SourceInfo, options: EncodeOptions, size: tuple[int, int]
+    ) -> None:
+        self._path, self._out = path, Path(out_path)
+        self._digest = hashlib.blake2b(digest_size=CHECKSUM_BYTES)
+        self._entries: list[PacketEntry] = []
+        self._times: list[tuple[int, int | None]] = []
+        setup = plan_video(out_path, source, options, size)
+        with output_errors(self._out):
+            # Never written to: it only tells the encoder what the container wants, such as headers of its own.
+            self._container = av.open(io.BytesIO(), "w", format=setup.plan.container.muxer)
+            self._file: BinaryIO | None = path.open("wb")
+            try:
+                self._encoder = FrameEncoder(setup, self._container)
+                self._encoder.open()
+            except BaseException:
+                self.abort()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abort()
+
+    @property
+    def frames_written(self) -> int:
+        """The number of frames so far."""
+        return len(self._times)
+
+    def write(self, pixels: NDArray[np.uint8], pts: int, duration: int | None = None) -> None:
+        """Encode one frame; see `VideoWriter.write`."""
+        frame = self._encoder.frame(pixels, pts, duration)
+        with output_errors(self._out):
+            self._encode(frame)
+        self._times.append((pts, duration))
+
+    def finish(self, last_picture: int) -> Segment:
+        """Write the rest, make the file safe on the disk, and say what is in it.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        assert self._file is not None
+        extradata = self._encoder.extradata
+        with output_errors(self._out):
+            self._encode(None)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        self._container.close()
+        self._file.close()
+        self._file = None
+        packets = mended_decoding_times(self._entries)
+        return Segment(tuple(self._times), packets, extradata, self._digest.hexdigest(), last_picture)
+
+    def abort(self) -> None:
+        """Drop a file that is not finished. Safe to call twice."""
+        if self._file is not None:
+            self._container.close()
+            self._file.close()
+            self._file = None
+            self._path.unlink(missing_ok=True)
+
+    def _encode(self, frame: av.VideoFrame | None) -> None:
+        assert self._file is not None
+        for packet in self._encoder.encode(frame):
+            data = bytes(packet)
+            self._file.write(data)
+            self._digest.update(data)
+            pts = packet.pts if packet.pts is not None else packet.dts or 0
+            dts = packet.dts if packet.dts is not None else pts
+            self._entries.append(PacketEntry(len(data), pts, dts, packet.duration or 0, packet.is_keyframe))
+
+
 def can_be_joined(codec: str, pix_fmt: str) -> bool:
     """Whether a segment's packets are all there is to it.
 
@@ -148,3 +249,41 @@ def mended_decoding_times(packets: Sequence[PacketEntry]) -> tuple[PacketEntry, 
     waiting = max(index - shown.index(packet.pts) for index, packet in enumerate(packets))
     times = [shown[0] - step * (waiting - index) for index in range(waiting)] + shown
     return tuple(dataclasses.replace(packet, dts=dts) for packet, dts in zip(packets, times, strict=False))
+
+
+class Joiner:
+    """Makes the packets of `stream`, whose output begins at `zero`, counted from the source's origin in `time_base`."""
+
+    def __init__(self, stream: av.VideoStream, time_base: Fraction, zero: int) -> None:
+        self._stream = stream
+        self._time_base = time_base
+        self._zero = zero
+        self._shown: list[int] = []
+
+    def places(self, segment: Segment) -> list[int]:
+        """When the frames of the next segment are shown in the output, rising."""
+        shown = sorted(packet.pts for packet in segment.packets)
+        # Where frames are counted, not timed, one may begin where its neighbour ends.
+        moved = max(0, self._shown[-1] + 1 - (shown[0] - self._zero)) if self._shown else 0
+        return [pts - self._zero + moved for pts in shown]
+
+    def packets(self, segment: Segment, path: Path) -> Iterator[tuple[PacketEntry, av.Packet[Any]]]:
+        """The packets of the next segment, out of its file, and what they were.
+
+        Raises:
+            OSError: the file cannot be read.
+            OutputError: it is cut off.
+        """
+        places = self.places(segment)
+        moved = places[0] - min(packet.pts for packet in segment.packets)
+        times = joined_decoding_times(segment.packets, [pts - moved for pts in self._shown])
+        with path.open("rb") as file:
+            for entry, dts in zip(segment.packets, times, strict=True):
+                data = file.read(entry.size)
+                if len(data) != entry.size:
+                    raise OutputError(f"{path} is cut off", "-y starts the edit from the beginning")
+                packet: av.Packet[Any] = av.Packet(data)
+                packet.pts, packet.dts, packet.duration = entry.pts + moved, dts + moved, entry.duration
+                packet.is_keyframe, packet.time_base, packet.stream = entry.keyframe, self._time_base, self._stream
+                yield entry, packet
+        self._shown = (self._shown + places)[-MOST_WAITING:]

@@ -97,7 +97,7 @@ class Gate:
 
     def _open(self, sink: Any) -> None:
         self._written = 0
-        # As the writer does for these: see `muxing.muxer_options`.
+        # As the writer does for these: see `muxer._muxer_options`.
         options = {"avoid_negative_ts": "disabled"} if self._kind.codec_delay else {}
         self._output = av.open(sink, "w", format=self._kind.muxer, container_options=options)
         try:

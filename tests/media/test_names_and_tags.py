@@ -12,7 +12,7 @@ import pytest
 
 from movie_cli.media import EncodeOptions, VideoWriter, probe
 from movie_cli.media.outfile import prepare_output, remove_temporary
-from movie_cli.media.segment_encoder import SegmentEncoder
+from movie_cli.media.segments import SegmentEncoder
 from tests.media.clips import identity_edit, make_clip, picture
 
 

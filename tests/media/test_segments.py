@@ -9,8 +9,14 @@ import pytest
 
 from movie_cli.errors import OutputError
 from movie_cli.media import EncodeOptions, FrameReader, VideoWriter, plan_encoding, probe
-from movie_cli.media.segment_encoder import SegmentEncoder
-from movie_cli.media.segments import PacketEntry, Segment, can_be_joined, joined_decoding_times, mended_decoding_times
+from movie_cli.media.segments import (
+    PacketEntry,
+    Segment,
+    SegmentEncoder,
+    can_be_joined,
+    joined_decoding_times,
+    mended_decoding_times,
+)
 from tests.media.clips import decodes_cleanly, make_clip, needs_ffmpeg, packets, picture
 
 UNEVEN = [3, 7, 20, 21, 22, 50, 90, 91, 100, 140, 141, 142, 150, 200, 201, 260, 261, 262, 263, 300]

@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 
 from movie_cli.media import EncodeOptions, FrameReader, VideoWriter, probe, usual_output, what_changes
 from movie_cli.media.captions import captions_in, with_captions
-from movie_cli.media.segment_encoder import SegmentEncoder
+from movie_cli.media.segments import SegmentEncoder
 from tests.media.clips import SHARED, decodes_cleanly, identity_edit, make_clip, needs_ffmpeg, picture
 
 CODECS = [("h264", ".mp4"), ("h264", ".ts"), ("hevc", ".mov"), ("hevc", ".mkv"), ("mpeg2video", ".ts")]
