@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from movie_cli.bench.clip import make_clip
+from movie_cli.bench.stages import make_clip
 
 __all__ = ["HEIGHT", "WIDTH", "make_clip", "parser", "run_edit", "show"]
 

@@ -20,7 +20,7 @@ from movie_cli.bench.shapes import INSTRUCT_PIX2PIX, PROMPT_TOKENS, SCALE_DIM, S
 from movie_cli.models.operations import Operations, count
 from movie_cli.training import surgery
 from movie_cli.training.discriminator import Heads, encoder_features, feature_widths
-from movie_cli.training.low_rank import TARGETS, WHOLE
+from movie_cli.training.surgery import TARGETS, WHOLE
 
 CLIP_WEIGHTS = 123_060_480
 """Weights of SD 1.5's text encoder."""

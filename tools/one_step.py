@@ -28,7 +28,7 @@ from movie_cli.models.attention import AnchorStore, attach
 from movie_cli.models.autoencoder import PatchAutoencoder
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.training import bank, photos
-from movie_cli.training.losses import LossWeights, reconstruction_loss
+from movie_cli.training.objectives import LossWeights, reconstruction_loss
 from movie_cli.training.triplets import BankTriplets, TargetCache, collate
 from tools.assemble import CODES, assemble
 

@@ -25,7 +25,7 @@ import torch
 
 from movie_cli.backends.select import choose
 from movie_cli.backends.torch_backend import TorchBackend
-from movie_cli.bench.operations import frame_cost
+from movie_cli.bench.measuring import frame_cost
 from movie_cli.checkpoints.load import load_checkpoint
 from movie_cli.checkpoints.registry import open_model
 from movie_cli.editing.editor import Editor

@@ -1,8 +1,9 @@
-"""One measurement: the values that `movie bench` shows, in its order."""
+"""One measurement: operations of a frame, and the values that `movie bench` shows, in its order."""
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,18 +15,72 @@ import numpy as np
 import torch
 
 from movie_cli.backends.select import Choice
-from movie_cli.bench.clip import make_clip
-from movie_cli.bench.operations import FrameCost, frame_cost
 from movie_cli.bench.pipeline import STEPS, seconds_a_frame
 from movie_cli.bench.shapes import SHAPES, part_of
-from movie_cli.bench.stages import as_values, matmul_peak, measure_stages, measure_whole
+from movie_cli.bench.stages import as_values, make_clip, matmul_peak, measure_stages, measure_whole
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.editors import Editors
 from movie_cli.editing.plan import make_plan
 from movie_cli.editing.request import EditRequest
 from movie_cli.media import FrameReader, probe
+from movie_cli.models.attention import AnchorStore, attach
+from movie_cli.models.operations import Operations, count
+from movie_cli.models.steady import SteadyLayers
 from movie_cli.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class FrameCost:
+    """Operations of one frame: the UNet's in all its steps and passes for an edit's first frames and for every later
+    one, the same with one cached anchor, and the autoencoder's both halves.
+    """
+
+    first: Operations
+    steady: Operations
+    anchored: Operations
+    autoencoder: Operations
+
+
+def frame_cost(
+    unet: Callable[[], Any], autoencoder: Callable[[], Any], size: tuple[int, int], passes: int, steps: int, tokens: int
+) -> FrameCost:
+    """The cost of a frame of `size` (width, height) for networks that the two functions make."""
+    with torch.device("meta"):
+        network, vae = unet().eval(), autoencoder().eval()
+        store, steady = attach(network), SteadyLayers(network)
+        width, height = size
+        sample = torch.zeros(1, network.config["in_channels"], height // 8, width // 8)
+        context = torch.zeros(1, tokens, network.config["cross_attention_dim"])
+        picture = torch.zeros(1, 3, height, width)
+        latents = torch.zeros(1, vae.config["latent_channels"], height // 8, width // 8)
+        timestep = torch.zeros(1)
+        extra = {"timestep_cond": torch.ones(1, 2)} if "scale_embedding_dim" in network.config else {}
+
+        def denoise() -> None:
+            network(sample, timestep, context, **extra)
+
+        def code() -> None:
+            vae.encode(picture)
+            if type(vae).__name__ == "PatchAutoencoder":
+                vae.decode(latents, picture)
+            else:
+                vae.decode(latents)
+
+        steady.begin(0)
+        first = count(denoise)
+        later = count(denoise)
+        anchored = _with_anchor(store, denoise)
+        runs = passes * steps
+        return FrameCost(first * runs, later * runs, anchored * runs, count(code))
+
+
+def _with_anchor(store: AnchorStore, denoise: Callable[[], None]) -> Operations:
+    store.mode = "write"
+    denoise()
+    store.mode = "read"
+    return count(denoise)
+
 
 COMPARED = 3
 """Frames that diffusers' pipeline edits, the first of which warms it up."""

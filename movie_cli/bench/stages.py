@@ -1,6 +1,6 @@
-"""How long each stage of an edit takes on its own, and the whole edit from file to file.
+"""How long each stage of an edit takes on its own, and the whole edit from file to file; and a clip to measure with.
 
-Promises times of warm stages, one after the other in one process; in an edit they run beside each other.
+Times are of warm stages, one after the other in one process; in an edit they run beside each other.
 """
 
 from __future__ import annotations
@@ -8,20 +8,27 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
+import av
 import numpy as np
 import torch
+from PIL import Image, ImageDraw, ImageFont
 
 from movie_cli.editing.editors import Editors
 from movie_cli.editing.pipeline import EditSummary, edit_video, make_plan
 from movie_cli.editing.request import EditRequest, SilentReporter
 from movie_cli.media import FrameReader, VideoWriter, probe
+from movie_cli.media.outfile import output_error
 
 WARM_UP = 2
+_WIDTH, _ROW, _MARGIN, _LABELS = 760, 34, 24, 150
+_PAPER, _INK, _FAINT = (250, 250, 248), (20, 20, 20), (120, 120, 116)
+_ON_DEVICE, _BESIDE = (38, 98, 158), (150, 170, 190)
 
 
 @dataclass(frozen=True)
@@ -177,3 +184,58 @@ def matmul_peak(device: str, dtype: torch.dtype) -> float:
 def as_values(stages: Stages) -> Mapping[str, float]:
     """Names as in JSON."""
     return {f"{name}_ms": value for name, value in vars(stages).items()}
+
+
+RATE = 24
+
+
+def make_clip(path: Path, frames: int, size: tuple[int, int]) -> None:
+    """Write an H.264 clip of `frames` frames of (width, height) `size`, at 24 frames a second."""
+    width, height = size
+    random = np.random.default_rng(1)
+    coarse = random.random((height // 16 + 2, width // 8 + 2, 3))
+    field = np.kron(coarse, np.ones((16, 16, 1))) + 0.15 * random.random(np.array(coarse.shape) * (16, 16, 1))
+    pixels = (np.clip(field / 1.15, 0, 1) * 255).astype(np.uint8)
+    with av.open(str(path), "w", format="mp4") as out:
+        stream = out.add_stream("libx264", rate=RATE, options={"preset": "ultrafast", "crf": "23"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number in range(frames):
+            left = 2 * number % width
+            view = np.ascontiguousarray(pixels[8 : 8 + height, left : left + width])
+            frame = av.VideoFrame.from_ndarray(view, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+
+
+def draw_chart(title: str, bars: Sequence[tuple[str, float, bool]], foot: str) -> Image.Image:
+    """A bar for every stage, of named milliseconds a frame; True is drawn darker: the network."""
+    large, small = ImageFont.load_default(size=18), ImageFont.load_default(size=14)
+    height = 2 * _MARGIN + 34 + _ROW * len(bars) + 30
+    picture = Image.new("RGB", (_WIDTH, height), _PAPER)
+    pen = ImageDraw.Draw(picture)
+    pen.text((_MARGIN, _MARGIN), title, fill=_INK, font=large)
+    longest = max((value for _, value, _ in bars), default=0) or 1.0
+    room = _WIDTH - 2 * _MARGIN - _LABELS - 90
+    for number, (name, value, of_network) in enumerate(bars):
+        top = _MARGIN + 40 + number * _ROW
+        middle = top + _ROW // 2 - 3
+        pen.text((_MARGIN, middle), name, fill=_INK, font=small, anchor="lm")
+        left = _MARGIN + _LABELS
+        right = left + max(1, round(room * value / longest))
+        pen.rectangle((left, top, right, top + _ROW - 8), fill=_ON_DEVICE if of_network else _BESIDE)
+        pen.text((right + 8, middle), f"{value:.1f} ms", fill=_INK, font=small, anchor="lm")
+    pen.text((_MARGIN, height - _MARGIN), foot, fill=_FAINT, font=small, anchor="ls")
+    return picture
+
+
+def save_chart(picture: Image.Image, path: Path) -> None:
+    """Write a chart as PNG.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        picture.save(path, format="PNG", optimize=True)
+    except OSError as error:
+        raise output_error(path, error) from error

@@ -98,11 +98,13 @@ def bench(source: str | None, **values: Any) -> None:
     else:
         print_pairs(_lines(found))
     if chart is not None and not values["flops_only"]:
-        from movie_cli.bench.chart import draw, save
+        from movie_cli.bench.stages import draw_chart, save_chart
 
         bars = [(name.replace("_", " "), found[f"{name}_ms"], network) for name, network in _STAGES]
         title = f"{found['model']} on {found['device']} in {found['dtype']}: {found['fps']:.1f} frames a second"
-        save(draw(title, bars, f"milliseconds a frame at {found['working_size']}; dark: the network"), Path(chart))
+        save_chart(
+            draw_chart(title, bars, f"milliseconds a frame at {found['working_size']}; dark: the network"), Path(chart)
+        )
 
 
 def _operations(values: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:

@@ -12,12 +12,10 @@ from torch import Tensor
 from movie_cli.errors import UsageError
 from movie_cli.models.autoencoder import PATCH
 from movie_cli.training import bank, photos
-from movie_cli.training.draws import Draws, rng_of, seed_of
-from movie_cli.training.images import check_images
 from movie_cli.training.instructions import sample_phrase
-from movie_cli.training.samples import Sample
+from movie_cli.training.photos import check_images, photographs
+from movie_cli.training.samples import Draws, Sample, rng_of, seed_of
 from movie_cli.training.settings import DataSettings
-from movie_cli.training.stills import photographs
 from movie_cli.training.triplets import BankTriplets, TargetCache
 
 FRAME_MULTIPLE = 32

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from movie_cli.errors import ModelError
 from movie_cli.models.conditioner import ClipConditioner, InstructionConditioner
 from movie_cli.models.reading import read
-from movie_cli.training.draws import Draws
-from movie_cli.training.samples import SampleBatch
+from movie_cli.training.samples import Draws, SampleBatch
 
 
 class Conditioning(Protocol):

@@ -21,20 +21,12 @@ from functools import cache
 from typing import Literal
 
 from movie_cli.errors import UsageError
-from movie_cli.training import wording
+from movie_cli.training import bank, wording
 
 Part = Literal["all", "train", "validation"]
 Phrasebook = dict[str, dict[str, tuple[str, ...]]]
 
-EDITS = (
-    "winter", "snow", "autumn", "spring", "fog", "rain", "storm",
-    "night", "sunset", "sunrise", "golden_hour", "brighter", "darker", "warmer", "cooler",
-    "desert", "underwater", "mars",
-    "pencil", "charcoal", "ink", "watercolour", "oil", "van_gogh", "monet", "pop_art", "comic", "ukiyo_e",
-    "stained_glass", "pixel_art",
-    "black_and_white", "sepia", "vintage", "noir", "cyberpunk", "teal_and_orange", "infrared", "thermal",
-    "blueprint", "vhs",
-)  # fmt: skip
+EDITS = tuple(bank.BANK)
 EXCLUSIVE = (
     {"winter", "snow"}, {"winter", "autumn", "spring"}, {"snow", "spring"}, {"rain", "storm"},
     {"night", "sunset", "sunrise", "golden_hour", "brighter"}, {"night", "darker"}, {"brighter", "darker"},

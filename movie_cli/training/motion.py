@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from movie_cli.training.draws import Draws
+from movie_cli.training.samples import Draws
 
 
 def small_affines(draws: Draws, largest: float) -> Tensor:

@@ -20,9 +20,8 @@ from torch import Tensor
 
 from movie_cli.errors import SourceError, UsageError
 from movie_cli.models.autoencoder import PATCH
-from movie_cli.training.draws import rng_of, seed_of
-from movie_cli.training.images import check_images
-from movie_cli.training.samples import Sample
+from movie_cli.training.photos import check_images
+from movie_cli.training.samples import Sample, rng_of, seed_of
 from movie_cli.training.settings import DataSettings
 
 METADATA = "metadata.jsonl"

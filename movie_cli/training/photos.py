@@ -1,9 +1,15 @@
-"""Photographs for training: what is on disk, at which size, and which are held out. Knows nothing of edits."""
+"""Photographs for training: what is on disk, stills of videos among them, at which size, and whether all can be read.
+
+A still's name ends in a digit that all stills of its video share, so that the rule by which photographs are held out
+(a last digit of 0) never splits a video. Unreadable and tiny pictures are named before training, not an hour later.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from movie_cli.errors import SourceError
+from movie_cli.media.reader import FrameReader
 
 SUFFIXES = (".webp", ".jpg", ".jpeg", ".png")
 SMALLEST_PART = 0.7
@@ -80,3 +87,76 @@ def patches(paths: list[Path], per_photo: int, generator: torch.Generator) -> It
         rows = torch.randint(windows.shape[1], (per_photo,), generator=generator)
         columns = torch.randint(windows.shape[2], (per_photo,), generator=generator)
         yield windows[:, rows, columns].transpose(0, 1).contiguous()
+
+
+VIDEOS = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".y4m")
+SECONDS_APART = 2.0
+STILLS_A_VIDEO = 20
+DONE = "done"
+
+
+def photographs(folder: Path, stills: Path) -> list[Path]:
+    """All pictures of `folder` by name, then stills of its videos, which are taken once and kept in `stills`.
+
+    Raises:
+        SourceError: the folder is missing or has neither, or a video cannot be read.
+    """
+    if not folder.is_dir():
+        raise SourceError(f"{folder}: no such folder", "name a folder of photographs or videos with --data")
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    found = [path for path in files if path.suffix.lower() in SUFFIXES]
+    for path in files:
+        if path.suffix.lower() in VIDEOS:
+            found += _stills(path, stills / path.name)
+    if not found:
+        raise SourceError(f"{folder}: no photographs", f"it should hold {', '.join(SUFFIXES + VIDEOS)} files")
+    return found
+
+
+def _stills(video: Path, folder: Path) -> list[Path]:
+    if not (folder / DONE).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        digit = hashlib.blake2b(video.name.encode(), digest_size=4).digest()[0] % 10
+        taken, due = 0, 0.0
+        with FrameReader(video) as reader:
+            for frame in reader:
+                if frame.time >= due:
+                    taken, due = taken + 1, frame.time + SECONDS_APART
+                    Image.fromarray(frame.pixels).save(folder / f"{video.stem}-{taken:03d}-{digit}.png")
+                if taken == STILLS_A_VIDEO:
+                    break
+        (folder / DONE).touch()
+    return sorted(folder.glob("*.png"))
+
+
+DECODED = 5000
+"""Up to this many pictures are decoded whole; of more, only the headers are read."""
+
+
+def check_images(paths: Sequence[Path], shortest: int) -> None:
+    """Check that all pictures open and have sides of at least `shortest` pixels.
+
+    Raises:
+        SourceError: some do not; the sentence names the first and tells how many there are.
+    """
+    with ThreadPoolExecutor(4) as pool:
+        faults = [
+            fault for fault in pool.map(lambda path: _fault(path, shortest, len(paths) <= DECODED), paths) if fault
+        ]
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise SourceError(f"{faults[0]}{more}", "take it out of the folder, or replace it")
+
+
+def _fault(path: Path, shortest: int, whole: bool) -> str:
+    try:
+        with Image.open(path) as image:
+            if min(image.size) < shortest:
+                return f"{path} is {image.width}x{image.height} pixels, smaller than the crop of {shortest}"
+            if whole:
+                image.load()
+    except FileNotFoundError:
+        return f"{path}: no such file"
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return f"{path} cannot be read as a picture: {error}"
+    return ""

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from diffusers import DDIMScheduler, SchedulerMixin
 from torch import Tensor
+
+from movie_cli.training.surgery import BETAS
 
 TIMESTEPS = 1000
 
@@ -64,3 +67,30 @@ def euler_timesteps(count: int, total: int = TIMESTEPS) -> list[int]:
     there is nothing to learn.
     """
     return [round(total - total * index / count) - 1 for index in range(count)]
+
+
+def training_scheduler(scheduler: SchedulerMixin | None, prediction: str = "epsilon") -> DDIMScheduler:
+    """A deterministic scheduler over the same noise levels, which starts at the last training timestep.
+
+    Without one, the noise levels of Stable Diffusion 1.x. A network that predicts the picture starts from noise alone
+    (zero terminal signal, arXiv 2305.08891), which one that predicts noise could not.
+    """
+    config: dict[str, Any] = {"beta_start": BETAS[0], "beta_end": BETAS[1], "beta_schedule": "scaled_linear"}
+    if scheduler is not None:
+        known: Any = scheduler.config
+        keys = ("beta_start", "beta_end", "beta_schedule", "trained_betas", "num_train_timesteps")
+        config = {key: known[key] for key in keys if key in known}
+    return DDIMScheduler(
+        **config,
+        prediction_type=prediction,
+        rescale_betas_zero_snr=prediction == "sample",
+        timestep_spacing="trailing",
+        clip_sample=False,
+        set_alpha_to_one=True,
+    )
+
+
+def prediction_of(scheduler: SchedulerMixin) -> str:
+    """What a scheduler's network predicts, in diffusers' words: epsilon, sample, v_prediction."""
+    config: Any = scheduler.config
+    return str(config.get("prediction_type", "epsilon"))

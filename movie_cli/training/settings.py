@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from movie_cli.training.losses import LossWeights
+from movie_cli.training.objectives import LossWeights
 
 StageName = Literal["autoencoder", "base", "mobile", "guidance", "adversarial", "regions"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from diffusers import DDIMScheduler, SchedulerMixin
+from diffusers import SchedulerMixin
 
 from movie_cli.checkpoints.descriptor import Descriptor, Stage, read_descriptor, read_json
 from movie_cli.checkpoints.folder import check_folder, check_parts, weigh
@@ -16,7 +16,7 @@ from movie_cli.checkpoints.registry import resolve
 from movie_cli.checkpoints.save import NANO_AREA
 from movie_cli.errors import ModelError
 from movie_cli.models.codec import Codec
-from movie_cli.training.surgery import BETAS
+from movie_cli.training.schedule import prediction_of
 
 TEXT_TO_IMAGE = "StableDiffusionPipeline"
 PREDICTIONS = ("epsilon", "sample")
@@ -62,33 +62,6 @@ def open_start(name: str, command: str, stages: tuple[Stage, ...], text_to_image
         )
     parts = load_checkpoint(descriptor)
     return Start(descriptor, parts.unet, parts.codec, parts.text, parts.scheduler)
-
-
-def training_scheduler(scheduler: SchedulerMixin | None, prediction: str = "epsilon") -> DDIMScheduler:
-    """A deterministic scheduler over the same noise levels, which starts at the last training timestep.
-
-    Without one, the noise levels of Stable Diffusion 1.x. A network that predicts the picture starts from noise alone
-    (zero terminal signal, arXiv 2305.08891), which one that predicts noise could not.
-    """
-    config: dict[str, Any] = {"beta_start": BETAS[0], "beta_end": BETAS[1], "beta_schedule": "scaled_linear"}
-    if scheduler is not None:
-        known: Any = scheduler.config
-        keys = ("beta_start", "beta_end", "beta_schedule", "trained_betas", "num_train_timesteps")
-        config = {key: known[key] for key in keys if key in known}
-    return DDIMScheduler(
-        **config,
-        prediction_type=prediction,
-        rescale_betas_zero_snr=prediction == "sample",
-        timestep_spacing="trailing",
-        clip_sample=False,
-        set_alpha_to_one=True,
-    )
-
-
-def prediction_of(scheduler: SchedulerMixin) -> str:
-    """What a scheduler's network predicts, in diffusers' words: epsilon, sample, v_prediction."""
-    config: Any = scheduler.config
-    return str(config.get("prediction_type", "epsilon"))
 
 
 def as_teacher(start: Start) -> Start:

@@ -1,7 +1,8 @@
-"""What a killed run goes on from: weights, average, optimizers and the step, in safetensors and JSON.
+"""What a run keeps: the exponential average of its weights, and what a killed run goes on from.
 
-There is no random state to save: every draw follows from the seed and a sample's number (see `draws`), and the
-global generators are seeded anew at every step. A state appears under its name only when it is whole.
+A state holds weights, average, optimizers and the step, in safetensors and JSON. There is no random state to save:
+every draw follows from the seed and a sample's number, and the global generators are seeded anew at every step. A
+state appears under its name only when it is whole.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,38 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from movie_cli.errors import ModelError
+
+
+class Average:
+    """Float32 copies of weights, by name. Early on it follows faster, so that the beginning is forgotten."""
+
+    def __init__(self, weights: Mapping[str, Tensor], decay: float) -> None:
+        self._weights = dict(weights)
+        self._decay = decay
+        self.values = {name: value.detach().float().clone() for name, value in weights.items()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Move towards the weights after step number `step`, from 0: by `1 - min(decay, (1 + step) / (10 + step))`."""
+        decay = min(self._decay, (1 + step) / (10 + step))
+        for name, value in self._weights.items():
+            self.values[name].lerp_(value.detach().float(), 1 - decay)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Put the average in the weights' place for a while."""
+        kept = {name: value.detach().clone() for name, value in self._weights.items()}
+        self._fill(self.values)
+        try:
+            yield
+        finally:
+            self._fill(kept)
+
+    @torch.no_grad()
+    def _fill(self, values: Mapping[str, Tensor]) -> None:
+        for name, value in values.items():
+            self._weights[name].copy_(value)
+
 
 FORMAT = 1
 KEPT = 2

@@ -10,22 +10,23 @@ import math
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from movie_cli.errors import TrainingError
-from movie_cli.training.average import Average
-from movie_cli.training.draws import Draws, seed_of
+from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE
 from movie_cli.training.run_folder import RunFolder
-from movie_cli.training.samples import SampleBatch, SampleSource, Share, batches, stacking
+from movie_cli.training.samples import Draws, SampleBatch, SampleSource, Share, batches, seed_of, stacking
 from movie_cli.training.settings import StageSettings
-from movie_cli.training.sheet import write_sheet
 from movie_cli.training.stages.stage import Loss, Stage
-from movie_cli.training.state import load_state, optimizer_tensors, restore_optimizer, save_state
+from movie_cli.training.state import Average, load_state, optimizer_tensors, restore_optimizer, save_state
 
 BUCKET = 2**26
 """Gradients are reduced in pieces of about this many values."""
@@ -233,3 +234,16 @@ def rate_factor(step: int, total: int, settings: StageSettings) -> float:
         return 1.0
     progress = (step - settings.warmup) / max(1, total - settings.warmup)
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def write_sheet(path: Path, stage: Stage, batch: SampleBatch, seed: int) -> None:
+    """Write a sheet as PNG, a row a sample: source, the data's edited picture, the stage's at the usual scales.
+
+    Beside it a text with the instructions, a line a row.
+    """
+    made = stage.edit(batch, DEFAULT_TEXT_SCALE, DEFAULT_IMAGE_SCALE, seed)
+    columns = torch.cat([batch.source, batch.edited, made.to(batch.source)], dim=3)
+    pixels = ((columns.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.concatenate(list(pixels))).save(path)
+    path.with_suffix(".txt").write_text("".join(f"{text}\n" for text in batch.instructions), encoding="utf-8")

@@ -2,21 +2,23 @@
 
 import io
 import json
+import random
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from movie_cli.errors import SourceError, UsageError
 from movie_cli.training.bank_samples import BankSamples
-from movie_cli.training.draws import Draws
 from movie_cli.training.motion import moved, small_affines
 from movie_cli.training.pair_samples import HubPairs, PairFolder
-from movie_cli.training.samples import Share, batches
+from movie_cli.training.photos import photographs
+from movie_cli.training.samples import Draws, Share, batches
 from movie_cli.training.settings import DataSettings
-from movie_cli.training.stills import photographs
+from movie_cli.training.triplets import TargetCache
 from tests.training import small
 
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "meadow.mp4"
@@ -226,3 +228,19 @@ def test_truncated_pictures_are_found_in_pairs(tmp_path):
     (folder / "metadata.jsonl").write_text(row)
     with pytest.raises(SourceError, match="line 1 has no edited image"):
         PairFolder(DataSettings(kind="pairs", folder=str(folder), crop=32), 0)
+
+
+def test_two_processes_never_write_one_partial_file(tmp_path, monkeypatch):
+    Image.fromarray(np.full((80, 100, 3), 90, np.uint8)).save(tmp_path / "p.png")
+    names, save = [], np.save
+
+    def noted(stream, *rest, **options):
+        names.append(stream.name)
+        save(stream, *rest, **options)
+
+    monkeypatch.setattr(np, "save", noted)
+    for folder in ("one", "other"):
+        random.seed(0)
+        TargetCache(tmp_path / folder).source(tmp_path / "p.png", 64)
+    assert len({name.rsplit(".", 1)[1] for name in names}) == 2
+    assert sorted(path.name for path in (tmp_path / "one" / "source-64").iterdir()) == ["p.npy"]

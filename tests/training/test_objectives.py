@@ -8,7 +8,7 @@ from diffusers import DDIMScheduler, LCMScheduler
 
 from movie_cli.models.sampling import Guidance, three_pass
 from movie_cli.training import objectives
-from movie_cli.training.draws import Draws, seed_of
+from movie_cli.training.samples import Draws, seed_of
 from movie_cli.training.schedule import NoiseSchedule, euler_timesteps
 
 

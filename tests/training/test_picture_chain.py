@@ -18,13 +18,12 @@ from movie_cli.recipe import Recipe
 from movie_cli.training import objectives
 from movie_cli.training.bank.edit import blend
 from movie_cli.training.bank_samples import BankSamples
-from movie_cli.training.draws import Draws
 from movie_cli.training.run import make_stage, train
-from movie_cli.training.samples import SampleBatch, collate
+from movie_cli.training.samples import Draws, SampleBatch, collate
+from movie_cli.training.schedule import training_scheduler
 from movie_cli.training.settings import DataSettings
 from movie_cli.training.settings_file import read_settings
 from movie_cli.training.stages.stage import pixel_scale
-from movie_cli.training.start import training_scheduler
 from tests import tiny
 from tests.training import small
 from tests.training.small import batch_of, stage_of

@@ -19,13 +19,12 @@ from movie_cli.models.sampling import Guidance, three_pass
 from movie_cli.recipe import Recipe
 from movie_cli.training import objectives, surgery
 from movie_cli.training.discriminator import Heads, encoder_features, feature_widths
-from movie_cli.training.draws import Draws
-from movie_cli.training.low_rank import plain_copy, train_low_rank
 from movie_cli.training.run import make_stage, train
-from movie_cli.training.samples import Sample, SampleBatch, collate
+from movie_cli.training.samples import Draws, Sample, SampleBatch, collate
 from movie_cli.training.settings_file import read_settings
 from movie_cli.training.stages.adversarial import DISCRIMINATOR, STUDENT
 from movie_cli.training.stages.stage import Latents
+from movie_cli.training.surgery import plain_copy, train_low_rank
 from tests import tiny
 from tests.training import small
 from tests.training.small import batch_of, stage_of

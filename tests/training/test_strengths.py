@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from movie_cli.training.strengths import Strengths
+from movie_cli.training.bank.edit import Strengths
 
 RANGES = (2.0, 14.0), (1.0, 3.0)
 

@@ -18,12 +18,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 from movie_cli.errors import TrainingError, UsageError
-from movie_cli.training.average import Average
 from movie_cli.training.run import train
 from movie_cli.training.samples import Share, batches
 from movie_cli.training.settings import BaseSettings
 from movie_cli.training.settings_file import read_settings
-from movie_cli.training.state import load_state, optimizer_tensors, restore_optimizer, save_state, states
+from movie_cli.training.state import Average, load_state, optimizer_tensors, restore_optimizer, save_state, states
 from movie_cli.training.trainer import rate_factor
 from tests import tiny
 from tests.training import small

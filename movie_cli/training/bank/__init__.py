@@ -6,13 +6,12 @@ Promises that names are unique and that the order is stable. Knows nothing of th
 from __future__ import annotations
 
 import difflib
-import itertools
 from functools import cache
 
 from torch import Tensor
 
 from movie_cli.errors import UsageError
-from movie_cli.training.bank import device, drawing, film, light, painting, place, seasons, weather
+from movie_cli.training.bank import drawing, film, nature
 from movie_cli.training.bank.edit import Edit, blend, strength_of
 
 __all__ = ["BANK", "COMBINATIONS", "Edit", "blend", "combine", "get", "strength_of"]
@@ -60,12 +59,7 @@ _ORDER = (
     "vhs",
 )
 
-_BY_NAME = {
-    edit.name: edit
-    for edit in itertools.chain(
-        seasons.EDITS, weather.EDITS, light.EDITS, place.EDITS, drawing.EDITS, painting.EDITS, film.EDITS, device.EDITS
-    )
-}
+_BY_NAME = {edit.name: edit for edit in (*nature.EDITS, *drawing.EDITS, *film.EDITS)}
 
 BANK: dict[str, Edit] = {name: _BY_NAME[name] for name in _ORDER}
 """All edits by name: seasons and weather, light, place, drawing and painting, film, device."""

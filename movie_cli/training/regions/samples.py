@@ -20,13 +20,13 @@ from torch import Tensor
 
 from movie_cli.models.region_names import REGIONS, SCENE
 from movie_cli.models.regions import STRIDE
-from movie_cli.training.draws import rng_of
 from movie_cli.training.photos import is_held_out
 from movie_cli.training.regions.augment import changed
 from movie_cli.training.regions.labels import RULES, merge
 from movie_cli.training.regions.opinions import Opinions
 from movie_cli.training.regions.pictures import coloured
 from movie_cli.training.regions.teachers import FEATURE_GRID, GRID
+from movie_cli.training.samples import rng_of
 
 UNITS = FEATURE_GRID
 """Crops begin and end at 1/32 of a photograph's side: there the grids of pixels, labels and features meet."""

@@ -19,18 +19,16 @@ from movie_cli.errors import ModelError, UsageError
 from movie_cli.models.sampling import is_recurrent
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE
 from movie_cli.training import bank, objectives, surgery
-from movie_cli.training.bank.edit import extended
+from movie_cli.training.bank.edit import Strengths, extended
 from movie_cli.training.conditioning import conditioning_of
 from movie_cli.training.discriminator import Heads, encoder_features, feature_widths
-from movie_cli.training.draws import Draws
-from movie_cli.training.losses import decoded_loss, gain
-from movie_cli.training.low_rank import train_low_rank
-from movie_cli.training.samples import SampleBatch, SampleSource, collate
-from movie_cli.training.schedule import TIMESTEPS, NoiseSchedule, euler_timesteps
+from movie_cli.training.objectives import decoded_loss, gain
+from movie_cli.training.samples import Draws, SampleBatch, SampleSource, collate
+from movie_cli.training.schedule import TIMESTEPS, NoiseSchedule, euler_timesteps, prediction_of, training_scheduler
 from movie_cli.training.settings import AdversarialSettings
 from movie_cli.training.stages.stage import Latents, Loss, Stage, joined
-from movie_cli.training.start import Start, as_teacher, open_start, prediction_of, training_scheduler
-from movie_cli.training.strengths import Strengths
+from movie_cli.training.start import Start, as_teacher, open_start
+from movie_cli.training.surgery import train_low_rank
 
 STUDENT, DISCRIMINATOR = "student", "discriminator"
 CALIBRATION = 24

@@ -19,9 +19,8 @@ from movie_cli.models.codec import PatchCodec
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.training.bank_samples import BankSamples
 from movie_cli.training.conditioning import conditioning_of
-from movie_cli.training.draws import Draws
-from movie_cli.training.losses import decoded_loss
-from movie_cli.training.samples import SampleBatch, SampleSource
+from movie_cli.training.objectives import decoded_loss
+from movie_cli.training.samples import Draws, SampleBatch, SampleSource
 from movie_cli.training.settings import AutoencoderSettings
 from movie_cli.training.stages.stage import Loss, Stage
 from movie_cli.training.start import Start, open_start

@@ -24,14 +24,13 @@ from movie_cli.models.sampling import is_recurrent
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE
 from movie_cli.training import objectives, surgery
 from movie_cli.training.conditioning import conditioning_of
-from movie_cli.training.draws import Draws
-from movie_cli.training.losses import decoded_loss, gain
-from movie_cli.training.low_rank import train_low_rank
-from movie_cli.training.samples import SampleBatch
-from movie_cli.training.schedule import TIMESTEPS, NoiseSchedule
+from movie_cli.training.objectives import decoded_loss, gain
+from movie_cli.training.samples import Draws, SampleBatch
+from movie_cli.training.schedule import TIMESTEPS, NoiseSchedule, prediction_of, training_scheduler
 from movie_cli.training.settings import BaseSettings, MobileSettings
 from movie_cli.training.stages.stage import Latents, Loss, Stage, joined
-from movie_cli.training.start import Start, as_teacher, open_start, prediction_of, training_scheduler
+from movie_cli.training.start import Start, as_teacher, open_start
+from movie_cli.training.surgery import train_low_rank
 
 DENOISER = "denoiser"
 _SET_HERE = ("in_channels", "out_channels")

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from movie_cli.checkpoints.regions import FOLDER, save_regions
 from movie_cli.models.region_names import SCENE
 from movie_cli.models.regions import PERSON, RegionNetwork, RegionShape, probabilities
-from movie_cli.training.draws import Draws
 from movie_cli.training.regions.opinions import Opinions
 from movie_cli.training.regions.pictures import coloured
 from movie_cli.training.regions.samples import RegionBatch, RegionSamples
 from movie_cli.training.regions.teachers import FEATURE_WIDTH
+from movie_cli.training.samples import Draws
 from movie_cli.training.settings import RegionsSettings
 from movie_cli.training.stages.stage import Loss
 

@@ -21,12 +21,11 @@ from movie_cli.models.autoencoder import PatchAutoencoder
 from movie_cli.models.sampling import Guidance, is_recurrent, sample
 from movie_cli.training import bank, objectives
 from movie_cli.training.conditioning import Conditioning
-from movie_cli.training.draws import Draws
-from movie_cli.training.low_rank import plain_copy
 from movie_cli.training.motion import moved, small_affines
-from movie_cli.training.samples import SampleBatch, SampleSource
+from movie_cli.training.samples import Draws, SampleBatch, SampleSource
 from movie_cli.training.settings import StageSettings
 from movie_cli.training.start import Start
+from movie_cli.training.surgery import plain_copy
 
 NEIGHBOUR = 0.03
 """Largest move, as a share of the picture, from the frame before to this one."""

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from movie_cli.training.bank import drawing, ops, painting, strokes
+from movie_cli.training.bank import drawing, ops, strokes
 from movie_cli.training.bank.edit import Edit
 
-EDITS = drawing.EDITS + painting.EDITS
+EDITS = drawing.EDITS
 NAMES = [edit.name for edit in EDITS]
 every_edit = pytest.mark.parametrize("edit", EDITS, ids=NAMES)
 
@@ -48,10 +48,10 @@ def test_the_modules_export_the_drawn_edits():
     assert [edit.name for edit in drawing.EDITS] == [
         "pencil", "charcoal", "ink", "comic", "pop_art", "pixel_art", "stained_glass", "ukiyo_e",
     ]  # fmt: skip
-    assert [edit.name for edit in painting.EDITS] == ["watercolour", "oil", "van_gogh", "monet"]
+    assert [edit.name for edit in drawing.EDITS] == ["watercolour", "oil", "van_gogh", "monet"]
     assert all(edit.drawn for edit in EDITS)
     assert {edit.group for edit in drawing.EDITS} == {"drawing"}
-    assert {edit.group for edit in painting.EDITS} == {"painting"}
+    assert {edit.group for edit in drawing.EDITS} == {"painting"}
 
 
 @every_edit

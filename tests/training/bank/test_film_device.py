@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from movie_cli.training.bank import device, film, ops
+from movie_cli.training.bank import film, ops
 
-EDITS = film.EDITS + device.EDITS
+EDITS = film.EDITS
 BY_NAME = {edit.name: edit for edit in EDITS}
 PHOTOS = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "photos"
 
@@ -46,9 +46,9 @@ def test_names_and_groups():
     assert [edit.name for edit in film.EDITS] == [
         "black_and_white", "sepia", "vintage", "noir", "cyberpunk", "teal_and_orange",
     ]  # fmt: skip
-    assert [edit.name for edit in device.EDITS] == ["infrared", "thermal", "blueprint", "vhs"]
+    assert [edit.name for edit in film.EDITS] == ["infrared", "thermal", "blueprint", "vhs"]
     assert {edit.group for edit in film.EDITS} == {"film"}
-    assert {edit.group for edit in device.EDITS} == {"device"}
+    assert {edit.group for edit in film.EDITS} == {"device"}
     assert {edit.name for edit in EDITS if edit.drawn} == {"blueprint", "vhs"}
 
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from movie_cli.training.bank import light, place, seasons, weather
+from movie_cli.training.bank import nature
 from movie_cli.training.bank.edit import Edit
 from movie_cli.training.bank.scene import Scene
 
-EDITS = {edit.name: edit for module in (seasons, weather, light, place) for edit in module.EDITS}
+EDITS = {edit.name: edit for edit in nature.EDITS}
 PHOTOS = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "photos"
 NAMES = {"winter", "snow", "autumn", "spring", "fog", "rain", "storm"}
 NAMES |= {"night", "sunset", "sunrise", "golden_hour", "brighter", "darker", "warmer", "cooler"}
@@ -43,7 +43,7 @@ def gradient_energy(image: Tensor) -> float:
 
 
 def test_names_and_groups() -> None:
-    groups = {"season": seasons.EDITS + weather.EDITS, "light": light.EDITS, "place": place.EDITS}
+    groups = {"season": nature.EDITS + nature.EDITS, "light": nature.EDITS, "place": nature.EDITS}
     assert all(edit.group == group for group, edits in groups.items() for edit in edits)
     assert set(EDITS) == NAMES
 
