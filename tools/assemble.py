@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from diffusers import LCMScheduler
-from safetensors.torch import load_file
 
 from movie_cli.checkpoints.save import save_checkpoint
 from movie_cli.models.autoencoder import PatchAutoencoder
@@ -24,7 +23,6 @@ from movie_cli.models.text import InstructionEncoder
 from movie_cli.models.tokenizer import InstructionTokenizer
 from movie_cli.training import bank
 
-CODES = "edit_codes.safetensors"
 DESCRIPTION = (
     "One-step editor of 40 looks (seasons, weather, light, places, drawing, painting, film), small enough for a "
     "laptop's CPU. Trained on procedural targets: it restyles what is there and adds, removes or moves nothing."
@@ -34,16 +32,13 @@ DESCRIPTION = (
 def assemble(networks: Path, text: Path, output: Path, *others: Path) -> None:
     """Write the checkpoint folder `output` from `networks` (unet, vae, scheduler, codes) and `text`.
 
-    `others` are networks of the same shape whose denoisers are averaged with the first one. The codes lie in a file of
-    their own, as `one_step` leaves them, or in a text encoder, as the stages do.
+    `others` are networks of the same shape whose denoisers are averaged with the first one. The codes are those of
+    the networks' own text encoder.
     """
     encoder = InstructionEncoder.from_pretrained(text / "text_encoder", torch_dtype=torch.float32)
     if encoder.edits != tuple(bank.BANK):
         raise ValueError(f"{text} knows other edits than the bank: train it again")
-    if (networks / CODES).exists():
-        codes = load_file(networks / CODES)["codes"]
-    else:
-        codes = InstructionEncoder.from_pretrained(networks / "text_encoder", torch_dtype=torch.float32).codes
+    codes = InstructionEncoder.from_pretrained(networks / "text_encoder", torch_dtype=torch.float32).codes
     encoder.codes.copy_(codes)
     save_checkpoint(
         output,

@@ -25,8 +25,8 @@ from movie_cli.evaluate.measures import to_float, to_frames
 from movie_cli.evaluate.subjects import Subject, in_batches
 from movie_cli.media import FrameReader, probe
 from movie_cli.training import bank
+from movie_cli.training.bank_samples import fingerprint
 from movie_cli.training.instructions import canonical
-from movie_cli.training.triplets import fingerprint
 from tools.fidelity import target_of
 from tools.measures import GradientEnergy, clip_energy, mean
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "movie train autoencoder nano -c nano --data photos -o runs/autoencoder",
-    "movie train base nano -c nano --data photos -o runs/base",
+    "movie train direct nano -c nano --data photos -o runs/direct",
+    "movie train base runs/direct/checkpoint -c nano --data photos -o runs/base",
     "movie train guidance runs/base/checkpoint -c nano --data photos -o runs/guidance",
     "movie train adversarial runs/guidance/checkpoint -c nano --data photos -o runs/one-step",
     'movie edit in.mp4 "make it winter" -o out.mp4 --model runs/one-step/checkpoint',
@@ -31,6 +32,7 @@ MORE = (
 )
 _HELP: dict[StageName, str] = {
     "autoencoder": "Fit the embedded model's autoencoder, and train its decoder.",
+    "direct": "Train a one-step editor on the procedural bank, without a teacher.",
     "base": "Train the multi-step editor that is run in three passes.",
     "mobile": "Make an editor or text-to-image model smaller, then fine-tune.",
     "guidance": "Distil the three passes into one (guidance distillation).",
@@ -53,7 +55,7 @@ def _command(stage: StageName) -> click.Command:
     messages = themed("Messages")
 
     @click.argument("start", metavar="[START]", required=False, default="")
-    @what("-c", "--config", default="", metavar="FILE|NAME", setting=False, help="TOML file, or nano or sd15.")
+    @what("-c", "--config", default="", metavar="FILE|NAME", setting=False, help="TOML file, or nano, scratch or sd15.")
     @what("--data", default="", metavar="FOLDER", setting=False, help="Photographs, videos, or pairs.")
     @what("--set", "changes", multiple=True, metavar="KEY=VALUE", setting=False, help="Change a setting.")
     @what("--show-defaults", is_flag=True, setting=False, help="Write all settings with their sources, and stop.")

@@ -17,6 +17,7 @@ from movie_cli.training.settings import StageName, StageSettings
 from movie_cli.training.stages.adversarial import adversarial_stage
 from movie_cli.training.stages.autoencoder import autoencoder_stage
 from movie_cli.training.stages.base import base_stage, mobile_stage
+from movie_cli.training.stages.direct import direct_stage
 from movie_cli.training.stages.guidance import guidance_stage
 from movie_cli.training.stages.regions import RegionsStage
 from movie_cli.training.stages.stage import Stage
@@ -93,6 +94,8 @@ def make_stage(name: StageName, settings: Any, data: SampleSource) -> Stage:
     """
     if name == "autoencoder":
         return autoencoder_stage(settings, data)
+    if name == "direct":
+        return direct_stage(settings)
     if name == "base":
         return base_stage(settings)
     if name == "mobile":

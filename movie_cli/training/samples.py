@@ -57,24 +57,29 @@ class Draws:
 
 @dataclass(frozen=True)
 class Sample:
-    """Crops `(3, S, S)` in [0, 1] and the instruction; `edits` names it in the bank's words, None if it has none."""
+    """Crops `(3, S, S)` in [0, 1] and the instruction; `edits` names it in the bank's words, None if it has none.
+
+    `scales`, text scale first, are those that the edited picture is as strong as; None where that is not known.
+    """
 
     source: Tensor
     edited: Tensor
     instruction: str
     edits: tuple[str, ...] | None
     number: int
+    scales: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
 class SampleBatch:
-    """Samples side by side: pictures `(N, 3, S, S)` in [-1, 1]."""
+    """Samples side by side: pictures `(N, 3, S, S)` in [-1, 1], scales `(N, 2)` if all are known."""
 
     source: Tensor
     edited: Tensor
     instructions: list[str]
     edits: list[tuple[str, ...] | None]
     numbers: list[int]
+    scales: Tensor | None = None
 
     def to(self, device: torch.device) -> SampleBatch:
         """The same with its pictures on a device."""
@@ -82,6 +87,7 @@ class SampleBatch:
             self,
             source=self.source.to(device, non_blocking=True),
             edited=self.edited.to(device, non_blocking=True),
+            scales=None if self.scales is None else self.scales.to(device),
         )
 
     def __len__(self) -> int:
@@ -104,12 +110,14 @@ class SampleSource(Protocol):
 
 def collate(samples: Sequence[Sample]) -> SampleBatch:
     """Stack samples."""
+    scales = [sample.scales for sample in samples if sample.scales is not None]
     return SampleBatch(
         torch.stack([sample.source for sample in samples]) * 2 - 1,
         torch.stack([sample.edited for sample in samples]) * 2 - 1,
         [sample.instruction for sample in samples],
         [sample.edits for sample in samples],
         [sample.number for sample in samples],
+        torch.tensor(scales) if len(scales) == len(samples) else None,
     )
 
 

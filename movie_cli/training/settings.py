@@ -11,10 +11,12 @@ from typing import Any, Literal
 
 from movie_cli.training.objectives import LossWeights
 
-StageName = Literal["autoencoder", "base", "mobile", "guidance", "adversarial", "regions"]
+StageName = Literal["autoencoder", "direct", "base", "mobile", "guidance", "adversarial", "regions"]
 
 PAPER_TRAINING = "P: Adam, batch 512, 256x256"
 PIXEL_WEIGHT = "chosen: of latent errors as they show in the linear picture, which white latents hide; P has none"
+FIRST_MODEL = "chosen: as the first embedded model"
+NEW_DENOISER = "a new denoiser of this shape; empty goes on with the starting checkpoint's"
 IP2P = "S InstructPix2Pix (arXiv 2211.09800), section 3.2.1"
 
 
@@ -88,14 +90,35 @@ class AutoencoderSettings(StageSettings):
 
     steps: int = setting(20000, "chosen: hours on two CPU cores", 1)
     batch: int = setting(16, "chosen: pictures carry thousands of patches each", 1)
-    learning_rate: float = setting(6e-4, "chosen: as the first embedded model", 0, 1)
-    ema: float = setting(0.998, "chosen: as the first embedded model", 0, 1)
+    learning_rate: float = setting(6e-4, FIRST_MODEL, 0, 1)
+    ema: float = setting(0.998, FIRST_MODEL, 0, 1)
     fit: bool = setting(True, "fit the linear code to the photographs; false keeps the starting checkpoint's")
-    latent_channels: int = setting(32, "chosen: as the first embedded model", 3, 192)
-    decoder_widths: tuple[int, int, int] = setting((96, 64, 48), "chosen: as the first embedded model")
+    latent_channels: int = setting(32, FIRST_MODEL, 3, 192)
+    decoder_widths: tuple[int, int, int] = setting((96, 64, 48), FIRST_MODEL)
     patches_per_photo: int = setting(200, "chosen: a covariance of 192 values needs no more", 1)
     latent_noise: float = setting(0.1, "chosen: deviation of noise on edited latents, as a denoiser's errors", 0, 1)
     source_skip: bool = setting(True, "S img2img-turbo (arXiv 2403.12036): the decoder sees the source")
+    loss: LossWeights = field(default_factory=LossWeights)
+
+
+@dataclass(frozen=True)
+class DirectSettings(StageSettings):
+    """`movie train direct`: one step from the bank's own edits, without a teacher; not of the paper."""
+
+    steps: int = setting(6000, "chosen: an hour or two on two CPU cores", 1)
+    batch: int = setting(16, FIRST_MODEL, 1)
+    learning_rate: float = setting(6e-4, FIRST_MODEL, 0, 1)
+    weight_decay: float = setting(0.01, FIRST_MODEL, 0, 1)
+    ema: float = setting(0.998, FIRST_MODEL, 0, 1)
+    anchor_share: float = setting(0.25, "chosen: of batches whose self-attention also sees an anchor", 0, 1)
+    grain: float = setting(
+        0.0,
+        "chosen: deviation of white noise, and of blotches of 4 pixels, on sources and not on targets",
+        0,
+        0.2,
+    )
+    latent_weight: float = setting(0.02, "chosen: keeps the predicted latents in the autoencoder's own code", 0)
+    unet: dict[str, Any] = field(default_factory=dict, metadata={"source": NEW_DENOISER})
     loss: LossWeights = field(default_factory=LossWeights)
 
 
@@ -147,7 +170,7 @@ class BaseSettings(StageSettings):
     codes_learning_rate: float = setting(3e-3, "chosen: the embedded encoder's edit codes, trained from noise", 0, 1)
     unet: dict[str, Any] = field(
         default_factory=dict,
-        metadata={"source": "a new denoiser of this shape; empty goes on with the starting checkpoint's"},
+        metadata={"source": NEW_DENOISER},
     )
     loss: LossWeights = field(default_factory=LossWeights)
 
@@ -250,6 +273,7 @@ class RegionsSettings(StageSettings):
 
 SETTINGS: dict[StageName, type[StageSettings]] = {
     "autoencoder": AutoencoderSettings,
+    "direct": DirectSettings,
     "base": BaseSettings,
     "mobile": MobileSettings,
     "guidance": GuidanceSettings,

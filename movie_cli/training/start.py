@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from diffusers import SchedulerMixin
+import torch
+from diffusers import SchedulerMixin, UNet2DConditionModel
+from torch import nn
 
 from movie_cli.checkpoints.descriptor import Descriptor, Stage, read_descriptor, read_json
 from movie_cli.checkpoints.folder import check_folder, check_parts, weigh
 from movie_cli.checkpoints.load import load_checkpoint
 from movie_cli.checkpoints.registry import resolve
 from movie_cli.checkpoints.save import NANO_AREA
-from movie_cli.errors import ModelError
+from movie_cli.errors import ModelError, UsageError
 from movie_cli.models.codec import Codec
 from movie_cli.training.schedule import prediction_of
 
 TEXT_TO_IMAGE = "StableDiffusionPipeline"
+_SET_HERE = {"self", "in_channels", "out_channels", "args", "kwargs"}
 PREDICTIONS = ("epsilon", "sample")
 
 
@@ -77,6 +81,40 @@ def as_teacher(start: Start) -> Start:
             "start from a checkpoint of the chain, or from InstructPix2Pix",
         )
     return start
+
+
+def check_edits(start: Start) -> None:
+    """Check that a denoiser is one to go on with.
+
+    Raises:
+        ModelError: its output is zero, as the `autoencoder` stage leaves it.
+    """
+    if not any(bool(value.any()) for value in start.unet.conv_out.parameters()):
+        raise ModelError(f"the denoiser of {start.descriptor.folder} edits nothing yet", "describe one in [unet]")
+
+
+def new_unet(shape: dict[str, Any], start: Start, seed: int, *kinds: Any) -> Any:
+    """A new denoiser for a checkpoint's autoencoder and text encoder, its output layer zero.
+
+    `kinds` are its class and those whose arguments that one hands on: diffusers' UNet if none are given.
+
+    Raises:
+        UsageError: the shape is wrong; the sentence names the key.
+    """
+    kinds = kinds or (UNet2DConditionModel,)
+    known = {key for kind in kinds for key in inspect.signature(kind.__init__).parameters}
+    for key in shape:
+        if key not in known - _SET_HERE:
+            raise UsageError(f"there is no key unet.{key}", "the keys are those of diffusers' UNet2DConditionModel")
+    channels = start.descriptor.latent_channels
+    torch.manual_seed(seed)
+    try:
+        unet = kinds[0](in_channels=2 * channels, out_channels=channels, **shape)
+    except (ValueError, TypeError, IndexError, ZeroDivisionError, AttributeError) as error:
+        raise UsageError(f"no denoiser can be built from the table [unet]: {error}", "correct the table") from error
+    nn.init.zeros_(unet.conv_out.weight)
+    nn.init.zeros_(unet.conv_out.bias)
+    return unet
 
 
 def _kind(folder: Path) -> str:

@@ -52,6 +52,7 @@ addition_embed_type_num_heads = 2
 """
 STAGES = {
     "autoencoder": "latent_channels = 8\ndecoder_widths = [8, 8, 8]\npatches_per_photo = 20\n",
+    "direct": "anchor_share = 0.5\ngrain = 0.01\n",
     "base": "sampling_steps = 2\n",
     "mobile": "sampling_steps = 2\n",
     "guidance": "scale_embedding_dim = 8\nsampling_steps = 2\n",

@@ -12,13 +12,12 @@ import torch
 from PIL import Image
 
 from movie_cli.errors import SourceError, UsageError
-from movie_cli.training.bank_samples import BankSamples
-from movie_cli.training.motion import moved, small_affines
+from movie_cli.training.augmentation import moved, small_affines
+from movie_cli.training.bank_samples import BankSamples, TargetCache
 from movie_cli.training.pair_samples import HubPairs, PairFolder
 from movie_cli.training.photos import photographs
 from movie_cli.training.samples import Draws, Share, batches
 from movie_cli.training.settings import DataSettings
-from movie_cli.training.triplets import TargetCache
 from tests.training import small
 
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "meadow.mp4"

@@ -40,5 +40,5 @@ def test_the_commands_are_understood():
         context = movie.commands["train"].commands[stage].make_context(stage, words[2:])
         assert isinstance(context, click.Context)
         config = context.params["config"]
-        if config in {"nano", "sd15"}:
+        if config in {"nano", "scratch", "sd15"}:
             read_settings(stage, config, context.params["changes"])

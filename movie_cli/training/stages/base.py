@@ -9,12 +9,11 @@ prediction is an affine function of the other, and the guided one's coefficients
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from typing import Any
 
 import torch
-from diffusers import AutoencoderTiny, SchedulerMixin, UNet2DConditionModel
+from diffusers import AutoencoderTiny, SchedulerMixin
 from torch import Tensor, nn
 
 from movie_cli.errors import ModelError, UsageError
@@ -29,11 +28,10 @@ from movie_cli.training.samples import Draws, SampleBatch
 from movie_cli.training.schedule import TIMESTEPS, NoiseSchedule, prediction_of, training_scheduler
 from movie_cli.training.settings import BaseSettings, MobileSettings
 from movie_cli.training.stages.stage import Latents, Loss, Stage, joined
-from movie_cli.training.start import Start, as_teacher, open_start
+from movie_cli.training.start import Start, as_teacher, check_edits, new_unet, open_start
 from movie_cli.training.surgery import train_low_rank
 
 DENOISER = "denoiser"
-_SET_HERE = ("in_channels", "out_channels")
 
 
 class BaseStage(Stage):
@@ -156,8 +154,7 @@ def base_stage(settings: BaseSettings) -> BaseStage:
     scheduler = training_scheduler(None, settings.prediction)
     if held:
         start = open_start(settings.start, "base", ("guided", "one-step"))
-        if not any(bool(value.any()) for value in start.unet.conv_out.parameters()):
-            raise ModelError(f"the denoiser of {start.descriptor.folder} edits nothing yet", "describe one in [unet]")
+        check_edits(start)
         text_scale, image_scale = settings.held_scales
         unet = surgery.with_held_scales(
             start.unet,
@@ -189,27 +186,6 @@ def mobile_stage(settings: MobileSettings) -> BaseStage:
     if settings.autoencoder:
         start = start.replace(codec=TinyCodec(_tiny_autoencoder(settings.autoencoder, channels)))
     return BaseStage(settings, start.replace(unet=unet))
-
-
-def new_unet(shape: dict[str, Any], start: Start, seed: int) -> Any:
-    """A new denoiser for a checkpoint's autoencoder and text encoder, its output layer zero.
-
-    Raises:
-        UsageError: the shape is wrong; the sentence names the key.
-    """
-    known = inspect.signature(UNet2DConditionModel.__init__).parameters
-    for key in shape:
-        if key not in known or key in _SET_HERE or key == "self":
-            raise UsageError(f"there is no key unet.{key}", "the keys are those of diffusers' UNet2DConditionModel")
-    channels = start.descriptor.latent_channels
-    torch.manual_seed(seed)
-    try:
-        unet = UNet2DConditionModel(in_channels=2 * channels, out_channels=channels, **shape)
-    except (ValueError, TypeError, IndexError, ZeroDivisionError, AttributeError) as error:
-        raise UsageError(f"no denoiser can be built from the table [unet]: {error}", "correct the table") from error
-    nn.init.zeros_(unet.conv_out.weight)
-    nn.init.zeros_(unet.conv_out.bias)
-    return unet
 
 
 def _tiny_autoencoder(name: str, channels: int) -> AutoencoderTiny:

@@ -5,6 +5,7 @@ Knows nothing of files of a run, optimizers or processes.
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,8 +21,8 @@ from movie_cli.models.attention import AnchorStore
 from movie_cli.models.autoencoder import PatchAutoencoder
 from movie_cli.models.sampling import Guidance, is_recurrent, sample
 from movie_cli.training import bank, objectives
+from movie_cli.training.augmentation import moved, small_affines
 from movie_cli.training.conditioning import Conditioning
-from movie_cli.training.motion import moved, small_affines
 from movie_cli.training.samples import Draws, SampleBatch, SampleSource
 from movie_cli.training.settings import StageSettings
 from movie_cli.training.start import Start
@@ -156,7 +157,7 @@ class Stage(ABC):
             still = torch.tensor([any(bank.BANK[name].gridded for name in edits or ()) for edits in batch.edits])
             affines[still] = torch.eye(2, 3, device=affines.device)
             source, edited = moved([source, edited], affines)
-            batch = SampleBatch(source, edited, batch.instructions, batch.edits, batch.numbers)
+            batch = dataclasses.replace(batch, source=source, edited=edited)
         with torch.autocast(self.device.type, enabled=False):
             c_image = self.codec.encode(source)
             latents = self.codec.encode(edited) * self.codec.scaling
