@@ -32,11 +32,11 @@ from movie_cli.evaluate.flow import steps_of
 from movie_cli.media import FrameReader, probe
 from movie_cli.models.region_names import REGIONS, SCENE
 from movie_cli.models.regions import SIZE_MULTIPLE, RegionNetwork, probabilities
-from movie_cli.training.photos import PhotoFolder
-from movie_cli.training.regions.opinions import Opinions
-from movie_cli.training.regions.pictures import coloured
-from movie_cli.training.regions.samples import label_planes
-from movie_cli.training.regions.teachers import Teachers
+from movie_cli.train.photos import PhotoFolder
+from movie_cli.train.regions.opinions import Opinions
+from movie_cli.train.regions.pictures import coloured
+from movie_cli.train.regions.samples import label_planes
+from movie_cli.train.regions.teachers import Teachers
 
 AREA = 256 * 192
 """Pixels that the network sees of a frame."""

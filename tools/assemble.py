@@ -21,7 +21,7 @@ from movie_cli.models.autoencoder import PatchAutoencoder
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.models.text import InstructionEncoder
 from movie_cli.models.tokenizer import InstructionTokenizer
-from movie_cli.training import bank
+from movie_cli.train import bank
 
 DESCRIPTION = (
     "One-step editor of 40 looks (seasons, weather, light, places, drawing, painting, film), small enough for a "

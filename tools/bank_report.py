@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from movie_cli.evaluate.subjects import Subject, open_subject
-from movie_cli.training.photos import load
+from movie_cli.train.photos import load
 from tools import fidelity, flicker, phrasings
 from tools.options import at_least, clip_files, end, known_edits, parser, parts_of, photographs, pick, write
 from tools.report import Report

@@ -18,7 +18,7 @@ from pathlib import Path
 from torch import Tensor
 
 from movie_cli.evaluate.subjects import Subject, open_subject
-from movie_cli.training.photos import load
+from movie_cli.train.photos import load
 from tools.fidelity import distances
 from tools.measures import falls, mean, rises
 from tools.options import end, known_edits, parser, photographs, pick, write

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from movie_cli.bench.shapes import INSTRUCT_PIX2PIX, PROMPT_TOKENS, SCALE_DIM, SD_AUTOENCODER
 from movie_cli.models.operations import Operations, count
-from movie_cli.training import surgery
-from movie_cli.training.discriminator import Heads, encoder_features, feature_widths
-from movie_cli.training.surgery import TARGETS, WHOLE
+from movie_cli.train import surgery
+from movie_cli.train.discriminator import Heads, encoder_features, feature_widths
+from movie_cli.train.surgery import TARGETS, WHOLE
 
 CLIP_WEIGHTS = 123_060_480
 """Weights of SD 1.5's text encoder."""

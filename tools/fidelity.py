@@ -15,8 +15,8 @@ from torch import Tensor
 from movie_cli.evaluate.measures import psnr, to_float, to_frames
 from movie_cli.evaluate.subjects import Subject
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE
-from movie_cli.training import bank
-from movie_cli.training.instructions import canonical
+from movie_cli.train import bank
+from movie_cli.train.instructions import canonical
 from tools.measures import NO_ENERGY, falls, gradient_energy, mean, rises, rmse
 
 

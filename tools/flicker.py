@@ -24,9 +24,9 @@ from movie_cli.evaluate.flow import Step, steps_of, warp_error
 from movie_cli.evaluate.measures import to_float, to_frames
 from movie_cli.evaluate.subjects import Subject, in_batches
 from movie_cli.media import FrameReader, probe
-from movie_cli.training import bank
-from movie_cli.training.bank_samples import fingerprint
-from movie_cli.training.instructions import canonical
+from movie_cli.train import bank
+from movie_cli.train.bank_samples import fingerprint
+from movie_cli.train.instructions import canonical
 from tools.fidelity import target_of
 from tools.measures import GradientEnergy, clip_energy, mean
 

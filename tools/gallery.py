@@ -12,8 +12,8 @@ from pathlib import Path
 from movie_cli.errors import SourceError
 from movie_cli.evaluate.measures import to_float, to_frames
 from movie_cli.evaluate.subjects import open_subject
-from movie_cli.training.instructions import canonical
-from movie_cli.training.photos import load
+from movie_cli.train.instructions import canonical
+from movie_cli.train.photos import load
 from tools.options import end, known_edits, parser
 from tools.sheets import Rows, gallery_sheet, save_picture
 

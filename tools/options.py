@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from movie_cli.errors import MovieError, OutputError, SourceError, UsageError
-from movie_cli.training import bank
-from movie_cli.training.photos import SUFFIXES
+from movie_cli.train import bank
+from movie_cli.train.photos import SUFFIXES
 
 CLIP_SUFFIXES = (".mp4", ".mkv", ".webm", ".mov")
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from movie_cli.errors import SourceError, UsageError
 from movie_cli.evaluate.measures import to_float, to_frames
 from movie_cli.evaluate.subjects import Subject
-from movie_cli.training import bank
+from movie_cli.train import bank
 from tools.fidelity import target_of
 from tools.measures import mean
 

@@ -31,7 +31,7 @@ from movie_cli.checkpoints.registry import open_model
 from movie_cli.editing.editor import Editor
 from movie_cli.evaluate.subjects import ModelSubject, Subject
 from movie_cli.recipe import Recipe
-from movie_cli.training.photos import load
+from movie_cli.train.photos import load
 from tools import flicker
 from tools.fidelity import Sample, measure_edit, samples
 from tools.flicker import TargetMemory

@@ -23,8 +23,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from movie_cli.errors import ModelError
-from movie_cli.training import instructions, wording
-from movie_cli.training.instructions import EDITS, Part
+from movie_cli.train import instructions, wording
+from movie_cli.train.instructions import EDITS, Part
 
 WORDNET = Path("/usr/share/wordnet")
 """Where Debian's package wordnet-base puts the dictionary."""

@@ -22,7 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from movie_cli.models.text import InstructionEncoder, InstructionEncoding
 from movie_cli.models.tokenizer import InstructionTokenizer
-from movie_cli.training.instructions import EDITS, Part
+from movie_cli.train.instructions import EDITS, Part
 from tools import text_data, text_evaluation
 from tools.text_data import Batch, Pool, Teacher, build_pool, draw
 

@@ -21,8 +21,8 @@ from torch import Tensor
 from movie_cli.models.reading import read
 from movie_cli.models.text import InstructionEncoder, InstructionEncoding
 from movie_cli.models.tokenizer import InstructionTokenizer
-from movie_cli.training import instructions, wording
-from movie_cli.training.instructions import EDITS, Part
+from movie_cli.train import instructions, wording
+from movie_cli.train.instructions import EDITS, Part
 
 MISSED_KNOWN = 0.04
 """Share of known phrasings that the threshold may take for unknown."""

@@ -26,7 +26,7 @@ from movie_cli.checkpoints.registry import DEFAULT_MODEL, EMBEDDED
 from movie_cli.checkpoints.save import save_checkpoint
 from movie_cli.models.text import InstructionEncoder
 from movie_cli.models.tokenizer import InstructionTokenizer
-from movie_cli.training.surgery import drop_top_attention, with_scales
+from movie_cli.train.surgery import drop_top_attention, with_scales
 
 INSTRUCT_PIX2PIX: dict[str, Any] = {
     "sample_size": 64,

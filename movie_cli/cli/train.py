@@ -1,7 +1,7 @@
 """`movie train STAGE`: the stages of the method, one command each over the same options.
 
 Promises that a wrong configuration, data set or starting checkpoint is refused before the first step. The work is
-`movie_cli.training.run`'s.
+`movie_cli.train.run`'s.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from movie_cli.cli.output import OutputOptions, emit, json_option, make_reporter
 from movie_cli.errors import InterruptedEdit, UsageError
 
 if TYPE_CHECKING:
-    from movie_cli.training.settings import StageName
+    from movie_cli.train.settings import StageName
 
 EXAMPLES = (
     "movie train autoencoder nano -c nano --data photos -o runs/autoencoder",
@@ -93,7 +93,7 @@ def _run(
     as_json: bool,
 ) -> None:
     quieten_libraries(verbose)
-    from movie_cli.training.settings_file import commented_defaults, read_settings
+    from movie_cli.train.settings_file import commented_defaults, read_settings
 
     if show_defaults:
         click.echo(commented_defaults(stage), nl=False)
@@ -106,7 +106,7 @@ def _run(
     settings = read_settings(stage, config, given)
     reporter = make_reporter(OutputOptions(progress="plain", json=as_json, quiet=quiet, verbose=verbose))
     try:
-        from movie_cli.training.run import train as train_stage
+        from movie_cli.train.run import train as train_stage
     except ImportError as error:
         raise UsageError(f"training needs the package {error.name}", 'pip install "movie-cli[train]"') from error
     try:

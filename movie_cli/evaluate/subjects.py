@@ -22,8 +22,8 @@ from movie_cli.editing.size import working_size
 from movie_cli.errors import UsageError
 from movie_cli.evaluate.measures import to_float, to_frames
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
-from movie_cli.training import bank
-from movie_cli.training.instructions import canonical
+from movie_cli.train import bank
+from movie_cli.train.instructions import canonical
 
 BATCH = 4
 """Frames that are edited at once."""

@@ -9,7 +9,7 @@ import torch
 
 from tests import tiny
 from tests.cli.running import assert_refused
-from tests.training import small
+from tests.train import small
 
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "meadow.mp4"
 

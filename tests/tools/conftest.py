@@ -1,7 +1,7 @@
 import pytest
 
 from movie_cli.evaluate.subjects import BankSubject, TextJudgement
-from movie_cli.training.instructions import canonical
+from movie_cli.train.instructions import canonical
 from tests.tools.pictures import picture
 
 

@@ -62,8 +62,8 @@ def test_low_rank_training_fits_a_smaller_card(found):
 
 def test_low_rank_weights_are_those_that_peft_makes():
     pytest.importorskip("peft")
-    from movie_cli.training import surgery
-    from movie_cli.training.surgery import train_low_rank
+    from movie_cli.train import surgery
+    from movie_cli.train.surgery import train_low_rank
 
     torch.manual_seed(0)
     shape = costs.INSTRUCT_PIX2PIX | {"block_out_channels": (16, 16, 32, 32), "norm_num_groups": 8}

@@ -9,7 +9,7 @@ import torch
 
 from movie_cli.models.text import InstructionEncoder
 from movie_cli.models.tokenizer import InstructionTokenizer
-from movie_cli.training.instructions import EDITS
+from movie_cli.train.instructions import EDITS
 from tools import text_data, text_distillation
 
 

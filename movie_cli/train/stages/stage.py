@@ -1,0 +1,182 @@
+"""What every stage is to the trainer: parts with weights, losses in order, a checkpoint, an edit to look at.
+
+Knows nothing of files of a run, optimizers or processes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import SchedulerMixin
+from torch import Tensor, nn
+
+from movie_cli.checkpoints.save import save_checkpoint
+from movie_cli.models.attention import AnchorStore
+from movie_cli.models.autoencoder import PatchAutoencoder
+from movie_cli.models.sampling import Guidance, is_recurrent, sample
+from movie_cli.train import bank, objectives
+from movie_cli.train.augmentation import moved, small_affines
+from movie_cli.train.conditioning import Conditioning
+from movie_cli.train.samples import Draws, SampleBatch, SampleSource
+from movie_cli.train.settings import StageSettings
+from movie_cli.train.start import Start
+from movie_cli.train.surgery import plain_copy
+
+NEIGHBOUR = 0.03
+"""Largest move, as a share of the picture, from the frame before to this one."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A scalar to go down, and what of it to write into the log."""
+
+    total: Tensor
+    metrics: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Latents:
+    """A batch in latent space: source `c_I`, edited `x` in the denoiser's space, the edited frame before or None."""
+
+    source: Tensor
+    edited: Tensor
+    previous: Tensor | None
+
+
+class Stage(ABC):
+    """One stage of training.
+
+    `parts` are trained, each by an optimizer of its own and in this order; `AVERAGED` are those that an average is kept
+    of and that the checkpoint is made of. `frozen` networks only need a place on the device.
+    """
+
+    AVERAGED: tuple[str, ...]
+
+    def __init__(self, settings: StageSettings, start: Start, conditioning: Conditioning) -> None:
+        self.settings, self.start, self.conditioning = settings, start, conditioning
+        self.codec = start.codec
+        self.device = torch.device("cpu")
+        self._pixel_scale = pixel_scale(self.codec.module)
+        self.parts: dict[str, nn.Module] = {}
+        self.frozen: dict[str, nn.Module] = {
+            "vae": self.codec.module.requires_grad_(False),
+            "text": conditioning.module,
+        }
+
+    def pixel_errors(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Squared errors of latents, `(N,)`, each channel by what it amounts to in the picture."""
+        scale = self._pixel_scale.to(self.device)
+        return objectives.squared_errors(prediction * scale, target * scale)
+
+    def place(self, device: torch.device) -> None:
+        """Bring all networks to a device."""
+        self.device = device
+        for module in (*self.parts.values(), *self.frozen.values()):
+            nn.Module.to(module, device)
+
+    def prepare(self, data: SampleSource) -> None:
+        """What is to be found out before the first step, of networks that are not trained and of samples."""
+        del data
+
+    def total_steps(self) -> int:
+        """How many steps the stage takes."""
+        return self.settings.steps
+
+    def active(self, step: int) -> tuple[str, ...]:
+        """The parts that step number `step` updates, in order."""
+        del step
+        return tuple(self.parts)
+
+    def learning_rate(self, part: str, name: str, step: int) -> float:
+        """The peak learning rate of a weight at a step, before warm-up and decay."""
+        del part, name, step
+        return self.settings.learning_rate
+
+    def stored(self, part: str) -> dict[str, Tensor]:
+        """The weights of a part that a saved state holds: those that are trained."""
+        return {name: value for name, value in self.parts[part].named_parameters() if value.requires_grad}
+
+    @abstractmethod
+    def losses(self, batch: SampleBatch, draws: Draws, step: int) -> Iterator[Loss]:
+        """One loss for each of `active(step)`, in order; a part is updated before the next one's loss is asked for."""
+
+    @abstractmethod
+    def denoiser(self) -> tuple[nn.Module, SchedulerMixin, dict[str, Any]]:
+        """The network to be saved, its scheduler, and the entries of `movie.json` that are the stage's own."""
+
+    def save(self, folder: Path, name: str) -> None:
+        """Write the checkpoint as the weights are now; `name` is what it calls itself."""
+        unet, scheduler, facts = self.denoiser()
+        text_encoder, tokenizer = self.conditioning.parts()
+        known = self.start.descriptor
+        common = {
+            "name": name,
+            "native_area": known.native_area,
+            "size_multiple": known.size_multiple,
+            "source_skip": known.source_skip,
+            "licence": known.licence,
+        }
+        save_checkpoint(
+            folder,
+            plain_copy(unet),
+            self.codec.module,
+            text_encoder,
+            tokenizer,
+            scheduler,
+            **(common | facts),
+        )
+
+    @torch.no_grad()
+    def edit(self, batch: SampleBatch, text_scale: float, image_scale: float, seed: int) -> Tensor:
+        """Edited pictures `(N, 3, S, S)` in [-1, 1], as `movie edit` would make them now."""
+        unet, scheduler, facts = self.denoiser()
+        tokens = self.conditioning.tokens(batch, Draws(seed, batch.numbers, self.device))
+        source = self.codec.encode(batch.source)
+        passes = 3 if facts["stage"] == "base" else 1
+        edited = []
+        for row in range(len(batch)):
+            guidance = Guidance(
+                tokens[row : row + 1], self.conditioning.null(1), text_scale, image_scale, passes, facts["steps"]
+            )
+            latents = sample(unet, scheduler, source[row : row + 1], seed, guidance, AnchorStore())
+            edited.append(self.codec.decode(latents, batch.source[row : row + 1]))
+        return torch.cat(edited)
+
+    @torch.no_grad()
+    def encoded(self, batch: SampleBatch, draws: Draws, unet: nn.Module) -> tuple[SampleBatch, Latents]:
+        """The batch, moved where training is equivariant, and its latents; the frame before for a recurrent `unet`."""
+        source, edited = batch.source, batch.edited
+        if self.settings.equivariant:
+            affines = small_affines(draws, self.settings.equivariant)
+            still = torch.tensor([any(bank.BANK[name].gridded for name in edits or ()) for edits in batch.edits])
+            affines[still] = torch.eye(2, 3, device=affines.device)
+            source, edited = moved([source, edited], affines)
+            batch = dataclasses.replace(batch, source=source, edited=edited)
+        with torch.autocast(self.device.type, enabled=False):
+            c_image = self.codec.encode(source)
+            latents = self.codec.encode(edited) * self.codec.scaling
+            previous = None
+            if is_recurrent(unet):
+                before = moved([edited], small_affines(draws, NEIGHBOUR))[0]
+                first = draws.uniform() < self.settings.recurrent_dropout
+                previous = self.codec.encode(before) * self.codec.scaling * ~first.view(-1, 1, 1, 1)
+        return batch, Latents(c_image, latents, previous)
+
+
+def joined(noised: Tensor, source: Tensor, previous: Tensor | None) -> Tensor:
+    """The denoiser's input: noisy latents, the edited frame before if it takes one, the source."""
+    return torch.cat([noised, source] if previous is None else [noised, previous, source], dim=1)
+
+
+def pixel_scale(vae: Any) -> Tensor:
+    """What a latent of each channel amounts to in the picture, `(1, C, 1, 1)` of mean square 1; ones if unknown."""
+    if not isinstance(vae, PatchAutoencoder):
+        return torch.ones(1, 1, 1, 1)
+    energy = vae.decoder.weight.detach().square().sum(dim=(1, 2, 3))
+    return (energy / energy.mean()).sqrt().view(1, -1, 1, 1)
