@@ -1,8 +1,8 @@
 """Whether a person's own words land on the edit they mean.
 
 A phrase lands on the edit whose targets are nearest (mean squared error over a few small photographs) to what the
-subject makes of the phrase. Promises also what the text encoder alone thinks, where pictures' likeness plays no part.
-Knows nothing of how the phrases came to be.
+subject makes of the phrase. Beside it stands what the text encoder alone thinks, where pictures' likeness plays no
+part.
 """
 
 from __future__ import annotations

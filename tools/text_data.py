@@ -14,7 +14,7 @@ import json
 import random
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +197,11 @@ class Batch:
     embeddings: Tensor
     targets: Tensor
     pairs: int
+    numbers: list[int] = field(default_factory=list)
+
+    def to(self, device: torch.device) -> Batch:
+        """The same with its tensors on a device."""
+        return replace(self, embeddings=self.embeddings.to(device), targets=self.targets.to(device))
 
 
 @dataclass(frozen=True)

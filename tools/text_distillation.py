@@ -1,28 +1,33 @@
 """Training of the instruction encoder: distillation from all-MiniLM-L6-v2 and learning of the edits.
 
-`python -m tools.text_distillation -o DIR` writes `DIR/text_encoder`, `DIR/tokenizer` (float16
-safetensors) and `DIR/text_log.jsonl`. Promises the same result for the same seed, data and machine. Knows nothing of
-images: the edits' codes come from the denoiser's training.
+`python -m tools.text_distillation -o RUN` writes a run's folder, as `movie train` does, by the same trainer; its
+`checkpoint/` holds `text_encoder`, `tokenizer` and `result.json`. The edits' codes come from the denoiser's training.
 """
 
 from __future__ import annotations
 
+import copy
 import json
-import math
 import random
-import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from movie_cli.models.text import InstructionEncoder, InstructionEncoding
 from movie_cli.models.tokenizer import InstructionTokenizer
 from movie_cli.train.instructions import EDITS, Part
+from movie_cli.train.run_folder import RunFolder
+from movie_cli.train.samples import Draws, rng_of
+from movie_cli.train.settings import StageSettings
+from movie_cli.train.stages.stage import Loss, Stage
+from movie_cli.train.trainer import Trainer
 from tools import text_data, text_evaluation
 from tools.text_data import Batch, Pool, Teacher, build_pool, draw
 
@@ -32,12 +37,21 @@ NULL_SHARE = 0.01
 
 
 @dataclass(frozen=True)
-class Settings:
-    """All that decides a training run."""
+class TextSettings(StageSettings):
+    """All that decides a training run. A sample is a whole batch of texts."""
 
     steps: int = 3000
-    minutes: float = 19.0
-    seed: int = 0
+    batch: int = 1
+    micro_batch: int = 1
+    learning_rate: float = 2e-3
+    warmup: int = 30
+    decay: Any = "cosine"
+    weight_decay: float = 0.01
+    ema: float = 0.0
+    mixed_precision: Any = "bf16"
+    workers: int = 0
+    sample_every: int = 0
+    log_every: int = 50
     part: Part = "all"
     vocab_size: int = 8192
     embed_dim: int = 96
@@ -47,7 +61,6 @@ class Settings:
     batch_pairs: int = 40
     batch_unknown: int = 24
     batch_open: int = 48
-    learning_rate: float = 2e-3
     phrasing_cosine: float = 0.3
     edit_weight: float = 0.5
 
@@ -71,7 +84,7 @@ def start_from_teacher(encoder: InstructionEncoder, tokenizer: InstructionTokeni
     encoder.embedding_head.copy_(torch.stack(back.chunk(encoder.embedding_head.shape[0], dim=1)))
 
 
-def losses(encoding: InstructionEncoding, batch: Batch, settings: Settings) -> dict[str, Tensor]:
+def terms(encoding: InstructionEncoding, batch: Batch, settings: TextSettings) -> dict[str, Tensor]:
     """The two terms: distance to the teacher's embedding, and edits."""
     count = 2 * batch.pairs
     distance = 1.0 - (encoding.embedding.float() * batch.embeddings).sum(dim=-1)
@@ -111,21 +124,105 @@ def with_null_texts(batch: Batch, rng: random.Random) -> Batch:
     for i in range(2 * batch.pairs, len(texts)):
         if rng.random() < NULL_SHARE:
             texts[i], embeddings[i], targets[i] = "", 0.0, 0.0
-    return Batch(texts, embeddings, targets, batch.pairs)
+    return Batch(texts, embeddings, targets, batch.pairs, batch.numbers)
 
 
-def train(
-    settings: Settings, teacher: Teacher, output: Path, wordnet: Path, start: Path | None = None
-) -> InstructionEncoder:
-    """Run the whole training and save. Stops at `steps` or, with the schedule's end brought forward, at `minutes`.
+class TextSamples:
+    """Batches of texts by number."""
 
-    `start` is the output of an earlier run to go on from, with its tokenizer.
+    sequential = False
+
+    def __init__(self, pool: Pool, settings: TextSettings) -> None:
+        self._pool, self._settings = pool, settings
+
+    @staticmethod
+    def collate(samples: Sequence[Batch]) -> Batch:
+        """The one batch."""
+        (only,) = samples
+        return only
+
+    def sample(self, number: int) -> Any:
+        """Batch `number`."""
+        settings, rng = self._settings, rng_of("texts", self._settings.seed, number)
+        drawn = draw(self._pool, rng, settings.batch_pairs, settings.batch_unknown, settings.batch_open)
+        return with_null_texts(replace(drawn, numbers=[number]), rng)
+
+    def held_out(self, count: int) -> list[Any]:
+        """None: there are no sheets."""
+        del count
+        return []
+
+
+class TextStage(Stage):
+    """The encoder, and texts kept out of its training to measure it on."""
+
+    AVERAGED = ("encoder",)
+    BETAS = (0.9, 0.98)
+    settings: TextSettings
+
+    def __init__(
+        self,
+        settings: TextSettings,
+        encoder: InstructionEncoder,
+        tokenizer: InstructionTokenizer,
+        held_out: tuple[Sequence[str], Tensor],
+        seen_all: bool,
+    ) -> None:
+        super().__init__(settings)
+        self.encoder, self._tokenizer, self._held_out, self._seen_all = encoder, tokenizer, held_out, seen_all
+        self.parts["encoder"] = encoder.train()
+
+    def losses(self, batch: Batch, draws: Draws, step: int) -> Iterator[Loss]:
+        """Distance to the teacher's embeddings, and edits."""
+        del draws, step
+        # The fused attention's backward pass on CPUs takes longer than all else together at these lengths.
+        with sdpa_kernel(SDPBackend.MATH):
+            encoding = encode_by_length(self.encoder, self._tokenizer, batch.texts)
+        found = terms(encoding, batch, self.settings)
+        yield Loss(found["cosine"] + self.settings.edit_weight * found["edits"], found)
+
+    def save(self, folder: Path, name: str) -> None:
+        """Calibrate a copy of the encoder, measure it, and write it with its tokenizer in float16."""
+        del name
+        encoder, tokenizer, seed = copy.deepcopy(self.encoder).eval(), self._tokenizer, self.settings.seed
+        if self._seen_all:
+            # Nothing is left unseen to calibrate on: the earlier run's threshold stays.
+            text_evaluation.set_prototypes(encoder, tokenizer, text_evaluation.sample_set("all", 60, 0, seed))
+        else:
+            text_evaluation.calibrate(encoder, tokenizer, "validation", seed)
+        result = text_evaluation.accuracy(encoder, tokenizer, text_evaluation.sample_set("validation", 20, 400, seed=1))
+        unknown = text_evaluation.sample_unknown("validation", 400, seed=1)
+        result["unknown_detected"] = text_evaluation.unknown_detected(encoder, tokenizer, unknown)
+        result["known_threshold"] = float(encoder.config["known_threshold"])
+        texts, embeddings = self._held_out
+        if texts:
+            result["teacher_cosine"] = text_evaluation.teacher_cosine(encoder, tokenizer, texts, embeddings)
+        folder.mkdir(parents=True)
+        (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        tokenizer.save_pretrained(folder / "tokenizer")
+        encoder.half().save_pretrained(folder / "text_encoder")
+
+
+def distil(
+    settings: TextSettings,
+    teacher: Teacher,
+    output: Path,
+    wordnet: Path,
+    start: Path | None = None,
+    *,
+    resume: bool = False,
+    bar: bool = False,
+) -> Path:
+    """Run the whole training into the folder `output`; returns the checkpoint's.
+
+    `start` is the checkpoint of an earlier run to go on from, with its tokenizer.
+
+    Raises:
+        MovieError: the folder is refused, or the teacher is not there.
     """
+    accelerator = Accelerator(cpu=True, mixed_precision=settings.mixed_precision)
+    folder = RunFolder(output, "text", settings, resume)
     torch.manual_seed(settings.seed)
-    rng = random.Random(settings.seed)  # noqa: S311 - not cryptography
-    output.mkdir(parents=True, exist_ok=True)
-    log = output / "text_log.jsonl"
-    log.write_text(json.dumps({"settings": asdict(settings)}) + "\n", encoding="utf-8")
     texts: list[str] = []
     if text_data.available(wordnet):
         texts = text_data.open_texts(settings.open_texts, folder=wordnet)
@@ -140,105 +237,43 @@ def train(
         tokenizer = InstructionTokenizer.train(pool.phrasings + pool.others, settings.vocab_size)
         encoder = InstructionEncoder(edits=EDITS, vocab_size=len(tokenizer), embed_dim=settings.embed_dim)
         start_from_teacher(encoder, tokenizer, teacher)
-    _optimise(encoder, tokenizer, pool, settings, rng, log)
-    encoder.eval()
-    if start and settings.part == "all":
-        # Nothing is left unseen to calibrate on: the earlier run's threshold stays.
-        text_evaluation.set_prototypes(encoder, tokenizer, text_evaluation.sample_set("all", 60, 0, settings.seed))
-    else:
-        text_evaluation.calibrate(encoder, tokenizer, "validation", settings.seed)
-    result = text_evaluation.accuracy(encoder, tokenizer, text_evaluation.sample_set("validation", 20, 400, seed=1))
-    result["unknown_detected"] = text_evaluation.unknown_detected(
-        encoder, tokenizer, text_evaluation.sample_unknown("validation", 400, seed=1)
-    )
-    result["known_threshold"] = float(encoder.config["known_threshold"])
-    if held_out:
-        result["teacher_cosine"] = text_evaluation.teacher_cosine(encoder, tokenizer, held_out, teacher.embed(held_out))
-    _append(log, {"result": result})
-    tokenizer.save_pretrained(output / "tokenizer")
-    encoder.half().save_pretrained(output / "text_encoder")
-    return encoder.float()
+    known = held_out, teacher.embed(held_out) if held_out else torch.empty(0)
+    stage = TextStage(settings, encoder, tokenizer, known, seen_all=start is not None and settings.part == "all")
+    Trainer(stage, TextSamples(pool, settings), folder, accelerator, click.echo, bar).run()
+    return folder.checkpoint
 
 
-def _optimise(
-    encoder: InstructionEncoder, tokenizer: InstructionTokenizer, pool: Pool, settings: Settings,
-    rng: random.Random, log: Path,
-) -> None:  # fmt: skip
-    optimizer = torch.optim.AdamW(encoder.parameters(), lr=settings.learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
-    encoder.train()
-    start = time.monotonic()
-    sums: dict[str, float] = {}
-    for step in range(settings.steps):
-        spent = (time.monotonic() - start) / (60 * settings.minutes)
-        progress = max(step / settings.steps, spent)
-        if progress >= 1.0:
-            break
-        rate = min(1.0, (step + 1) / 30) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
-        for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * rate
-        batch = with_null_texts(draw(pool, rng, settings.batch_pairs, settings.batch_unknown, settings.batch_open), rng)
-        # The fused attention's backward pass on CPUs takes longer than all else together at these lengths.
-        with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", torch.bfloat16):
-            encoding = encode_by_length(encoder, tokenizer, batch.texts)
-            terms = losses(encoding, batch, settings)
-        loss = terms["cosine"] + settings.edit_weight * terms["edits"]
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
-        optimizer.step()
-        for name, value in terms.items():
-            sums[name] = sums.get(name, 0.0) + value.item()
-        if (step + 1) % 50 == 0:
-            means = {name: round(value / 50, 4) for name, value in sums.items()}
-            _append(log, {"step": step + 1, "seconds": round(time.monotonic() - start, 1), **means})
-            sums = {}
-
-
-def _append(log: Path, values: dict[str, object]) -> None:
-    with log.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(values) + "\n")
-
-
-@click.command(help="Train the instruction encoder and its tokenizer into the folder OUTPUT.")
+@click.command(help="Train the instruction encoder and its tokenizer into a run's folder.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True)
-@click.option("--steps", default=Settings.steps, show_default=True)
-@click.option("--minutes", default=Settings.minutes, show_default=True, help="The schedule ends by then.")
-@click.option("--seed", default=Settings.seed, show_default=True)
-@click.option("--phrasings", default=Settings.phrasings, show_default=True, help="Phrasings in the pool.")
-@click.option("--open-texts", default=Settings.open_texts, show_default=True, help="Open-vocabulary texts in the pool.")
+@click.option("--steps", default=TextSettings.steps, show_default=True)
+@click.option("--seed", default=TextSettings.seed, show_default=True)
+@click.option("--phrasings", default=TextSettings.phrasings, show_default=True, help="Phrasings in the pool.")
+@click.option(
+    "--open-texts", default=TextSettings.open_texts, show_default=True, help="Open-vocabulary texts in the pool."
+)
 @click.option("--part", type=click.Choice(["all", "train"]), default="all", show_default=True,
               help="train keeps a third of the content phrases out, to measure on them.")  # fmt: skip
-@click.option("--start", type=click.Path(path_type=Path, exists=True, file_okay=False),
-              help="Go on from the output of an earlier run.")  # fmt: skip
-@click.option("--learning-rate", default=Settings.learning_rate, show_default=True)
+@click.option(
+    "--start",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Go on from the checkpoint of an earlier run.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in that folder.")  # fmt: skip
+@click.option("--learning-rate", default=TextSettings.learning_rate, show_default=True)
 @click.option("--wordnet", type=click.Path(path_type=Path), default=text_data.WORDNET, show_default=True)
 @click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/text_teacher"), show_default=True,
               help="Where the teacher's embeddings are kept between runs.")  # fmt: skip
 def main(
     output: Path,
-    steps: int,
-    minutes: float,
-    seed: int,
-    phrasings: int,
-    open_texts: int,
-    part: Part,
     start: Path | None,
-    learning_rate: float,
+    resume: bool,
     wordnet: Path,
     cache: Path,
+    **options: Any,
 ) -> None:
     """Entry point of the training command."""
-    settings = Settings(
-        steps=steps,
-        minutes=minutes,
-        seed=seed,
-        part=part,
-        phrasings=phrasings,
-        open_texts=open_texts,
-        learning_rate=learning_rate,
-    )
-    train(settings, Teacher(cache), output, wordnet, start)
-    click.echo((output / "text_log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    checkpoint = distil(TextSettings(**options), Teacher(cache), output, wordnet, start, resume=resume, bar=True)
+    click.echo((checkpoint / "result.json").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Measures of an instruction encoder: accuracy on phrasings, detection of unknown instructions, teacher's cosine.
 
-Promises numbers only; changes nothing but, in `calibrate`, the encoder's threshold and prototypes. Run as
+Nothing is changed but, in `calibrate`, the encoder's threshold and prototypes. Run as
 `python -m tools.text_evaluation CHECKPOINT --phrasings FILE.csv` it measures a checkpoint on
 phrasings with the columns edit,phrase (several edits joined by `+`).
 """

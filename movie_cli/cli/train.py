@@ -1,7 +1,6 @@
 """`movie train STAGE`: the stages of the method, one command each over the same options.
 
-Promises that a wrong configuration, data set or starting checkpoint is refused before the first step. The work is
-`movie_cli.train.run`'s.
+A wrong configuration, data set or starting checkpoint is refused before the first step, by `movie_cli.train.run`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What is measured: a checkpoint, or in its place the bank itself or the untouched source.
 
-Promises one way to ask each of them for edited frames. The bank shows what a perfect student would reach, the identity
-where an editor that does nothing stands; both read canonical instructions only. Knows nothing of measures.
+The bank shows what a perfect student would reach, the identity where an editor that does nothing stands; both read
+canonical instructions only.
 """
 
 from __future__ import annotations

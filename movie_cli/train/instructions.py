@@ -1,8 +1,7 @@
 """How people ask for the edits of the bank: a phrase book and a grammar over it.
 
-Promises endless different phrasings of any edit or combination of edits, from text files that hold what people
-say (`phrases/*.txt`), and texts that ask for no edit of the bank. Deterministic for a given `random.Random`.
-Knows nothing of images, networks or tokens.
+Endless different phrasings of any edit or combination of edits, from text files that hold what people say
+(`phrases/*.txt`), and texts that ask for no edit of the bank; deterministic for a given `random.Random`.
 
 A phrase file is in INI form, a section an edit, each value a list separated by semicolons:
 `adj` completes "make it ..."; `noun` (with its article) completes "turn it into ..."; `medium` is a noun without

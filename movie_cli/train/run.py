@@ -20,7 +20,7 @@ from movie_cli.train.stages.base import base_stage, mobile_stage
 from movie_cli.train.stages.direct import direct_stage
 from movie_cli.train.stages.guidance import guidance_stage
 from movie_cli.train.stages.regions import RegionsStage
-from movie_cli.train.stages.stage import Stage
+from movie_cli.train.stages.stage import EditorStage
 from movie_cli.train.trainer import Say, Trainer
 
 
@@ -85,7 +85,7 @@ def open_data(settings: StageSettings, work: Path) -> SampleSource:
     return BankSamples(data, settings.seed, work, settings.batch)
 
 
-def make_stage(name: StageName, settings: Any, data: SampleSource) -> Stage:
+def make_stage(name: StageName, settings: Any, data: SampleSource) -> EditorStage:
     """The stage with its networks, on the CPU.
 
     Raises:

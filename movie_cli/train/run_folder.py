@@ -23,7 +23,7 @@ import torch
 
 from movie_cli.checkpoints.save import write_json
 from movie_cli.errors import OutputError, UsageError
-from movie_cli.train.settings import CHANGEABLE, StageName, StageSettings
+from movie_cli.train.settings import CHANGEABLE, StageSettings
 from movie_cli.train.settings_file import to_values
 from movie_cli.train.state import states
 
@@ -42,7 +42,7 @@ class RunFolder:
         OutputError: the folder cannot be made.
     """
 
-    def __init__(self, root: Path, stage: StageName, settings: StageSettings, resume: bool, check: bool = True) -> None:
+    def __init__(self, root: Path, stage: str, settings: StageSettings, resume: bool, check: bool = True) -> None:
         self.root = root
         self.checkpoint = root / "checkpoint"
         self.state = root / "state"
@@ -53,7 +53,7 @@ class RunFolder:
         if check:
             self._check(stage, settings, resume)
 
-    def _check(self, stage: StageName, settings: StageSettings, resume: bool) -> None:
+    def _check(self, stage: str, settings: StageSettings, resume: bool) -> None:
         root = self.root
         exists = (root / RUN).exists()
         if exists and not resume:
@@ -118,7 +118,7 @@ class RunFolder:
         if self._board is not None:
             self._board.close()
 
-    def _check_same(self, stage: StageName, settings: StageSettings) -> None:
+    def _check_same(self, stage: str, settings: StageSettings) -> None:
         path = self.root / RUN
         try:
             before = json.loads(path.read_text(encoding="utf-8"))

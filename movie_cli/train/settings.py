@@ -1,7 +1,7 @@
 """What each training stage can be told, with the published defaults in one place and the source of every one.
 
 `P` is the MoViE paper (arXiv 2412.06578), `S` a published neighbour, named; anything else was chosen here, with the
-reason. Knows nothing of files (see `settings_file`) or networks.
+reason.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Training configurations in TOML: read, checked against the settings' types and ranges, and written with sources.
 
-Promises that a misspelt key, a wrong type and a value out of range are refused by name. Knows nothing of what the
-settings are for.
+A misspelt key, a wrong type and a value out of range are refused by name.
 """
 
 from __future__ import annotations

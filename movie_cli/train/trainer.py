@@ -1,7 +1,7 @@
 """The loop that all stages share: accumulate, reduce over processes, update, average, log, save, go on after a kill.
 
 Gradients are summed over processes here and not by wrapped modules, so that a stage may call its networks as it likes
-and several processes do what one would. Knows nothing of any stage's losses.
+and several processes do what one would.
 """
 
 from __future__ import annotations
@@ -143,6 +143,7 @@ class Trainer:
                 {"params": [self._weights[part][name] for name in names], "name": names[0], "lr": rate}
                 for rate, names in groups.items()
             ],
+            betas=self.stage.BETAS,
             weight_decay=self.settings.weight_decay,
         )
 

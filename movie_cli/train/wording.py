@@ -1,7 +1,7 @@
 """The wording around a content phrase: subjects, verbs, politeness, hedges, typing habits.
 
-Promises plain strings from plain strings and a `random.Random`. Knows nothing of edits: what makes an instruction
-mean one edit and not another is in the phrase files alone. The words themselves are in `phrases/wording.txt`.
+What makes an instruction mean one edit and not another is in the phrase files alone. The words themselves are in
+`phrases/wording.txt`.
 """
 
 from __future__ import annotations

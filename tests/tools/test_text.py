@@ -42,7 +42,7 @@ class FixedTeacher:
 
 
 def test_training_runs_and_saves(small_wordnet, tmp_path):
-    settings = text_distillation.Settings(
+    settings = text_distillation.TextSettings(
         steps=3,
         vocab_size=400,
         embed_dim=16,
@@ -53,13 +53,13 @@ def test_training_runs_and_saves(small_wordnet, tmp_path):
         batch_open=4,
     )
     output = tmp_path / "out"
-    text_distillation.train(settings, FixedTeacher(), output, tmp_path / "no-wordnet")
-    encoder = InstructionEncoder.from_pretrained(output / "text_encoder", torch_dtype=torch.float16)
+    checkpoint = text_distillation.distil(settings, FixedTeacher(), output, tmp_path / "no-wordnet")
+    encoder = InstructionEncoder.from_pretrained(checkpoint / "text_encoder", torch_dtype=torch.float16)
     assert encoder.edits == EDITS
-    assert (output / "text_encoder" / "diffusion_pytorch_model.safetensors").stat().st_size < 3_000_000
-    assert len(InstructionTokenizer.from_pretrained(output / "tokenizer")) <= 400
-    last = json.loads((output / "text_log.jsonl").read_text().splitlines()[-1])
-    assert set(last["result"]) >= {"single_top", "pair_exact", "unknown_detected"}
+    assert (checkpoint / "text_encoder" / "diffusion_pytorch_model.safetensors").stat().st_size < 3_000_000
+    assert len(InstructionTokenizer.from_pretrained(checkpoint / "tokenizer")) <= 400
+    result = json.loads((checkpoint / "result.json").read_text())
+    assert set(result) >= {"single_top", "pair_exact", "unknown_detected"}
     assert -1 < encoder.config["known_threshold"] < 2
     assert encoder.prototypes.float().norm(dim=-1).sub(1).abs().max() < 0.01
 

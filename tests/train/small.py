@@ -15,7 +15,7 @@ from movie_cli.train.run import make_stage, train
 from movie_cli.train.samples import Sample, SampleBatch, collate
 from movie_cli.train.settings import StageName
 from movie_cli.train.settings_file import read_settings
-from movie_cli.train.stages.stage import Stage
+from movie_cli.train.stages.stage import EditorStage
 from tests import tiny
 
 EDIT = "brighter"
@@ -117,7 +117,7 @@ def batch_of(count: int = 2, side: int = 32) -> SampleBatch:
     return collate(samples)
 
 
-def stage_of(chain: Path, name: str, start: str, *changes: str) -> Stage:
+def stage_of(chain: Path, name: str, start: str, *changes: str) -> EditorStage:
     """A stage that starts from the run `start` in a folder of runs."""
     path = config(chain / "mine.toml", name)
     settings = read_settings(name, str(path), [f"start={json.dumps(str(chain / start / 'checkpoint'))}", *changes])

@@ -1,7 +1,4 @@
-"""The procedural bank: every edit by name, pairs of edits that make sense together, and look-up by name.
-
-Promises that names are unique and that the order is stable. Knows nothing of the words people use for an edit.
-"""
+"""The procedural bank: every edit by name, pairs of edits that make sense together, and look-up by name."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Picture operations that the edits share. All take and return float tensors `(N, C, H, W)`.
 
 Every operation is deterministic and continuous in its input; borders are extended by reflection or replication,
-so that a mask does not end before the picture does. Knows nothing of any single edit.
+so that a mask does not end before the picture does.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Every mask is a smooth, local, deterministic guess from colour, smoothness and height in the picture, so that it does
 not jump between the frames of a video. Nothing here is learned and nothing is certain: a white wall in the upper half
-may count as sky, and an edit has to look right when it does. Knows nothing of the edits.
+may count as sky, and an edit has to look right when it does.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 All take and return float tensors `(N, C, H, W)`, are deterministic and continuous in their input. Fixed screens have
 a period of 8 pixels or a divisor of it, aligned with the top-left pixel; every other texture comes from the picture.
-Knows nothing of any single edit.
 """
 
 from __future__ import annotations

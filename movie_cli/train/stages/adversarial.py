@@ -26,7 +26,7 @@ from movie_cli.train.objectives import decoded_loss, gain
 from movie_cli.train.samples import Draws, SampleBatch, SampleSource, collate
 from movie_cli.train.schedule import TIMESTEPS, NoiseSchedule, euler_timesteps, prediction_of, training_scheduler
 from movie_cli.train.settings import AdversarialSettings
-from movie_cli.train.stages.stage import Latents, Loss, Stage, joined
+from movie_cli.train.stages.stage import EditorStage, Latents, Loss, joined
 from movie_cli.train.start import Start, as_teacher, open_start
 from movie_cli.train.surgery import train_low_rank
 
@@ -35,7 +35,7 @@ CALIBRATION = 24
 """Samples that the teacher's strength is measured on."""
 
 
-class AdversarialStage(Stage):
+class AdversarialStage(EditorStage):
     """A one-step student, its frozen guided teacher, and the heads on the teacher's encoder."""
 
     AVERAGED = (STUDENT,)

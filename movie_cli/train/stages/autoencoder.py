@@ -22,13 +22,13 @@ from movie_cli.train.conditioning import conditioning_of
 from movie_cli.train.objectives import decoded_loss
 from movie_cli.train.samples import Draws, SampleBatch, SampleSource
 from movie_cli.train.settings import AutoencoderSettings
-from movie_cli.train.stages.stage import Loss, Stage
+from movie_cli.train.stages.stage import EditorStage, Loss
 from movie_cli.train.start import Start, open_start
 
 DECODER = "decoder"
 
 
-class AutoencoderStage(Stage):
+class AutoencoderStage(EditorStage):
     """Trains the detail decoder to give edited pictures from edited latents and the source."""
 
     AVERAGED = (DECODER,)

@@ -27,14 +27,14 @@ from movie_cli.train.objectives import decoded_loss, gain
 from movie_cli.train.samples import Draws, SampleBatch
 from movie_cli.train.schedule import TIMESTEPS, NoiseSchedule, prediction_of, training_scheduler
 from movie_cli.train.settings import BaseSettings, MobileSettings
-from movie_cli.train.stages.stage import Latents, Loss, Stage, joined
+from movie_cli.train.stages.stage import EditorStage, Latents, Loss, joined
 from movie_cli.train.start import Start, as_teacher, check_edits, new_unet, open_start
 from movie_cli.train.surgery import train_low_rank
 
 DENOISER = "denoiser"
 
 
-class BaseStage(Stage):
+class BaseStage(EditorStage):
     """Trains a denoiser `e(x_t, c_I, c_T, t)` and, with the embedded text encoder, its edit codes."""
 
     AVERAGED = (DENOISER,)

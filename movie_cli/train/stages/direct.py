@@ -25,7 +25,7 @@ from movie_cli.train.conditioning import conditioning_of
 from movie_cli.train.samples import Draws, SampleBatch
 from movie_cli.train.schedule import TIMESTEPS, prediction_of
 from movie_cli.train.settings import DirectSettings
-from movie_cli.train.stages.stage import Loss, Stage, joined
+from movie_cli.train.stages.stage import EditorStage, Loss, joined
 from movie_cli.train.start import Start, check_edits, new_unet, open_start
 from movie_cli.train.surgery import BETAS
 
@@ -34,7 +34,7 @@ PREDICTIONS = {"v_prediction": -1, "sample": 1}
 """What is multiplied with to be the picture: at zero signal a velocity is the negative picture."""
 
 
-class DirectStage(Stage):
+class DirectStage(EditorStage):
     """Trains a one-step denoiser, its edit codes and the decoder on edited pictures at known scales."""
 
     AVERAGED = (STUDENT,)

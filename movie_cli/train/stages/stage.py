@@ -57,22 +57,14 @@ class Stage(ABC):
     """
 
     AVERAGED: tuple[str, ...]
+    BETAS = (0.9, 0.999)
+    """Of Adam."""
 
-    def __init__(self, settings: StageSettings, start: Start, conditioning: Conditioning) -> None:
-        self.settings, self.start, self.conditioning = settings, start, conditioning
-        self.codec = start.codec
+    def __init__(self, settings: StageSettings) -> None:
+        self.settings = settings
         self.device = torch.device("cpu")
-        self._pixel_scale = pixel_scale(self.codec.module)
         self.parts: dict[str, nn.Module] = {}
-        self.frozen: dict[str, nn.Module] = {
-            "vae": self.codec.module.requires_grad_(False),
-            "text": conditioning.module,
-        }
-
-    def pixel_errors(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Squared errors of latents, `(N,)`, each channel by what it amounts to in the picture."""
-        scale = self._pixel_scale.to(self.device)
-        return objectives.squared_errors(prediction * scale, target * scale)
+        self.frozen: dict[str, nn.Module] = {}
 
     def place(self, device: torch.device) -> None:
         """Bring all networks to a device."""
@@ -103,8 +95,32 @@ class Stage(ABC):
         return {name: value for name, value in self.parts[part].named_parameters() if value.requires_grad}
 
     @abstractmethod
-    def losses(self, batch: SampleBatch, draws: Draws, step: int) -> Iterator[Loss]:
+    def losses(self, batch: Any, draws: Draws, step: int) -> Iterator[Loss]:
         """One loss for each of `active(step)`, in order; a part is updated before the next one's loss is asked for."""
+
+    @abstractmethod
+    def save(self, folder: Path, name: str) -> None:
+        """Write the checkpoint as the weights are now; `name` is what it calls itself."""
+
+    def edit(self, batch: Any, text_scale: float, image_scale: float, seed: int) -> Tensor:
+        """Pictures `(N, 3, S, S)` in [-1, 1] for a sample sheet; a stage without any sets `sample_every = 0`."""
+        raise NotImplementedError
+
+
+class EditorStage(Stage):
+    """A stage of an editor, which begins with a checkpoint and ends with one that `movie edit` runs."""
+
+    def __init__(self, settings: StageSettings, start: Start, conditioning: Conditioning) -> None:
+        super().__init__(settings)
+        self.start, self.conditioning = start, conditioning
+        self.codec = start.codec
+        self._pixel_scale = pixel_scale(self.codec.module)
+        self.frozen |= {"vae": self.codec.module.requires_grad_(False), "text": conditioning.module}
+
+    def pixel_errors(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Squared errors of latents, `(N,)`, each channel by what it amounts to in the picture."""
+        scale = self._pixel_scale.to(self.device)
+        return objectives.squared_errors(prediction * scale, target * scale)
 
     @abstractmethod
     def denoiser(self) -> tuple[nn.Module, SchedulerMixin, dict[str, Any]]:
