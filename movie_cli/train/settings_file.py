@@ -146,11 +146,6 @@ def to_values(settings: Any) -> dict[str, Any]:
     return values
 
 
-def from_values(stage: StageName, values: Mapping[str, Any], origin: str) -> StageSettings:
-    """Settings from what `to_values` gave."""
-    return build(SETTINGS[stage], values, origin)
-
-
 def commented_defaults(stage: StageName) -> str:
     """A TOML file of all keys of a stage with their defaults, each with its source in a comment."""
     return "\n".join(_lines(SETTINGS[stage](), "")) + "\n"

@@ -8,7 +8,6 @@ from movie_cli.train.settings_file import (
     CONFIGS,
     build,
     commented_defaults,
-    from_values,
     read_settings,
     to_values,
 )
@@ -33,7 +32,7 @@ def test_the_published_values_are_the_defaults():
 def test_every_configuration_that_comes_with_movie_is_read(path):
     stage = path.stem.rsplit("-", 1)[1]
     settings = read_settings(stage, str(path))
-    assert from_values(stage, to_values(settings), "run") == settings
+    assert build(SETTINGS[stage], to_values(settings), "run") == settings
     assert read_settings(stage, path.stem.rsplit("-", 1)[0]) == settings
 
 

@@ -208,9 +208,3 @@ def relief(height_map: Tensor, way_x: float = -0.7, way_y: float = -0.7) -> Tens
     """Raking light on a one-channel height map: the slope towards the light, about 0 on flat paint."""
     dx, dy = ops.gradient(height_map)
     return -(dx * way_x + dy * way_y)
-
-
-def glaze(image: Tensor, tint: Tensor, amount: Tensor | float) -> Tensor:
-    """Move colours to `tint` `(N, 3, H, W)` by `amount`, and keep the brightness of `image`."""
-    mixed = ops.mix(image, tint, amount)
-    return mixed + (ops.luma(image) - ops.luma(mixed))
