@@ -21,12 +21,12 @@ from torch import Tensor
 from movie_cli.evaluate.subjects import Subject, open_subject
 from movie_cli.train.photos import load
 from tools import fidelity, flicker, phrasings
-from tools.options import at_least, clip_files, end, known_edits, parser, parts_of, photographs, pick, write
+from tools.options import at_least, clip_files, end, held_out_photographs, known_edits, parser, parts_of, pick, write
 from tools.report import Report
 from tools.sheets import Rows, contact_sheet, save_picture
 
 PHRASING_PHOTOS, PHRASING_SIDE = 3, 192
-"""Phrases are judged on that many photographs, their shorter side at that many pixels, cut square."""
+"""Phrases are judged on that many held_out_photographs, their shorter side at that many pixels, cut square."""
 SHEET_PHOTOS = 3
 TARGETS_FILE = "bank_flicker.json"
 PARTS = ("fidelity", "phrasings", "scales", "flicker")
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> Report:
     """
     edits, wanted = known_edits(options.edits), parts_of(options.only, PARTS)
     subject = open_subject(options.model, options.device, options.dtype)
-    paths = photographs(options.photos, held_out=True)
+    paths = held_out_photographs(options.photos)
     chosen = pick(paths, options.photos_count)
     report = Report(subject.name, subject.machine, [path.name for path in chosen])
 

@@ -21,7 +21,7 @@ from movie_cli.evaluate.subjects import Subject, open_subject
 from movie_cli.train.photos import load
 from tools.fidelity import distances
 from tools.measures import falls, mean, rises
-from tools.options import end, known_edits, parser, photographs, pick, write
+from tools.options import end, held_out_photographs, known_edits, parser, pick, write
 
 TEXT_SCALES = (4.0, 8.0, 12.0)
 IMAGE_SCALES = (1.25, 1.75)
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> str:
         edits = known_edits(options.edits)
-        photos = [load(path) for path in pick(photographs(options.photos, held_out=True), options.photos_count)]
+        photos = [load(path) for path in pick(held_out_photographs(options.photos), options.photos_count)]
         models = [options.model] + ([options.teacher] if options.teacher else [])
         found = [measure_control(open_subject(one, options.device, options.dtype), edits, photos) for one in models]
         values = [dataclasses.asdict(one) for one in found]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from movie_cli.errors import MovieError, OutputError, SourceError, UsageError
 from movie_cli.train import bank
-from movie_cli.train.photos import SUFFIXES
+from movie_cli.train.photos import PhotoFolder
 
 CLIP_SUFFIXES = (".mp4", ".mkv", ".webm", ".mov")
 
@@ -73,19 +73,15 @@ def pick(paths: Sequence[Path], count: int) -> list[Path]:
     return [paths[k * len(paths) // count] for k in range(count)]
 
 
-def photographs(folder: Path, *, held_out: bool) -> list[Path]:
-    """The photographs of a folder by name, all or those kept out of training: whose name's last digit is 0.
+def held_out_photographs(folder: Path) -> list[Path]:
+    """The photographs of a folder that were kept out of training, by name.
 
     Raises:
         SourceError: there is no such folder, or no such photograph.
     """
-    if not folder.is_dir():
-        raise SourceError(f"{folder}: no such folder", "give a folder of photographs with --photos")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    found = [path for path in found if not held_out or path.stem.endswith("0")]
+    found = PhotoFolder(folder).paths(held_out=True)
     if not found:
-        kind = "held-out photographs: their names end in 0" if held_out else "photographs"
-        raise SourceError(f"{folder} holds no {kind}", f"it should hold {', '.join(SUFFIXES)} files")
+        raise SourceError(f"{folder} holds no held-out photographs", "their names end in 0")
     return found
 
 

@@ -36,7 +36,7 @@ from tools import flicker
 from tools.fidelity import Sample, measure_edit, samples
 from tools.flicker import TargetMemory
 from tools.measures import Features, direction_cosine, mean, structure_kept, taesd_features
-from tools.options import clip_files, end, known_edits, names, parser, parts_of, photographs, pick, write
+from tools.options import clip_files, end, held_out_photographs, known_edits, names, parser, parts_of, pick, write
 
 WIDTH, HEIGHT = 512, 384
 """Of the frame that costs are counted and timed on."""
@@ -216,7 +216,7 @@ def run(options: argparse.Namespace) -> list[Row]:
     edits, clip_edits = known_edits(options.edits), known_edits(options.clip_edits)
     wanted = parts_of(options.only, PARTS)
     stages = [one.partition("=")[::2] if "=" in one else (one, one) for one in options.stages]
-    paths = pick(photographs(options.photos, held_out=True), options.photos_count)
+    paths = pick(held_out_photographs(options.photos), options.photos_count)
     photos = [load(path) for path in paths]
     features = None if options.features is None else taesd_features(options.features)
     memory, clips = TargetMemory(options.output / TARGETS_FILE), None

@@ -19,24 +19,25 @@ from movie_cli.models.region_names import SCENE
 from movie_cli.models.regions import PERSON, RegionNetwork, RegionShape, probabilities
 from movie_cli.train.regions.opinions import Opinions
 from movie_cli.train.regions.pictures import coloured
-from movie_cli.train.regions.samples import RegionBatch, RegionSamples
+from movie_cli.train.regions.samples import RegionBatch
 from movie_cli.train.regions.teachers import FEATURE_WIDTH
 from movie_cli.train.samples import Draws
 from movie_cli.train.settings import RegionsSettings
-from movie_cli.train.stages.stage import Loss
+from movie_cli.train.stages.stage import Loss, Stage
 
 NETWORK, READER = "network", "reader"
 CALIBRATION = 64
 """Photographs that the spread of the teacher's features is taken from."""
 
 
-class RegionsStage:
+class RegionsStage(Stage):
     """The region network, and a linear reading of the teacher's features from its own that only training needs."""
 
     AVERAGED = ("all",)
+    settings: RegionsSettings
 
     def __init__(self, settings: RegionsSettings, opinions: Opinions) -> None:
-        self.settings = settings
+        super().__init__(settings)
         torch.manual_seed(settings.seed)
         shape = RegionShape(**settings.network) if settings.network else RegionShape()
         self.network = RegionNetwork(shape)
@@ -44,7 +45,7 @@ class RegionsStage:
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = settings.norm_momentum
         self.reader = nn.Conv2d(shape.decoder[2], FEATURE_WIDTH, 1)
-        self.parts: dict[str, nn.Module] = {"all": nn.ModuleDict({NETWORK: self.network, READER: self.reader})}
+        self.parts["all"] = nn.ModuleDict({NETWORK: self.network, READER: self.reader})
         ready = [row for row in range(len(opinions.paths)) if opinions.done[row]]
         chosen = ready[:: max(1, len(ready) // CALIBRATION)]
         known = torch.stack([torch.from_numpy(opinions.features[row]) for row in chosen]).float()
@@ -103,24 +104,10 @@ class RegionsStage:
                 if value.dim() == 4:
                     value.data = value.data.contiguous(memory_format=torch.channels_last)
 
-    def prepare(self, data: RegionSamples) -> None:
+    def prepare(self, data: Any) -> None:
         """Find out what a region's pixels count: the more, the rarer they are; one on average."""
         rarity = (data.shares + 0.005) ** -self.settings.rarity
         self._rarity = rarity / (rarity * data.shares).sum() * data.shares.sum()
-
-    def total_steps(self) -> int:
-        """How many steps the stage takes."""
-        return self.settings.steps
-
-    def active(self, step: int) -> tuple[str, ...]:
-        """The one part."""
-        del step
-        return tuple(self.parts)
-
-    def learning_rate(self, part: str, name: str, step: int) -> float:
-        """The peak learning rate."""
-        del part, name, step
-        return self.settings.learning_rate
 
     def stored(self, part: str) -> dict[str, Tensor]:
         """Weights, and the normalizations' running means."""
