@@ -13,7 +13,7 @@ from movie_cli.editing.job import SourceWatch
 from movie_cli.editing.plan import Plan, encode_options
 from movie_cli.editing.work_folder import WorkFolder
 from movie_cli.media import VideoWriter
-from movie_cli.media.publishing import Naming
+from movie_cli.media.outfile import Naming
 from movie_cli.media.segments import SegmentEncoder
 from movie_cli.recipe import RECIPE_KEY
 

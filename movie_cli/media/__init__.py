@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from movie_cli.media.colour import ColourTags
 from movie_cli.media.containers import usual_output
-from movie_cli.media.damage import Damage
+from movie_cli.media.decoding import Damage
 from movie_cli.media.encoding import EncodeOptions, plan_encoding
 from movie_cli.media.hardware import NVENC_OPTIONS, Hardware, find_hardware
 from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo

@@ -10,15 +10,16 @@ written back.
 from __future__ import annotations
 
 import dataclasses
-import struct
 from dataclasses import dataclass
+from fractions import Fraction
 
 import av
 import numpy as np
+from av.filter import Graph
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from movie_cli.media.side_data import side_data
+from movie_cli.media.side_data import mastering_peak
 from movie_cli.media.tonemap import HLG, PQ, ToneMap
 
 UNSPECIFIED = 2
@@ -40,6 +41,9 @@ _RANGES = {LIMITED: "limited", FULL: "full"}
 
 _SCALER_MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 """H.273 matrix to the scaler's own numbers. 10 (constant luminance) is close enough to 9 to show."""
+
+_OPAQUE = 128
+"""From this transparency value (of 255) on a pixel is drawn; GIF knows only seen and unseen."""
 
 _EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 """Without these flags the scaler takes table shortcuts that are up to 3 code values off."""
@@ -112,22 +116,8 @@ def tags_of(frame: av.VideoFrame, declared: tuple[int, int, int, int] = (0, 2, 2
         transfer=int(frame.color_trc) if declared[3] == UNSPECIFIED else declared[3],
         effective_matrix=matrix if usable else default_matrix(frame.height),
         effective_range=FULL if full else LIMITED,
-        peak=_mastering_peak(frame),
+        peak=mastering_peak(frame),
     )
-
-
-def _mastering_peak(frame: av.VideoFrame) -> float | None:
-    """cd/m2 from the frame's mastering display metadata (ffmpeg's AVMasteringDisplayMetadata), None without."""
-    try:
-        data = side_data(frame, "MASTERING_DISPLAY_METADATA")
-    except ValueError:
-        # PyAV refuses all side data of a frame that has a kind it does not know.
-        return None
-    if data is None or len(data) < 88:
-        return None
-    # Ten rationals before it: three primaries, the white point and the black level.
-    numerator, denominator, _, has_luminance = struct.unpack_from("=4i", data, 72)
-    return numerator / denominator if has_luminance and denominator > 0 and numerator > 0 else None
 
 
 class ToRgb:
@@ -207,6 +197,41 @@ class FromRgb:
             frame.colorspace = self._tags.effective_matrix
             frame.color_range = self._tags.effective_range
         return frame
+
+
+class ToPalette:
+    """Converts RGB arrays to `pal8` frames.
+
+    Ordered dithering, because error diffusion makes resting places crawl from frame to frame and the file bigger.
+    """
+
+    def __init__(self) -> None:
+        self._graph: Graph | None = None
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> av.VideoFrame:
+        """`(H, W, 3)` uint8 RGB, or `(H, W, 4)` with transparency, all of one kind and size."""
+        layout = "rgba" if pixels.shape[-1] == 4 else "rgb24"
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=layout)
+        if self._graph is None:
+            self._graph = _palette_graph(frame)
+        self._graph.vpush(frame)
+        return self._graph.vpull()
+
+
+def _palette_graph(frame: av.VideoFrame) -> Graph:
+    graph = Graph()
+    graph.threads = 1
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1))
+    both = graph.add("split")
+    palette = graph.add("palettegen", stats_mode="single", reserve_transparent=str(int(frame.format.name == "rgba")))
+    use = graph.add("paletteuse", new="1", dither="bayer", bayer_scale="4", alpha_threshold=str(_OPAQUE))
+    source.link_to(both)
+    both.link_to(use, 0, 0)
+    both.link_to(palette, 1, 0)
+    palette.link_to(use, 0, 1)
+    use.link_to(graph.add("buffersink"))
+    graph.configure()
+    return graph
 
 
 def has_alpha(pix_fmt: str) -> bool:

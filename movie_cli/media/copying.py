@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import av
 from av.packet import Packet
 from av.stream import Stream
+from av.subtitles.stream import SubtitleStream
 
 from movie_cli.media.containers import Container
 from movie_cli.media.trial import Gate, add_copy
@@ -23,6 +24,20 @@ if TYPE_CHECKING:
 _SAMPLES = re.compile(r"pcm_(?:[usf](?P<bits>8|16|24|32|64)(?:le|be)?|alaw|mulaw)", re.ASCII)
 
 _HAIR = Fraction(1, 1_000_000)
+
+TEXT_SUBTITLES = {"mp4": "mov_text", "mov": "mov_text", "3gp": "mov_text", "webm": "webvtt", "matroska": "srt"}
+TEXT_CODECS = {"subrip", "ass", "ssa", "mov_text", "webvtt", "text", "srt"}
+
+_ASS_HEADER = (
+    b"[Script Info]\r\nScriptType: v4.00+\r\n\r\n[V4+ Styles]\r\nFormat: Name, Fontname, Fontsize, PrimaryColour, "
+    b"SecondaryColour, OutlineColour, BackColour, Bold, Italic, Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, "
+    b"BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding\r\nStyle: Default,Arial,16,&Hffffff,"
+    b"&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,1\r\n\r\n[Events]\r\nFormat: Layer, Start, End, Style, "
+    b"Name, MarginL, MarginR, MarginV, Effect, Text\r\n"
+)
+"""The least style sheet that ffmpeg's text encoders accept."""
+
+_MILLISECONDS = Fraction(1, 1000)
 
 
 class CopyRoute:
@@ -75,7 +90,7 @@ class CopyRoute:
 
     def _cut(self, packet: Packet[Any]) -> Packet[Any] | None:
         if self.source.type == "subtitle":
-            return clipped(packet, Fraction(0), self.stop)
+            return _clipped(packet, Fraction(0), self.stop)
         if isinstance(self.source, av.AudioStream) and self.early == 0:
             found = _SAMPLES.fullmatch(self.source.codec_context.codec.canonical_name)
             if found:
@@ -84,7 +99,37 @@ class CopyRoute:
         return packet if self.early is None or begins >= self.early - max(_HAIR, packet.time_base / 2) else None
 
 
-def clipped(packet: Packet[Any], start: Fraction, stop: Fraction | None) -> Packet[Any] | None:
+class TextRoute:
+    """One stream of text subtitles on its way into another kind. Times count from the output's zero."""
+
+    cover = False
+
+    def __init__(self, source: SubtitleStream, output: OutputContainer, codec: str) -> None:
+        target = output.add_stream(codec)
+        assert isinstance(target, SubtitleStream)
+        target.time_base = target.codec_context.time_base = _MILLISECONDS
+        target.codec_context.subtitle_header = source.codec_context.subtitle_header or _ASS_HEADER
+        self.source, self.target = source, target
+        self.stop: Fraction | None = None
+        self.broken = 0
+
+    def take(self, packet: Packet[Any] | None) -> list[Packet[Any]]:
+        """Decode one text and encode it as the output's kind."""
+        kept = None if packet is None else _clipped(packet, Fraction(0), self.stop)
+        subtitle = None if kept is None else self.source.decode2(kept)
+        if kept is None or subtitle is None:
+            return []
+        encoded = self.target.codec_context.encode_subtitle(subtitle)
+        if not encoded.size:
+            return []
+        encoded.time_base = _MILLISECONDS
+        encoded.pts = encoded.dts = round((kept.pts or 0) * kept.time_base / _MILLISECONDS)
+        encoded.duration = round((kept.duration or 0) * kept.time_base / _MILLISECONDS)
+        encoded.stream = self.target
+        return [encoded]
+
+
+def _clipped(packet: Packet[Any], start: Fraction, stop: Fraction | None) -> Packet[Any] | None:
     """A packet that is shown for a while, from `start` on and until `stop` at most; None where nothing is left."""
     unit = packet.time_base
     begin, end = packet.pts or 0, (packet.pts or 0) + (packet.duration or 0)

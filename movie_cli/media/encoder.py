@@ -21,12 +21,11 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from movie_cli.media.captions import CARRIERS
-from movie_cli.media.colour import FULL, LIMITED, ColourTags, FromRgb, default_matrix, off_black
+from movie_cli.media.colour import FULL, LIMITED, ColourTags, FromRgb, ToPalette, default_matrix, off_black
 from movie_cli.media.containers import ISO_MUXERS, NO_DECODING_TIMES, container_for
 from movie_cli.media.encoding import FIXED_RATE_CODECS, PALETTE, EncodeOptions, Plan, plan_encoding
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.orientation import UPRIGHT, Orientation
-from movie_cli.media.palette import ToPalette
 from movie_cli.media.reader import Frame, FrameReader
 from movie_cli.media.side_data import FRAME_PACKING
 from movie_cli.media.tags import HOLD_STEREO, stream_tags

@@ -23,8 +23,7 @@ from movie_cli.media.encoder import AlphaCopier, FrameEncoder, VideoSetup
 from movie_cli.media.passthrough import StreamCopier
 from movie_cli.media.routes import Routes
 from movie_cli.media.segments import Joiner, Segment
-from movie_cli.media.tags import HOLD_CHAPTERS
-from movie_cli.media.timecode import moved_timecode
+from movie_cli.media.tags import HOLD_CHAPTERS, moved_timecode
 from movie_cli.media.timing import shifted_chapters
 
 if TYPE_CHECKING:

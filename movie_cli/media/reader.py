@@ -24,8 +24,7 @@ from movie_cli.errors import SourceError, UsageError
 from movie_cli.media.clock import Clock
 from movie_cli.media.colour import ToAlpha, ToRgb
 from movie_cli.media.cropping import cropped
-from movie_cli.media.damage import Damage, Trouble
-from movie_cli.media.decoding import Decoder, deinterlaced
+from movie_cli.media.decoding import Damage, Decoder, Trouble, deinterlaced
 from movie_cli.media.info import SourceInfo, VideoInfo
 from movie_cli.media.opening import open_source
 from movie_cli.media.probe import probe

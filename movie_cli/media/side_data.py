@@ -43,6 +43,20 @@ def side_data(frame: av.VideoFrame, name: str) -> bytes | None:
     return bytes(data) if isinstance(data, Buffer) else None
 
 
+def mastering_peak(frame: av.VideoFrame) -> float | None:
+    """cd/m2 from the frame's mastering display metadata (ffmpeg's AVMasteringDisplayMetadata), None without."""
+    try:
+        data = side_data(frame, "MASTERING_DISPLAY_METADATA")
+    except ValueError:
+        # PyAV refuses all side data of a frame that has a kind it does not know.
+        return None
+    if data is None or len(data) < 88:
+        return None
+    # Ten rationals before it: three primaries, the white point and the black level.
+    numerator, denominator, _, has_luminance = struct.unpack_from("=4i", data, 72)
+    return numerator / denominator if has_luminance and denominator > 0 and numerator > 0 else None
+
+
 def stereo_of(frame: av.VideoFrame, metadata: Mapping[str, str]) -> str:
     """How two views share the picture, in Matroska's words; empty where there is one view, or nobody knows."""
     try:

@@ -28,15 +28,16 @@ from movie_cli.media.info import SourceInfo
 from movie_cli.media.muxer import Muxer
 from movie_cli.media.opening import file_url
 from movie_cli.media.outfile import (
+    Naming,
     PipeFile,
     check_not_same,
     output_errors,
     pad_transport,
     prepare_output,
     prepare_sequence,
+    publish,
     remove_temporary,
 )
-from movie_cli.media.publishing import Naming, publish
 from movie_cli.media.segments import Segment
 from movie_cli.media.verify import check_written
 
