@@ -111,22 +111,37 @@ class TextRoute:
         target.codec_context.subtitle_header = source.codec_context.subtitle_header or _ASS_HEADER
         self.source, self.target = source, target
         self.stop: Fraction | None = None
-        self.broken = 0
+        self.broken = self.shortened = 0
+        self._alone = codec == "mov_text"
+        self._held: Packet[Any] | None = None
 
     def take(self, packet: Packet[Any] | None) -> list[Packet[Any]]:
+        """Convert one text. Where texts cannot overlap, each is held until it is known when the next begins."""
+        made = self._converted(packet)
+        if not self._alone or (packet is not None and made is None):
+            return [] if made is None else [made]
+        ready, self._held = self._held, made
+        if ready is None:
+            return []
+        if made is not None and (ready.pts or 0) + (ready.duration or 0) > (made.pts or 0):
+            ready.duration = max(0, (made.pts or 0) - (ready.pts or 0))
+            self.shortened += 1
+        return [ready]
+
+    def _converted(self, packet: Packet[Any] | None) -> Packet[Any] | None:
         """Decode one text and encode it as the output's kind."""
         kept = None if packet is None else _clipped(packet, Fraction(0), self.stop)
         subtitle = None if kept is None else self.source.decode2(kept)
         if kept is None or subtitle is None:
-            return []
+            return None
         encoded = self.target.codec_context.encode_subtitle(subtitle)
         if not encoded.size:
-            return []
+            return None
         encoded.time_base = _MILLISECONDS
         encoded.pts = encoded.dts = round((kept.pts or 0) * kept.time_base / _MILLISECONDS)
         encoded.duration = round((kept.duration or 0) * kept.time_base / _MILLISECONDS)
         encoded.stream = self.target
-        return [encoded]
+        return encoded
 
 
 def _clipped(packet: Packet[Any], start: Fraction, stop: Fraction | None) -> Packet[Any] | None:

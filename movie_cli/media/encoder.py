@@ -20,6 +20,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from movie_cli.errors import OutputError
 from movie_cli.media.captions import CARRIERS
 from movie_cli.media.colour import FULL, LIMITED, ColourTags, FromRgb, ToPalette, default_matrix, off_black
 from movie_cli.media.containers import ISO_MUXERS, NO_DECODING_TIMES, container_for
@@ -76,9 +77,14 @@ def plan_video(out: str | Path, source: SourceInfo, options: EncodeOptions, size
         orientation = UPRIGHT
     stored = orientation.turned(size)
     plan = plan_encoding(out, options, stored, alpha=video.alpha)
-    rate = (video.average_rate or _DEFAULT_RATE).limit_denominator(65535)
+    asked = (video.average_rate or _DEFAULT_RATE).limit_denominator(65535)
+    rate = _rate_of(plan.codec, asked)
     fixed = plan.codec in FIXED_RATE_CODECS or container.muxer in _FIXED_RATE_MUXERS
     messages = list(plan.messages)
+    if abs(rate / asked - 1) > Fraction(1, 1000):
+        messages.append(
+            f"{plan.codec} has no {float(asked):.6g} frames a second: they are counted in {float(rate):.6g}"
+        )
     if fixed and video.variable:
         messages.append(f"{container.muxer} keeps one frame rate: times are evened out")
     codec = Codec(plan.codec, "w").canonical_name
@@ -90,7 +96,9 @@ def plan_video(out: str | Path, source: SourceInfo, options: EncodeOptions, size
         plan = dataclasses.replace(plan, codec_options={**plan.codec_options, "x264-params": params})
     elif video.stereo and container.muxer not in HOLD_STEREO:
         messages.append(f"how its two views share a picture ({video.stereo}) has no place here (.mkv keeps it)")
-    metadata, lost = stream_tags(video.metadata, container.muxer, "the picture") if options.metadata else ({}, [])
+    metadata, lost = (
+        stream_tags(video.metadata, container.muxer, "the picture", picture=True) if options.metadata else ({}, [])
+    )
     if video.stereo and container.muxer in HOLD_STEREO:
         metadata["stereo_mode"] = video.stereo
     return VideoSetup(
@@ -108,6 +116,28 @@ def plan_video(out: str | Path, source: SourceInfo, options: EncodeOptions, size
         metadata=metadata,
         messages=(*messages, *lost),
     )
+
+
+def _rate_of(codec: str, rate: Fraction) -> Fraction:
+    """The nearest frame rate at or above `rate` that an encoder has; MPEG-1 and MPEG-2 have but a few.
+
+    Raises:
+        OutputError: there is none above.
+    """
+    if codec in FIXED_RATE_CODECS:
+        rate = 1 / (1 / rate).limit_denominator(65535)  # MPEG-4 has 16 bits for its clock
+    found = Codec(codec, "w").frame_rates
+    if not found:
+        return rate
+    rates = [Fraction(each.numerator, each.denominator) for each in found]
+    # A rate that a coarse clock has rounded is not a higher one.
+    enough = [each for each in rates if each >= rate * Fraction(999, 1000)]
+    if not enough:
+        raise OutputError(
+            f"{codec} has no more than {float(max(rates)):g} frames a second, and these are {float(rate):g}",
+            "--codec h264 takes any rate",
+        )
+    return min(enough, key=lambda each: abs(each - rate))
 
 
 def _output_tags(source: ColourTags, plan: Plan, rows: int) -> ColourTags:

@@ -212,11 +212,11 @@ def _codec_options(codec: str, options: EncodeOptions) -> dict[str, str]:
     if codec in {"libx264", "libx265"}:
         chosen["preset"] = options.preset
     elif codec in {"libvpx", "libvpx-vp9"}:
-        chosen |= {"cpu-used": str(_VPX_SPEED[options.preset]), "deadline": "good", "row-mt": "1"}
-        if _VPX_SPEED[options.preset] > 5:
-            chosen["deadline"] = "realtime"
-        if codec == "libvpx":
-            chosen.pop("row-mt")
+        speed = _VPX_SPEED[options.preset]
+        # Above 0 VP8's fast mode changes its speed with the machine's load, and its bytes with that.
+        sign = "-" if codec == "libvpx" and speed > 5 else ""
+        chosen |= {"cpu-used": f"{sign}{speed}", "deadline": "realtime" if speed > 5 else "good"}
+        chosen |= {"row-mt": "1"} if codec == "libvpx-vp9" else {}
     elif codec == "libsvtav1":
         chosen["preset"] = str(_SVT_PRESET[options.preset])
     if codec == "libx265":

@@ -100,7 +100,7 @@ class Muxer:
             self.messages.extend(self._copier.messages)
             self._copier.messages.clear()
         else:
-            routes = Routes(source, options, container, covers=False)
+            routes = Routes(source, options, container, 0.0, covers=False)
             routes.refuse_all()
             self.messages.extend(routes.messages)
         if options.metadata:

@@ -18,7 +18,7 @@ from av.stream import Stream
 
 from movie_cli.media.clock import Clock
 from movie_cli.media.containers import Container
-from movie_cli.media.copying import CopyRoute
+from movie_cli.media.copying import CopyRoute, TextRoute
 from movie_cli.media.encoding import EncodeOptions
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.opening import open_source
@@ -61,7 +61,7 @@ class StreamCopier:
     ) -> None:
         self.messages: list[str] = []
         self._target = container
-        self._choice = Routes(source, options, container, covers=covers)
+        self._choice = Routes(source, options, container, start or 0.0, covers=covers)
         self._checked = checked
         self._start = start
         self._end = end
@@ -178,7 +178,8 @@ class StreamCopier:
         seconds = float((packet.duration or 0) * packet.time_base)
         if packet.stream.type == "subtitle" and self._length and self._picture_end and seconds > self._length:
             # One without an end stays until the film's.
-            packet.duration = max(1, int((self._picture_end - float(self._zero)) / packet.time_base) - packet.pts)
+            left = max(1, int((self._picture_end - float(self._zero)) / packet.time_base) - packet.pts)
+            packet.duration = min(packet.duration or left, left)
         return True
 
     def _tell_losses(self) -> None:
@@ -193,6 +194,9 @@ class StreamCopier:
                 self.messages.append(
                     f"{_packets(route.broken, 'damaged ')} of {label} cannot be decoded; they are silent"
                 )
+            if isinstance(route, TextRoute) and route.shortened:
+                texts = "1 text" if route.shortened == 1 else f"{route.shortened} texts"
+                self.messages.append(f"{texts} of {label} end where the next begins: mov_text shows one at a time")
             if isinstance(route, CopyRoute) and route.left and self._start is None:
                 self.messages.append(
                     f"{_packets(route.left)} of {label} before 0 s, an encoder's lead-in that is not heard, cannot be "

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 
 Route = CopyRoute | SoundRoute | TextRoute
 
+_HOLD_COVERS = frozenset({"mp4", "mov", "3gp", "matroska"})
+"""Muxers in which a cover picture is none of the film's; elsewhere it would be a second film of one picture."""
+
+_LATE = Fraction(1, 100)
+"""Seconds by which sound may begin after the picture where the container lets it begin with it."""
+
 _WITH_TIMECODE = frozenset({"mp4", "mov", "matroska", "webm"})
 """Muxers that keep the timecode among the picture's tags."""
 
@@ -42,17 +48,21 @@ class Routes:
         source: What `probe` said of the source.
         options: Which kinds are wanted.
         container: The output's kind.
+        begin: What becomes 0 in the output, in seconds on the source's timeline.
         covers: Whether there is room for a cover picture.
 
     `made` are the routes by the source's stream, `messages` sentences about the streams that are not copied.
     """
 
-    def __init__(self, source: SourceInfo, options: EncodeOptions, container: Container, *, covers: bool) -> None:
+    def __init__(
+        self, source: SourceInfo, options: EncodeOptions, container: Container, begin: float, *, covers: bool
+    ) -> None:
         self.made: dict[int, Route] = {}
         self.messages: list[str] = []
         self._source = source
         self._options = options
         self._target = container
+        self._zero = source.video.origin * source.video.time_base + Fraction(begin)
         self._room_for_covers = covers
 
     def make(self, container: InputContainer, output: OutputContainer) -> None:
@@ -123,6 +133,8 @@ class Routes:
             held = "as asked"
         elif wanted == "auto" and codec and codec.startswith(target.unplayed):
             held = f"because few players play it in {target.muxer} (--audio copy keeps it)"
+        elif self._begins_late(packets):
+            held = f"because sound in {target.muxer} begins with the picture: silence goes before it"
         elif codec and not full and self._may_hold(codec):
             skipped = try_copy(target, stream, packets)
             if skipped is not None:
@@ -139,7 +151,8 @@ class Routes:
         plan = plan_sound(decoder, packets, target.sound, lossless=target.lossless and wanted == "auto")
         if plan is None:
             return f", {held}, and it cannot be decoded (.mkv holds most)"
-        route = SoundRoute(stream, output, plan, negative_times=target.negative_times or target.codec_delay)
+        negative = target.negative_times or target.codec_delay
+        route = SoundRoute(stream, output, plan, negative_times=negative, from_zero=target.sound_from_zero)
         self._describe(route)
         mixed = f", mixed down to {plan.layout}" if _channels(plan.layout) < stream.codec_context.channels else ""
         self.messages.append(f"{label} is converted to {plan}{mixed}, {held}")
@@ -148,6 +161,8 @@ class Routes:
     def _add_picture(self, stream: av.VideoStream, packets: list[Packet[Any]], output: OutputContainer) -> str:
         if not is_cover(stream):
             return ": only one video stream is kept"
+        if self._target.muxer not in _HOLD_COVERS:
+            return f", because {self._target.muxer} has no place for it (.mkv has)"
         if not self._room_for_covers:
             return f": an {self._target.muxer} file holds either it or freely named tags such as the recipe"
         if self._target.muxer == "matroska":
@@ -177,6 +192,12 @@ class Routes:
             self.messages.append(f"{label_of(stream)} is converted to {text}, because {target.muxer} does not hold it")
             return ""
         return f", because {target.muxer} does not hold it" + ("" if stream.type == "data" else " (.mkv holds most)")
+
+    def _begins_late(self, packets: list[Packet[Any]]) -> bool:
+        """Whether sound would be heard too early where the container has no place for its beginning."""
+        if not self._target.sound_from_zero or not packets or packets[0].pts is None:
+            return False
+        return packets[0].pts * packets[0].time_base - self._zero > _LATE
 
     def _may_hold(self, codec: str | None) -> bool:
         return self._target.beside is None or codec in self._target.beside

@@ -119,12 +119,15 @@ def _assume_layout(context: AudioCodecContext) -> None:
 class SoundRoute:
     """One stream's way through decoder, resampler and encoder. Times count from the output's zero.
 
-    `stop` is the instant in seconds at which the output ends, or None. `broken` counts packets that do not decode.
+    `from_zero` puts silence before sound that begins later. `stop` is the instant in seconds at which the output ends,
+    or None. `broken` counts packets that do not decode.
     """
 
     cover = False
 
-    def __init__(self, source: AudioStream, output: OutputContainer, plan: SoundPlan, *, negative_times: bool) -> None:
+    def __init__(
+        self, source: AudioStream, output: OutputContainer, plan: SoundPlan, *, negative_times: bool, from_zero: bool
+    ) -> None:
         self.source = source
         target = output.add_stream(plan.codec, rate=plan.rate)
         assert isinstance(target, AudioStream)
@@ -135,7 +138,7 @@ class SoundRoute:
         plan.apply(self.target.codec_context)
         self.target.time_base = Fraction(1, plan.rate)
         _assume_layout(source.codec_context)
-        self._negative = negative_times
+        self._negative, self._from_zero = negative_times, from_zero
         self._kind: tuple[str, str, int] | None = None
         self._resampler: AudioResampler | None = None
         self._resampled: tuple[str, str, int] | None = None
@@ -168,10 +171,11 @@ class SoundRoute:
         place = None if frame.pts is None else round(frame.pts * unit * rate)
         late = 0
         if self._next is None:
-            late = min(0, place or 0)
+            late = place or 0
             if late + frame.samples <= 0:
                 return
-            self._next = max(0, place or 0)
+            self._next = 0 if self._from_zero else max(0, late)
+            late -= self._next
         elif place is not None:
             late = self._late(place - self._next, rate, unit)
         for filled in range(0, late, rate):

@@ -75,10 +75,12 @@ def kept_tags(metadata: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def stream_tags(metadata: Mapping[str, str], muxer: str, label: str) -> tuple[dict[str, str], list[str]]:
+def stream_tags(
+    metadata: Mapping[str, str], muxer: str, label: str, *, picture: bool = False
+) -> tuple[dict[str, str], list[str]]:
     """The tags to give a stream in a container of that muxer, and a sentence for each that has no place there.
 
-    `label` is what sentences call the stream.
+    `label` is what sentences call the stream; `picture` says that it is the film's.
     """
     tags, lost = kept_tags(metadata), []
     title = tags.get("title") or tags.pop("name", None)
@@ -89,7 +91,7 @@ def stream_tags(metadata: Mapping[str, str], muxer: str, label: str) -> tuple[di
             tags["handler_name"] = title  # which players show
     if title and muxer not in _TITLES:
         lost.append(f'the title "{title}" of {label} has no place in {muxer} (.mkv keeps it)')
-    code = language_for(language, muxer)
+    code = None if picture and muxer == "mpegts" else language_for(language, muxer)
     if code is not None:
         tags["language"] = code
     elif language != "und":

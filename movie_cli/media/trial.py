@@ -29,6 +29,9 @@ PEEK_PACKETS = 400
 RENEWED_AFTER = 4096
 """Packets after which a gate begins anew: muxers keep a table of what they have written."""
 
+_FRAMED = {"ac3": "ac3", "mp3": "libmp3lame"}
+"""Sound that AVI counts in frames, and its encoders."""
+
 REFUSALS = (av.error.FFmpegError, ValueError, LookupError)
 
 DEFAULT_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
@@ -110,7 +113,13 @@ class Gate:
 
 def add_copy(output: OutputContainer, stream: Stream) -> Stream:
     """Add a stream that takes another one's packets. A layout that is not stated is assumed from the channels."""
-    target = output.add_stream_from_template(stream, opaque=True)
+    context = stream.codec_context
+    codec = context.codec.canonical_name if context is not None else ""
+    if isinstance(context, av.AudioCodecContext) and output.format.name == "avi" and codec in _FRAMED:
+        # An AVI source states a block's size, by which the muxer would count bytes instead of frames.
+        target: Stream = output.add_stream(_FRAMED[codec], rate=context.sample_rate, layout=context.layout)
+    else:
+        target = output.add_stream_from_template(stream, opaque=True)
     target.disposition = stream.disposition
     if isinstance(target, av.AudioStream) and target.codec_context is not None:
         assumed = assumed_layout(target.codec_context)
