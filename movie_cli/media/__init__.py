@@ -1,8 +1,7 @@
-"""Reading and writing video: the only package that imports PyAV.
+"""Reading and writing video.
 
-Promises that what is in a file is found out before anything is edited (`probe`), that frames stream in constant memory
-with their own timestamps (`FrameReader`, `VideoWriter`), and that everything beside the picture is carried over.
-Knows nothing of models or editing.
+What is in a file is found out before anything is edited (`probe`), frames stream in constant memory with their own
+timestamps (`FrameReader`, `VideoWriter`), and everything beside the picture is carried over.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Why a file would not open: a look at its first bytes, without ffmpeg.
 
-Promises a SourceError whose sentence is as near to the cause as the bytes allow: text, an mp4 without its index,
-an encrypted one, or damage. Reads at most a few megabytes and never raises anything else.
+Text, an mp4 without its index, an encrypted one and damage are told apart by a few megabytes at most.
 """
 
 from __future__ import annotations

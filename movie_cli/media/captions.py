@@ -1,8 +1,7 @@
 """Closed captions (CEA-608 and CEA-708) in the pictures of a source, and how they get into those of an output.
 
-Promises the caption bytes of each frame in the frame that is shown at the same time, taken from the source's packets
-and put into the encoder's, without decoding (ATSC A/53 part 4; ITU-T H.264 and H.265, user data registered by T.35).
-Knows nothing of what they say.
+The caption bytes of each frame go into the frame that is shown at the same time, from packet to packet without
+decoding (ATSC A/53 part 4; ITU-T H.264 and H.265, user data registered by T.35).
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from av.packet import Packet
 
 from movie_cli.media.clock import Clock
 from movie_cli.media.info import SourceInfo
-from movie_cli.media.opening import open_source
+from movie_cli.media.opening import only_stream, open_source
 
 CARRIERS = frozenset({"h264", "hevc", "mpeg2video"})
 """Codecs, by ffmpeg's common names, into whose pictures captions are put."""
@@ -82,11 +81,8 @@ def has_captions(path: Path, index: int) -> bool:
 
 
 def _packets(container: InputContainer, index: int) -> Iterator[Packet[Any]]:
-    for stream in container.streams:
-        if stream.index != index:
-            stream.discard = av.stream.Discard.all
     try:
-        yield from container.demux(container.streams[index])
+        yield from container.demux(only_stream(container, index))
     except (av.error.FFmpegError, OSError, ValueError):
         return  # the reader of the pictures tells
 

@@ -1,7 +1,7 @@
 """Clocks that restart or jump inside a file, as where two recordings were joined, and how they become one.
 
-Promises offsets that hold for all streams of the file alike, found by one pass over the packets without decoding, and
-packets that carry the joined clock's timestamps wherever in the file reading begins.
+One pass over the packets, without decoding, finds offsets that hold for all streams alike, wherever in the file reading
+begins.
 """
 
 from __future__ import annotations

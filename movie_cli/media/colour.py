@@ -1,6 +1,6 @@
 """Colour tags of a video and the two conversions that must honour them: stored pixels to RGB and back.
 
-Promises RGB with the file's own matrix and range: a flat patch is within 1 code value of the exact formula of
+RGB comes of the file's own matrix and range: a flat patch is within 1 code value of the exact formula of
 ITU-T H.273, in each of BT.601, BT.709 and BT.2020, limited and full. Where a file carries no tags, BT.601 is
 assumed below 720 rows and BT.709 from there, and limited range, as players do. HDR (PQ, HLG) is tone-mapped to BT.709;
 otherwise transfer curve and primaries are not touched: RGB stays in the source's own, and the tags that say so are

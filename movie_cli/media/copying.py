@@ -1,6 +1,6 @@
-"""Streams that are copied: packets as they are, at their times, cut to the part that is kept.
+"""Packets of other streams on their way into the output: as they are, or text in another container's kind of text.
 
-Promises that a packet is changed only where the part begins or ends in its middle: subtitles and plain samples are
+A copied packet changes only where the part that is kept begins or ends in its middle: subtitles and plain samples are
 then clipped. Packets that the muxer would refuse are counted and left out.
 """
 

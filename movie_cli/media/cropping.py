@@ -1,7 +1,7 @@
 """The part of the stored picture that a container says is to be shown: `clap` in ISO files, PixelCrop in Matroska.
 
-Promises frames as a player shows them. ffmpeg's decoders know the cropping of a stream's own headers only, so that of
-the container is read here, and a rule that makes no sense is none.
+ffmpeg's decoders know the cropping of a stream's own headers only, so that of the container is read here. A rule that
+makes no sense is none.
 """
 
 from __future__ import annotations
@@ -11,10 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-
-import av
-import av.error
-from av.filter import Graph
 
 from movie_cli.media.boxes import index_of
 
@@ -56,36 +52,6 @@ def container_crop(path: Path, index: int, form: str, size: tuple[int, int]) -> 
     if not any(edges) or min(edges) < 0 or crop.left + crop.right >= size[0] or crop.top + crop.bottom >= size[1]:
         return None
     return crop
-
-
-def cropped(frames: Iterator[av.VideoFrame], crop: Crop | None) -> Iterator[av.VideoFrame]:
-    """The frames without what is to be taken off."""
-    graph, kind = None, None
-    for frame in frames:
-        this = (frame.width, frame.height, frame.format.name)
-        fits = crop is not None and crop.left + crop.right < frame.width and crop.top + crop.bottom < frame.height
-        if crop is None or not fits:
-            yield frame
-            continue
-        if graph is None or this != kind:
-            graph, kind = _graph(frame, crop), this
-        graph.vpush(frame)
-        made = graph.vpull()
-        made.time_base = frame.time_base or made.time_base
-        made.pts, made.dts, made.duration = frame.pts, frame.dts, frame.duration
-        yield made
-
-
-def _graph(frame: av.VideoFrame, crop: Crop) -> Graph:
-    graph = Graph()
-    graph.threads = 1
-    width, height = frame.width - crop.left - crop.right, frame.height - crop.top - crop.bottom
-    time_base = frame.time_base or Fraction(1, 1000)
-    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=time_base)
-    part = graph.add("crop", w=str(width), h=str(height), x=str(crop.left), y=str(crop.top), exact="1")
-    graph.link_nodes(source, part, graph.add("buffersink"))
-    graph.configure()
-    return graph
 
 
 def _clean_aperture(index: bytes, stream: int, size: tuple[int, int]) -> Crop:

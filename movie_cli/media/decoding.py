@@ -1,7 +1,7 @@
-"""From packets to pictures: the right decoder, a limit on the pictures' area, and frames without interlacing.
+"""From packets to whole frames: the decoder, deinterlacing, cropping, and what went wrong on the way.
 
-Promises whole (progressive) frames, one for each frame that is stored, with the stored timestamps. ffmpeg's own VP8
-and VP9 decoders drop transparency, so libvpx decodes the streams that say they have it.
+There is one progressive frame for each frame that is stored, with the stored timestamp. ffmpeg's own VP8 and VP9
+decoders drop transparency, so libvpx decodes the streams that say they have it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from av import VideoCodecContext
 from av.codec.context import CodecContext
 from av.filter import Graph
 
+from movie_cli.media.cropping import Crop
 from movie_cli.media.info import VideoInfo
+from movie_cli.media.opening import reason_of
 from movie_cli.reading import ReadOptions
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ def deinterlaced(frames: Iterator[av.VideoFrame], time_base: Fraction) -> Iterat
             yield frame
             continue
         if graph is None:
-            graph, kind = _bwdif(frame, time_base), this
+            graph, kind = _filter(frame, time_base, "bwdif", mode="send_frame", deint="interlaced"), this
         frame.time_base = time_base
         graph.vpush(frame)
         yield from _pulled(graph, time_base)
@@ -84,11 +86,32 @@ def deinterlaced(frames: Iterator[av.VideoFrame], time_base: Fraction) -> Iterat
         yield from _pulled(graph, time_base, end=True)
 
 
-def _bwdif(frame: av.VideoFrame, time_base: Fraction) -> Graph:
+def cropped(frames: Iterator[av.VideoFrame], crop: Crop | None) -> Iterator[av.VideoFrame]:
+    """The frames without what is to be taken off."""
+    graph, kind = None, None
+    for frame in frames:
+        this = (frame.width, frame.height, frame.format.name)
+        fits = crop is not None and crop.left + crop.right < frame.width and crop.top + crop.bottom < frame.height
+        if crop is None or not fits:
+            yield frame
+            continue
+        if graph is None or this != kind:
+            width, height = frame.width - crop.left - crop.right, frame.height - crop.top - crop.bottom
+            area = {"w": str(width), "h": str(height), "x": str(crop.left), "y": str(crop.top)}
+            graph, kind = _filter(frame, frame.time_base or Fraction(1, 1000), "crop", **area, exact="1"), this
+        graph.vpush(frame)
+        made = graph.vpull()
+        made.time_base = frame.time_base or made.time_base
+        made.pts, made.dts, made.duration = frame.pts, frame.dts, frame.duration
+        yield made
+
+
+def _filter(frame: av.VideoFrame, time_base: Fraction, name: str, **options: str) -> Graph:
+    """One filter for frames like this one."""
     graph = Graph()
     graph.threads = 1
     source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=time_base)
-    graph.link_nodes(source, graph.add("bwdif", mode="send_frame", deint="interlaced"), graph.add("buffersink"))
+    graph.link_nodes(source, graph.add(name, **options), graph.add("buffersink"))
     graph.configure()
     return graph
 
@@ -134,7 +157,7 @@ class Trouble:
         """One more packet could not be read or decoded."""
         if not self.packets:
             self.where = where
-            self.reason = str(getattr(error, "strerror", None) or error)
+            self.reason = reason_of(error)
         self.packets += 1
 
     def damage(self, video: VideoInfo, reached: int, *, fatal: bool) -> Damage | None:

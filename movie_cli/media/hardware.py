@@ -1,7 +1,6 @@
 """Decoding and encoding on an NVIDIA GPU (NVDEC, NVENC), where ffmpeg has it and the GPU is really there.
 
-Promises a word about what was found, and software wherever anything is missing. Decoders are taken for codecs alone
-whose standards fix every bit, so that the pixels are those of software. Encodes nothing.
+Decoders are taken for codecs alone whose standards fix every bit, so that the pixels are those of software.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from av.codec import Codec, CodecContext
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
 from movie_cli.media.info import VideoInfo
+from movie_cli.media.opening import reason_of
 
 EXACT = frozenset({"h264", "hevc", "vp8", "vp9", "av1"})
 """Codecs whose decoders all give the same pixels; MPEG-1, 2 and 4 leave the inverse transform's rounding open."""
@@ -71,7 +71,7 @@ def _no_device(codec: str, gpu: str) -> str:
     except NotImplementedError:
         return "this ffmpeg has no NVDEC for it"
     except (av.error.FFmpegError, ValueError, OSError) as error:
-        return f"no NVDEC answers ({_reason(error)})"
+        return f"no NVDEC answers ({reason_of(error)})"
     return ""
 
 
@@ -88,9 +88,5 @@ def why_no_encoder(name: str, gpu: str, size: tuple[int, int]) -> str:
     try:
         context.open()
     except (av.error.FFmpegError, ValueError, OSError) as error:
-        return f"{name} does not open ({_reason(error)})"
+        return f"{name} does not open ({reason_of(error)})"
     return ""
-
-
-def _reason(error: BaseException) -> str:
-    return str(getattr(error, "strerror", None) or error)

@@ -1,8 +1,7 @@
-"""What is in a source, as immutable values that know nothing of any media library.
+"""What is in a source, as immutable values: sizes in pixels, times in seconds, timestamps in units of `time_base`.
 
-Promises plain data: sizes in pixels, times in seconds, timestamps in units of `time_base`. Every number that a
-broken header may get wrong (rate, rotation, frame count) has been checked before it stands here. Holds no handles,
-so that a value may be kept, compared, printed as JSON and sent to another process.
+Every number that a broken header may get wrong (rate, rotation, frame count) has been checked before it stands here.
+There are no handles in it: a value may be kept, compared, printed as JSON and sent to another process.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Opening a source for reading: nothing but local files, and a plain sentence for whatever is wrong with one.
 
-Promises that no name inside a file (playlist, concat script, reference movie) makes ffmpeg open anything else, that
-any file name works (leading dashes, colons, newlines), and that every failure is a SourceError with a hint. Standard
-input and pipes are first copied to a temporary file, because an mp4 may carry its index at the end and because
-sound is copied by a second reader.
+No name inside a file (playlist, concat script, reference movie) makes ffmpeg open anything else, and any file name
+works (leading dashes, colons, newlines). Standard input and pipes are first copied to a temporary file, because an mp4
+may carry its index at the end and because sound is copied by a second reader.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ from movie_cli.reading import ReadOptions
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.stream import Stream
     from av.video.stream import VideoStream
 
 STDIN = "-"
@@ -136,7 +136,7 @@ def open_source(path: Path, reading: ReadOptions | None = None, decode_on: str =
     except PermissionError as error:
         raise SourceError(f"{path} may not be read", "change its permissions or copy it") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise diagnose(path, _reason(error)) from error
+        raise diagnose(path, reason_of(error)) from error
 
 
 def _open_file(path: Path, limit: dict[str, str], hwaccel: HWAccel | None = None) -> InputContainer:
@@ -163,6 +163,14 @@ def _open_sequence(path: Path, reading: ReadOptions, limit: dict[str, str]) -> I
         options=limit,
         container_options={"protocol_whitelist": "file", "pattern_type": "sequence", **where},
     )
+
+
+def only_stream(container: InputContainer, index: int) -> Stream:
+    """The stream of that index; the packets of all others will not come."""
+    for stream in container.streams:
+        if stream.index != index:
+            stream.discard = av.stream.Discard.all
+    return container.streams[index]
 
 
 def main_video(container: InputContainer, path: Path) -> VideoStream:
@@ -196,8 +204,7 @@ def _check_file(path: Path) -> None:
     except FileNotFoundError as error:
         raise SourceError(f"{path} does not exist", _similar_name(path)) from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SourceError(f"{path} cannot be read: {reason}", "check the name and its permissions") from error
+        raise SourceError(f"{path} cannot be read: {reason_of(error)}", "check the name and its permissions") from error
     if stat.S_ISDIR(status.st_mode):
         raise SourceError(f"{path} is a folder, not a video", "name one file in it")
     if not stat.S_ISREG(status.st_mode):
@@ -219,5 +226,6 @@ def _allowed_formats() -> str:
     return ",".join(sorted(av.formats_available - _INDIRECT - _DRAWN_TEXT))
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """What the operating system or ffmpeg says of an error."""
     return str(getattr(error, "strerror", None) or error)

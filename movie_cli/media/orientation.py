@@ -1,7 +1,6 @@
 """The eight ways a picture can lie in a file, and how to stand it up.
 
-Promises that `undo(upright(x))` is `x`. A display matrix that is none of the eight (an odd angle, garbage) counts
-as upright; `from_matrix` returns None for it so that the caller can say so. Knows nothing of pixel aspect ratios.
+A display matrix that is none of the eight (an odd angle, garbage) counts as upright.
 """
 
 from __future__ import annotations

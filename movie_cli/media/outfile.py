@@ -1,7 +1,7 @@
-"""Places to write to: never the source, a hidden file beside the output, or a pipe; and what their failures mean.
+"""The place of an output: never the source, hidden until it is whole, then renamed; and what its failures mean.
 
-Promises that the hidden file is in the output's own folder (a rename must not cross file systems) and that each
-failure of the operating system becomes an OutputError that names it.
+The hidden file is in the output's own folder, because a rename must not cross file systems. A file nobody agreed to
+replace is not replaced, even if it appeared a moment ago (see `movie_cli.files.rename_new`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import av.error
 
 from movie_cli.errors import MovieError, OutputError, UsageError
 from movie_cli.files import rename_new
+from movie_cli.media.opening import reason_of
 from movie_cli.media.sequence import files_of
 
 PIPE = "-"
@@ -117,7 +118,7 @@ def output_error(out: Path, error: BaseException) -> OutputError:
     """The OutputError for whatever went wrong while writing `out`."""
     code = getattr(error, "errno", None)
     reason = {errno.ENOSPC: "the disk is full", errno.EACCES: "no permission"}.get(code or 0)
-    reason = reason or str(getattr(error, "strerror", None) or error)
+    reason = reason or reason_of(error)
     hint = "try another --codec, --pix-fmt or ending"
     return OutputError(f"{out} cannot be written: {reason}", _HINTS.get(code or 0, hint))
 

@@ -1,8 +1,7 @@
 """Everything beside the edited video, carried over: sound, subtitles, data, cover pictures, attached files.
 
-Promises a second reader of the source that keeps step with the video, so that nothing is held in memory; packets
-copied byte for byte where container and players take them, else converted, else left out, and a sentence for each
-stream that is not copied. Whatever is wrong with another stream never costs the picture. Knows nothing of pixels.
+A second reader of the source keeps step with the video, so that nothing is held in memory. Whatever is wrong with
+another stream never costs the picture.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from movie_cli.media.containers import Container
 from movie_cli.media.copying import CopyRoute, TextRoute
 from movie_cli.media.encoding import EncodeOptions
 from movie_cli.media.info import SourceInfo
-from movie_cli.media.opening import open_source
+from movie_cli.media.opening import open_source, reason_of
 from movie_cli.media.routes import Route, Routes, label_of
 from movie_cli.media.trial import REFUSALS
 
@@ -138,7 +137,7 @@ class StreamCopier:
             made = route.take(packet)
         except REFUSALS as error:
             # Whatever an odd stream makes a decoder or encoder do, the picture goes on.
-            self._ended[index] = str(getattr(error, "strerror", None) or error)
+            self._ended[index] = reason_of(error)
             return
         for each in made:
             try:
@@ -154,7 +153,7 @@ class StreamCopier:
             try:
                 packet = next(self._packets, None)
             except (av.error.FFmpegError, OSError) as error:
-                self.messages.append(f"the other streams break off early: {getattr(error, 'strerror', error)}")
+                self.messages.append(f"the other streams break off early: {reason_of(error)}")
                 return None
             if packet is None:
                 return None

@@ -1,8 +1,7 @@
 """`probe`: what is in a file, from its header and its first frames.
 
-Promises a SourceInfo for any file of which at least one frame decodes, else a SourceError that names the cause.
-Decodes the beginning only: a break further on, or a frame count that the header has wrong, is for the reader to find.
-The packets of formats whose clock may jump are all looked at.
+Only the beginning is decoded: a break further on, or a wrong frame count, is for the reader to find. The packets of
+formats whose clock may jump are all looked at.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from movie_cli.media.boxes import diagnose
 from movie_cli.media.captions import CARRIERS, has_captions
 from movie_cli.media.clock import TS_DISCONT, find_splices
 from movie_cli.media.colour import has_alpha, tags_of
-from movie_cli.media.cropping import container_crop, cropped
-from movie_cli.media.decoding import Decoder
+from movie_cli.media.cropping import container_crop
+from movie_cli.media.decoding import Decoder, cropped
 from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo
-from movie_cli.media.opening import is_cover, main_video, open_source
+from movie_cli.media.opening import is_cover, main_video, open_source, reason_of
 from movie_cli.media.orientation import UPRIGHT, Orientation, from_matrix, rotation_matrix
 from movie_cli.media.scan import picture_end
 from movie_cli.media.side_data import side_data, stereo_of, unkept
@@ -129,13 +128,13 @@ def _first_frame(
                 try:
                     frames = decode(packet)
                 except (av.error.FFmpegError, ValueError) as error:
-                    problem = str(getattr(error, "strerror", None) or error)
+                    problem = reason_of(error)
                 else:
                     first = next((frame for frame in frames if frame.width and frame.height), None)
             if count >= (FIRST_FRAME_PACKETS if first is None else PEEK_PACKETS):
                 break
     except (av.error.FFmpegError, OSError) as error:
-        problem = str(getattr(error, "strerror", None) or error)
+        problem = reason_of(error)
     if stamps == "counted":
         pts.append(elapsed)
     if first is None:

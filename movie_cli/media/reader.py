@@ -1,8 +1,7 @@
 """`FrameReader`: the frames of a source, upright, in RGB, one at a time.
 
-Promises constant memory, every timestamp as the file has it (repaired and counted only where missing or not rising),
-one size for all frames, and no exception in the middle of a damaged file: what decodes is yielded, and `damage` says
-what does not. Knows nothing of threads (see `threads.prefetch`) and nothing of sound.
+Timestamps are those of the file, repaired only where missing or not rising, and all frames have one size. A damaged
+file is no exception: what decodes is yielded, and `damage` says what does not.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import av
@@ -23,10 +21,9 @@ from numpy.typing import NDArray
 from movie_cli.errors import SourceError, UsageError
 from movie_cli.media.clock import Clock
 from movie_cli.media.colour import ToAlpha, ToRgb
-from movie_cli.media.cropping import cropped
-from movie_cli.media.decoding import Damage, Decoder, Trouble, deinterlaced
+from movie_cli.media.decoding import Damage, Decoder, Trouble, cropped, deinterlaced
 from movie_cli.media.info import SourceInfo, VideoInfo
-from movie_cli.media.opening import open_source
+from movie_cli.media.opening import only_stream, open_source
 from movie_cli.media.probe import probe
 from movie_cli.media.timing import Repair, Stamps, seconds_to_pts
 
@@ -139,9 +136,7 @@ class FrameReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __iter__(self) -> Iterator[Frame]:
@@ -259,12 +254,9 @@ class FrameReader:
         return int(pts * self.info.video.time_base // self.info.video.stored_time_base)
 
     def _stream(self, container: InputContainer) -> VideoStream:
-        stream = container.streams[self.info.video.index]
+        stream = only_stream(container, self.info.video.index)
         if not isinstance(stream, av.VideoStream) or stream.codec_context is None:
             raise SourceError(f"{self.path} has changed since it was looked at", "run the command again")
-        for other in container.streams:
-            if other.index != stream.index:
-                other.discard = av.stream.Discard.all
         return stream
 
     def _decoder(self, stream: VideoStream) -> Decoder:

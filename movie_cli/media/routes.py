@@ -1,7 +1,7 @@
 """What becomes of each stream beside the edited video: copied, converted or left out.
 
-Promises that a stream is copied where container and players take it, which is tried with its own packets, and that a
-sentence tells of each that is not. Nothing that is wrong with one is an error, unless `--audio copy` makes it one.
+A stream is copied where container and players take it, which is tried with its own packets; a sentence tells of each
+that is not. Nothing that is wrong with one is an error, unless `--audio copy` makes it one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from movie_cli.media.containers import Container
 from movie_cli.media.copying import TEXT_CODECS, TEXT_SUBTITLES, CopyRoute, TextRoute
 from movie_cli.media.encoding import EncodeOptions
 from movie_cli.media.info import SourceInfo
-from movie_cli.media.opening import is_cover, open_source
+from movie_cli.media.opening import is_cover, open_source, reason_of
 from movie_cli.media.sound import SoundRoute, plan_sound
 from movie_cli.media.tags import kept_tags, stream_tags
 from movie_cli.media.trial import REFUSALS, add_copy, first_packets, try_copy
@@ -118,7 +118,7 @@ class Routes:
             else:
                 refusal = self._add_other(stream, packets, output)
         except REFUSALS as error:
-            refusal = f": {getattr(error, 'strerror', None) or error}"
+            refusal = f": {reason_of(error)}"
         if refusal:
             self.messages.append(f"{label} is left out{refusal}")
 

@@ -1,7 +1,4 @@
-"""When the frames of a source are shown, and when the last one ends, without decoding it.
-
-Promises the timestamps that a reader will give, or None where the packets do not tell: then only decoding does.
-"""
+"""When the frames of a source are shown, and when the last one ends, from its packets alone."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ import av.error
 
 from movie_cli.media.clock import Clock
 from movie_cli.media.info import SourceInfo
-from movie_cli.media.opening import open_source
+from movie_cli.media.opening import only_stream, open_source
 from movie_cli.media.timing import Stamps, seconds_to_pts
 
 if TYPE_CHECKING:
@@ -44,11 +41,8 @@ def frame_times(
     times: list[int] = []
     count = 0
     with open_source(path) as container:
-        for stream in container.streams:
-            if stream.index != video.index:
-                stream.discard = av.stream.Discard.all
         try:
-            for packet in map(Clock(info.splices), container.demux(container.streams[video.index])):
+            for packet in map(Clock(info.splices), container.demux(only_stream(container, video.index))):
                 if not packet.size or packet.is_discard:
                     continue
                 if packet.pts is None or packet.is_corrupt:
@@ -74,13 +68,11 @@ def picture_end(container: InputContainer, index: int) -> Fraction | None:
 
     None where the file cannot be searched. The container is used up.
     """
-    for stream in container.streams:
-        if stream.index != index:
-            stream.discard = av.stream.Discard.all
+    stream = only_stream(container, index)
     end = None
     with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):
         container.seek(container.duration or 0)
-        for packet in container.demux(container.streams[index]):
+        for packet in container.demux(stream):
             if packet.size and packet.pts is not None:
                 this = (packet.pts + (packet.duration or 0)) * packet.time_base
                 end = this if end is None else max(end, this)

@@ -1,7 +1,7 @@
 """Numbered pictures as a video: names such as `frame_%04d.png`, as ffmpeg writes them.
 
-Promises that a name counts as a sequence only where its ending is a picture's and no file has that very name, that the
-numbers may begin anywhere, and that a gap is told of. Knows nothing of pixels.
+A name counts as a sequence only where its ending is a picture's and no file has that very name. The numbers may begin
+anywhere; the first gap ends the sequence.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What a decoded frame says of itself beside its pixels: two views in one picture, a sphere, a colour profile.
-
-Promises plain words, and nothing where a frame is silent or PyAV cannot read what it says.
-"""
+"""What a decoded frame says beside its pixels: two views in one picture, a sphere, a colour profile, its mastering."""
 
 from __future__ import annotations
 

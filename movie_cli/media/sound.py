@@ -1,7 +1,7 @@
 """Sound that a container does not hold: decoded, and encoded anew at the same times.
 
-Promises that every sample stays within a millisecond of its place beside the picture: what encoder and decoder add in
-front is accounted for, a gap is as long as it was, as silence, and a part begins and ends at its very sample.
+Every sample stays within a millisecond of its place beside the picture: what encoder and decoder add in front is
+accounted for, a gap is as long as it was, as silence, and a part begins and ends at its very sample.
 """
 
 from __future__ import annotations

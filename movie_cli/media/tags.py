@@ -1,7 +1,7 @@
-"""A stream's tags in the words of the container they go to.
+"""A stream's tags in the words of the container they go to: languages, titles, timecodes.
 
-Promises that a language and a title are kept where the container has a place for them, in the code that it takes, and
-that what it has no place for is named.
+A language is written in the code that the container takes; what it has no place for is named. A part of a film begins
+with the timecode (`HH:MM:SS:FF`) that its first frame had, drop-frame counting included.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Two small helpers that let decoding and encoding run beside the network: `prefetch` and `WriterThread`.
+"""Decoding and encoding beside the network: `prefetch` and `WriterThread`.
 
-Promises bounded queues, errors that reach the caller with their own type, and threads that end promptly when either
-side stops, by an error, by Ctrl-C or because nobody wants the rest. Knows nothing of video.
+Queues are bounded, errors reach the caller with their own type, and threads end promptly when either side stops, by an
+error, by Ctrl-C or because nobody wants the rest.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 Item = TypeVar("Item")
@@ -66,9 +65,7 @@ class prefetch(Iterator[Item], Generic[Item]):  # noqa: N801 - reads as a functi
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __del__(self) -> None:
@@ -101,9 +98,7 @@ class WriterThread(Generic[Item]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def put(self, item: Item) -> None:

@@ -1,7 +1,4 @@
-"""Timestamps: what a sane frame rate is, when a decoded frame is shown, how missing or repeated ones are repaired.
-
-Promises strictly rising integers out of `Repair`, equal to the input wherever that was possible. Pure arithmetic.
-"""
+"""Timestamps: what a sane frame rate is, when a decoded frame is shown, how missing or repeated ones are repaired."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ on a display of 1,000 cd/m2); the roll-off of ITU-R BT.2390-8, section 5.4.1, on
 that hues stay; BT.2020 or P3 to BT.709 primaries (BT.2087), clipped; the inverse of BT.1886, a power of 1/2.4.
 
 Light up to about 90 cd/m2 keeps its place against reference white (BT.2408: 203 cd/m2), what is brighter is pressed
-into what remains. Promises that greys stay grey, that black is black and that brighter never becomes darker.
+into what remains. Greys stay grey, black is black and brighter never becomes darker.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A muxer that writes into nowhere: what a container refuses is known before it can harm a film.
 
-Promises that a stream is judged by its own first packets, header and trailer included, and that later packets are
-tried the same way before the real muxer sees them, so that what that one refuses can only be the picture.
+A stream is judged by its own first packets, header and trailer included. Later packets are tried the same way before
+the real muxer sees them, so that what that one refuses can only be the picture.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""Reading a finished file back before it gets its name.
-
-Promises that the file has as many video packets as frames were written, of the right size, and that its first and
-last frames decode. Does not compare pixels.
-"""
+"""Reading a finished file back before it gets its name: the frames are counted, the first and the last one decoded."""
 
 from __future__ import annotations
 

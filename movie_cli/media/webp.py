@@ -1,7 +1,4 @@
-"""Animated WebP, which ffmpeg does not decode: Pillow decodes it into a lossless video that everything else can read.
-
-Promises each frame as a viewer sees it, transparency and timing included, in constant memory.
-"""
+"""Animated WebP, which ffmpeg does not decode: Pillow decodes it into a lossless video, in constant memory."""
 
 from __future__ import annotations
 
