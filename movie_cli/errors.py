@@ -7,6 +7,7 @@ do next. Knows nothing of exit codes as such: `exit_code` is data that `movie_cl
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 
 class MovieError(Exception):
@@ -87,3 +88,29 @@ def known_error(error: BaseException) -> MovieError:
         f"unexpected {type(error).__name__}: {error}" if str(error) else f"unexpected {type(error).__name__}",
         "this is a fault of movie; MOVIE_DEBUG=1 shows where, please report it",
     )
+
+
+def reason_of(error: BaseException) -> str:
+    """What the operating system or ffmpeg says of an error."""
+    return str(getattr(error, "strerror", None) or error)
+
+
+_OUTPUT_HINTS = {
+    errno.ENOSPC: "free some space or write to another disk",
+    errno.EDQUOT: "free some space or write to another disk",
+    errno.EACCES: "choose a folder that you may write to",
+    errno.EPERM: "choose a folder that you may write to",
+    errno.EROFS: "choose a folder that is not read-only",
+    errno.ENOENT: "make the folder first",
+    errno.EIO: "the disk may be failing",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+def output_error(out: Path, error: BaseException) -> OutputError:
+    """The OutputError for whatever went wrong while writing `out`."""
+    code = getattr(error, "errno", None)
+    reason = {errno.ENOSPC: "the disk is full", errno.EACCES: "no permission"}.get(code or 0)
+    reason = reason or reason_of(error)
+    hint = "try another --codec, --pix-fmt or ending"
+    return OutputError(f"{out} cannot be written: {reason}", _OUTPUT_HINTS.get(code or 0, hint))

@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from movie_cli.errors import output_error
+
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file beside its place and rename it.
@@ -14,8 +16,6 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    from movie_cli.media.outfile import output_error
-
     partial = path.with_name(f".{path.name}.partial")
     try:
         partial.write_bytes(content)

@@ -21,8 +21,7 @@ from typing import Any, BinaryIO, Literal, Self
 from movie_cli import remote
 from movie_cli.editing.folder_lock import lock_file
 from movie_cli.editing.identity import content_identity
-from movie_cli.errors import MovieError, OutputError
-from movie_cli.media.outfile import output_error
+from movie_cli.errors import MovieError, OutputError, output_error
 from movie_cli.media.sequence import files_of
 
 State = Literal["started", "done", "failed", "interrupted"]

@@ -30,8 +30,7 @@ from movie_cli.editing.request import EditRequest, SilentReporter, check_output,
 from movie_cli.editing.running import Edit
 from movie_cli.editing.staging import clean, prepare, send
 from movie_cli.editing.work_folder import ANCHORS
-from movie_cli.errors import MovieError, SourceError
-from movie_cli.media.outfile import output_error
+from movie_cli.errors import MovieError, SourceError, output_error
 from movie_cli.media.scan import frame_times
 
 

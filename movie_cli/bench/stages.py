@@ -22,8 +22,8 @@ from PIL import Image, ImageDraw, ImageFont
 from movie_cli.editing.editors import Editors
 from movie_cli.editing.pipeline import EditSummary, edit_video, make_plan
 from movie_cli.editing.request import EditRequest, SilentReporter
+from movie_cli.errors import output_error
 from movie_cli.media import FrameReader, VideoWriter, probe
-from movie_cli.media.outfile import output_error
 
 WARM_UP = 2
 _WIDTH, _ROW, _MARGIN, _LABELS = 760, 34, 24, 150

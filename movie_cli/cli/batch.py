@@ -26,7 +26,7 @@ from movie_cli.cli.errors import one_line
 from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import OutputOptions, emit, output_options, shown_as
 from movie_cli.editing.request import check_source, output_exists
-from movie_cli.errors import BatchError, InterruptedEdit, MovieError, UsageError
+from movie_cli.errors import BatchError, InterruptedEdit, MovieError, UsageError, output_error
 
 if TYPE_CHECKING:
     from movie_cli.batch.ledger import Ledger
@@ -214,8 +214,6 @@ def _choose_engine(values: Mapping[str, Any]) -> Engine:
 
 def _make_folder(folder: str) -> None:
     """Make a folder for outputs; stores need none."""
-    from movie_cli.media.outfile import output_error
-
     if remote.is_url(folder):
         return
     try:

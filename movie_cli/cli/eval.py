@@ -13,7 +13,7 @@ import click
 from movie_cli.cli import common, types
 from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import OutputOptions, emit, make_reporter, output_options, shown_as
-from movie_cli.errors import InterruptedEdit, UsageError
+from movie_cli.errors import InterruptedEdit, UsageError, output_error
 from movie_cli.files import write_whole
 
 if TYPE_CHECKING:
@@ -104,7 +104,6 @@ def evaluate(suite: str, **values: Any) -> None:
 def _earlier(folder: Path) -> list[Row]:
     """The rows that are there already; makes the folder, and ends a line that was cut off."""
     from movie_cli.evaluate.report import read_rows, to_line
-    from movie_cli.media.outfile import output_error
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -14,8 +14,7 @@ from typing import Literal
 from movie_cli import places, remote
 from movie_cli.editing.request import EditRequest, Reporter
 from movie_cli.editing.work_folder import remove_published
-from movie_cli.errors import MovieError
-from movie_cli.media.outfile import output_error
+from movie_cli.errors import MovieError, output_error
 
 
 class _Held:

@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from movie_cli.editing.folder_lock import FolderLock
-from movie_cli.errors import MovieError, OutputError, UsageError
-from movie_cli.media.outfile import output_error
+from movie_cli.errors import MovieError, OutputError, UsageError, output_error
 from movie_cli.media.segments import Segment
 
 FORMAT = 1

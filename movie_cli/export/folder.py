@@ -18,7 +18,7 @@ from typing import Any
 import movie_cli
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import FORMAT, MANIFEST, TextFacts, digest_of, is_export
-from movie_cli.errors import OutputError, UsageError
+from movie_cli.errors import OutputError, UsageError, output_error
 
 TOOLS = ("torch", "diffusers", "onnx", "onnxscript", "onnxruntime")
 """Packages whose versions every manifest has."""
@@ -45,8 +45,6 @@ def new_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
         else:
             hidden.rename(target)
     except OSError as error:
-        from movie_cli.media.outfile import output_error
-
         raise output_error(target, error) from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)

@@ -17,9 +17,9 @@ from av import VideoCodecContext
 from av.codec.context import CodecContext
 from av.filter import Graph
 
+from movie_cli.errors import reason_of
 from movie_cli.media.cropping import Crop
 from movie_cli.media.info import VideoInfo
-from movie_cli.media.opening import reason_of
 from movie_cli.reading import ReadOptions
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from av import VideoCodecContext
 from av.codec import Codec, CodecContext
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
+from movie_cli.errors import reason_of
 from movie_cli.media.info import VideoInfo
-from movie_cli.media.opening import reason_of
 
 EXACT = frozenset({"h264", "hevc", "vp8", "vp9", "av1"})
 """Codecs whose decoders all give the same pixels; MPEG-1, 2 and 4 leave the inverse transform's rounding open."""

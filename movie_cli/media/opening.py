@@ -22,7 +22,7 @@ import av.error
 from av.codec.hwaccel import HWAccel
 
 from movie_cli import remote
-from movie_cli.errors import OutputError, SourceError
+from movie_cli.errors import OutputError, SourceError, reason_of
 from movie_cli.media import sequence, webp
 from movie_cli.media.boxes import diagnose
 from movie_cli.reading import ReadOptions
@@ -224,8 +224,3 @@ def _similar_name(path: Path) -> str:
 
 def _allowed_formats() -> str:
     return ",".join(sorted(av.formats_available - _INDIRECT - _DRAWN_TEXT))
-
-
-def reason_of(error: BaseException) -> str:
-    """What the operating system or ffmpeg says of an error."""
-    return str(getattr(error, "strerror", None) or error)

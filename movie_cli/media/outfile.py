@@ -7,7 +7,6 @@ replace is not replaced, even if it appeared a moment ago (see `movie_cli.files.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import secrets
 import shutil
@@ -19,26 +18,14 @@ from typing import BinaryIO
 
 import av.error
 
-from movie_cli.errors import MovieError, OutputError, UsageError
+from movie_cli.errors import MovieError, OutputError, UsageError, output_error
 from movie_cli.files import rename_new
-from movie_cli.media.opening import reason_of
 from movie_cli.media.sequence import files_of
 
 PIPE = "-"
 """Standard input or output instead of a file."""
 
 Ready = Callable[[Path], None]
-
-_HINTS = {
-    errno.ENOSPC: "free some space or write to another disk",
-    errno.EDQUOT: "free some space or write to another disk",
-    errno.EACCES: "choose a folder that you may write to",
-    errno.EPERM: "choose a folder that you may write to",
-    errno.EROFS: "choose a folder that is not read-only",
-    errno.ENOENT: "make the folder first",
-    errno.EIO: "the disk may be failing",
-    errno.ENAMETOOLONG: "choose a shorter name",
-}
 
 
 def check_not_same(source: str | Path, out: str | Path) -> None:
@@ -112,15 +99,6 @@ def remove_temporary(temporary: Path, *, numbered: bool) -> None:
         shutil.rmtree(temporary.parent, ignore_errors=True)
     else:
         temporary.unlink(missing_ok=True)
-
-
-def output_error(out: Path, error: BaseException) -> OutputError:
-    """The OutputError for whatever went wrong while writing `out`."""
-    code = getattr(error, "errno", None)
-    reason = {errno.ENOSPC: "the disk is full", errno.EACCES: "no permission"}.get(code or 0)
-    reason = reason or reason_of(error)
-    hint = "try another --codec, --pix-fmt or ending"
-    return OutputError(f"{out} cannot be written: {reason}", _HINTS.get(code or 0, hint))
 
 
 @contextlib.contextmanager

@@ -15,12 +15,13 @@ import av.error
 from av.packet import Packet
 from av.stream import Stream
 
+from movie_cli.errors import reason_of
 from movie_cli.media.clock import Clock
 from movie_cli.media.containers import Container
 from movie_cli.media.copying import CopyRoute, TextRoute
 from movie_cli.media.encoding import EncodeOptions
 from movie_cli.media.info import SourceInfo
-from movie_cli.media.opening import open_source, reason_of
+from movie_cli.media.opening import open_source
 from movie_cli.media.routes import Route, Routes, label_of
 from movie_cli.media.trial import REFUSALS
 

@@ -16,7 +16,7 @@ import av
 import av.error
 import numpy as np
 
-from movie_cli.errors import SourceError
+from movie_cli.errors import SourceError, reason_of
 from movie_cli.media import sequence
 from movie_cli.media.boxes import diagnose
 from movie_cli.media.captions import CARRIERS, has_captions
@@ -25,7 +25,7 @@ from movie_cli.media.colour import has_alpha, tags_of
 from movie_cli.media.cropping import container_crop
 from movie_cli.media.decoding import Decoder, cropped
 from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo
-from movie_cli.media.opening import is_cover, main_video, open_source, reason_of
+from movie_cli.media.opening import is_cover, main_video, open_source
 from movie_cli.media.orientation import UPRIGHT, Orientation, from_matrix, rotation_matrix
 from movie_cli.media.scan import picture_end
 from movie_cli.media.side_data import side_data, stereo_of, unkept
