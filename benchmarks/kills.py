@@ -8,7 +8,8 @@ What it does not know itself goes to `movie edit`, such as the anchors. The seco
 checkpoint.
 
 Every edit is the real program in a process forked after the imports, so that the kills fall into the work and not into
-the start-up. Ends with an error at the first output that is not whole, not equal, or leaves anything else behind.
+the start-up; every second one falls after the first segment is kept. Ends with an error at the first output that is not
+whole, not equal, or leaves anything else behind.
 """
 
 from __future__ import annotations
@@ -51,6 +52,15 @@ def end(process: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
+def wait_for_segment(process: int) -> None:
+    """Return when the first segment is kept, or the edit is over."""
+    folder = Path(f".{OUTPUT}.movie")
+    while not any(path.stem.isdecimal() for path in folder.glob("*.json")):
+        if os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            return
+        time.sleep(0.005)
+
+
 def frames(path: str) -> list[tuple[int | None, str]]:
     """Timestamps and hashes of all frames."""
     with av.open(path) as container:
@@ -90,13 +100,22 @@ def main() -> None:
         os.environ["MOVIE_HOME"] = f"{folder}/home"
         os.chdir(folder)
         began = time.monotonic()
-        if end(start(*edit)):
+        process = start(*edit)
+        wait_for_segment(process)
+        kept = time.monotonic() - began
+        if end(process):
             sys.exit(Path(LOG).read_text())
         length, expected = time.monotonic() - began, frames(OUTPUT)
+        tries = 0
         Path(OUTPUT).unlink()
         while len(resumed) < options.kills:
             process = start(*edit)
-            time.sleep(moments.uniform(0.05, 0.95) * length)
+            tries += 1
+            if tries % 2:
+                wait_for_segment(process)
+                time.sleep(moments.uniform(0, 0.9) * max(0.0, length - kept))
+            else:
+                time.sleep(moments.uniform(0.05, 0.95) * length)
             os.kill(process, signal.SIGKILL)
             if end(process) == 0 or sorted(Path().glob(f"*{OUTPUT}*")) == [Path(OUTPUT)]:
                 length *= 0.9  # it was done already
