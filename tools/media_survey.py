@@ -3,14 +3,18 @@
 Each file is edited by the real command in a process of its own, and what came out is looked at twice: by `probe`
 (size, streams, duration) and by Debian's or any other installed `ffmpeg`, which decodes all of it and must not say a
 word. The result is a table in Markdown, one line a file. A file that is refused counts as well treated if its exit
-code is the contract's for an unreadable source and nothing was left behind. Needs ffmpeg on the path.
+code is the contract's for an unreadable source and nothing was left behind. Where a folder's `index.csv` names a
+command and what is expected of it, its ending and codec are taken, and the table shows both. Needs ffmpeg on the path.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import dataclasses
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,6 +31,9 @@ from tools.command import run_movie
 REFUSED = 3
 """The contract's exit code for a source that cannot be read."""
 
+_WHOLE = 3600.0
+"""Seconds, more than any of the files has."""
+
 _SKIPPED = {".csv", ".md", ".txt"}
 _SLACK = 0.1
 """Seconds by which an output may be shorter or longer than the part that was asked for, beside one frame."""
@@ -34,7 +41,10 @@ _SLACK = 0.1
 
 @dataclass(frozen=True)
 class Entry:
-    """One file's line: what it is, what came out, and what is wrong with it (empty where all is well)."""
+    """One file's line: what it is, what came out, and what is wrong with it (empty where all is well).
+
+    `wanted` is what somebody expected of it.
+    """
 
     name: str
     source: str
@@ -42,24 +52,20 @@ class Entry:
     output: str
     messages: tuple[str, ...]
     faults: tuple[str, ...]
+    wanted: str = ""
 
 
-def survey(path: Path, duration: float, ending: str, timeout: float, *, identity: bool = False) -> Entry:
-    """Edit the first `duration` seconds of `path` into a file with that `ending`, and look at what came of it."""
+def survey(
+    path: Path, duration: float, ending: str, timeout: float, *, identity: bool = False, extra: Sequence[str] = ()
+) -> Entry:
+    """Edit the first `duration` seconds of `path` into a file with that `ending`, and look at what came of it.
+
+    `extra` are options of the command.
+    """
     with tempfile.TemporaryDirectory(prefix="movie-survey-") as folder:
         out = Path(folder) / f"out{ending}"
-        words = [
-            "edit",
-            "--json",
-            "--no-cache",
-            "--duration",
-            f"{duration:g}s",
-            "-o",
-            str(out),
-            "--",
-            str(path),
-            "sepia",
-        ]
+        words = ["edit", "--json", "--no-cache", *extra, "--duration", f"{duration:g}s"]
+        words += ["-o", str(out), "--", str(path), "sepia"]
         done = run_movie(words, timeout, identity=identity)
         if done.exit_code is None:
             return Entry(path.name, _describe(path), -1, "", (), (f"no end within {timeout:g} s",))
@@ -129,10 +135,13 @@ def table(groups: Iterable[tuple[str, Sequence[Entry]]]) -> str:
     for heading, entries in groups:
         well = sum(not entry.faults for entry in entries)
         lines += [f"### {heading}: {well} of {len(entries)} as they should be", ""]
-        lines += ["| file | what it is | exit | output | said |", "|---|---|---|---|---|"]
+        wanted = any(entry.wanted for entry in entries)
+        names = ("file", "what it is", *(("expected",) if wanted else ()), "exit", "output", "said")
+        lines += ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
         for entry in entries:
             said = "; ".join((*(f"**{fault}**" for fault in entry.faults), *entry.messages))
-            cells = (entry.name, entry.source, str(entry.exit_code), entry.output or "none", said)
+            expected = (entry.wanted,) if wanted else ()
+            cells = (entry.name, entry.source, *expected, str(entry.exit_code), entry.output or "none", said)
             lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
         lines.append("")
     return "\n".join(lines)
@@ -212,6 +221,22 @@ def write_below_marker(path: Path, text: str) -> None:
     path.write_text(f"{before}\n\n{MARKER}\n\n{text.rstrip()}\n".lstrip(), encoding="utf-8")
 
 
+def _index(folder: Path) -> dict[str, tuple[str, tuple[str, ...], str]]:
+    """What a folder's `index.csv` says of its files: the output's ending, options, and what is expected."""
+    index = folder / "index.csv"
+    if not index.exists():
+        return {}
+    with index.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("command") and row.get("expected")]
+    asked = {}
+    for row in rows:
+        words = shlex.split(row["command"])
+        out = words.index("-o") + 1
+        extra = words[words.index("--codec") :][:2] if "--codec" in words else []
+        asked[row["file"]] = (Path(words[out]).suffix, tuple(extra), row["expected"])
+    return asked
+
+
 def _run(options: argparse.Namespace) -> list[tuple[str, list[Entry]]]:
     if shutil.which("ffmpeg") is None:
         raise UsageError("ffmpeg is not installed", "it is the player that judges the outputs")
@@ -221,11 +246,14 @@ def _run(options: argparse.Namespace) -> list[tuple[str, list[Entry]]]:
         if not folder.is_dir():
             raise SourceError(f"{folder} is not a folder", "name a folder of videos")
         files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix not in _SKIPPED)
-        entries = []
+        entries, asked = [], _index(folder)
         for path in files:
             if options.only in path.name:
-                asked = (options.duration, options.ending, options.timeout)
-                entries.append(survey(path, *asked, identity=options.identity))
+                ending, extra, wanted = asked.get(path.name, (options.ending, (), ""))
+                # What somebody asked for is done as it was asked, whole.
+                length = _WHOLE if wanted else options.duration
+                found = survey(path, length, ending, options.timeout, identity=options.identity, extra=extra)
+                entries.append(dataclasses.replace(found, wanted=wanted))
                 entry = entries[-1]
                 sys.stderr.write(f"{entry.exit_code} {entry.name} {'; '.join(entry.faults)}\n")
         groups.append((folder.name, entries))
