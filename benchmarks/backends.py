@@ -34,13 +34,11 @@ def main() -> None:
 
 def measure(exact: Path, more: list[Path], model: str, runs: int) -> dict[str, Any]:
     """Medians in ms and PSNR in dB, by name."""
-    from movie_cli.backends.opening import open_backend
-    from movie_cli.backends.runtimes import has_nncf
-    from movie_cli.checkpoints.registry import open_model
-    from movie_cli.editing.choosing import choose_for
+    from movie_cli.backends.base import RuntimeRequest, is_installed
+    from movie_cli.backends.fidelity import draw_pictures, psnr
+    from movie_cli.backends.registry import choose_runtime, open_backend
+    from movie_cli.checkpoints.store import open_model
     from movie_cli.editing.editor import Editor
-    from movie_cli.export.pictures import draw_pictures
-    from movie_cli.export.prepared import psnr
     from movie_cli.recipe import Recipe
 
     export = open_model(str(exact)).export
@@ -50,9 +48,8 @@ def measure(exact: Path, more: list[Path], model: str, runs: int) -> dict[str, A
 
     def opened(folder: str, backend: str, dtype: str) -> Editor:
         descriptor = open_model(folder)
-        choice = choose_for(
-            descriptor, "cpu", dtype, backend, size=size, tell=lambda text: print(text, file=sys.stderr)
-        )
+        asked = RuntimeRequest("cpu", dtype, backend, size=size, say=lambda text: print(text, file=sys.stderr))
+        choice = choose_runtime(descriptor, asked)
         editor = Editor(open_backend(descriptor, choice))
         editor.set_recipe(Recipe("make it winter"))
         return editor
@@ -64,7 +61,7 @@ def measure(exact: Path, more: list[Path], model: str, runs: int) -> dict[str, A
         "openvino_float32": (str(exact), "openvino", "float32"),
         "openvino_bfloat16": (str(exact), "openvino", "bfloat16"),
     }
-    if has_nncf():
+    if is_installed("int8"):
         ways["openvino_int8"] = (model, "openvino", "int8")
     for folder in more:
         other = open_model(str(folder)).export

@@ -74,13 +74,13 @@ def open_editor(model: str = "nano", device: str = "auto", dtype: str = "auto", 
         ModelError: there is no such checkpoint, or it is damaged.
         DeviceError: the device is not there.
     """
-    from movie_cli.backends.opening import open_backend
-    from movie_cli.checkpoints.registry import open_model
-    from movie_cli.editing.choosing import choose_for
+    from movie_cli.backends.base import RuntimeRequest
+    from movie_cli.backends.registry import choose_runtime, open_backend
+    from movie_cli.checkpoints.store import open_model
     from movie_cli.editing.editor import Editor
 
     descriptor = open_model(model)
-    return Editor(open_backend(descriptor, choose_for(descriptor, device, dtype, backend)))
+    return Editor(open_backend(descriptor, choose_runtime(descriptor, RuntimeRequest(device, dtype, backend))))
 
 
 def __getattr__(name: str) -> Any:

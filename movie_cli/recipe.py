@@ -39,7 +39,7 @@ class Recipe:
     number. `size` is the output's width and height, None for the source's. `anchors` is `middle`, `first`, `every:N`,
     `scene` or `none`. `detail` in [0, 1] is how much of the source's own fine detail is carried to the output's size.
     `still` is the difference in code values up to which a frame shares the edit of the one before. `vae`, `scheduler`
-    and `lora` are used instead of, or with, the checkpoint's own parts (see `movie_cli.checkpoints.variant`).
+    and `lora` are used instead of, or with, the checkpoint's own parts (see `movie_cli.checkpoints.store`).
 
     Raises:
         UsageError: a value is out of range, not a number, or the instruction is empty.

@@ -17,9 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from movie_cli.backends.base import Carry, Pixels, Settings, TextEmbedding
-from movie_cli.backends.later import Later
-from movie_cli.backends.select import Choice
+from movie_cli.backends.base import Carry, FetchFrames, Pixels, RuntimeConfig, Settings, TextEmbedding
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.models.detail import transfer
 
@@ -30,11 +28,11 @@ SMALL = (64, 48)
 class IdentityBackend:
     """A backend whose edit is the source."""
 
-    def __init__(self, descriptor: Descriptor, choice: Choice) -> None:
+    def __init__(self, descriptor: Descriptor, choice: RuntimeConfig) -> None:
         self.descriptor = descriptor
         self.device, self.dtype, self.reason = choice.device, choice.dtype, choice.reason
         self.notes: tuple[str, ...] = ()
-        self.decode_later: Callable[[Any, Pixels], Later] | None = None
+        self.decode_later: Callable[[Any, Pixels], FetchFrames] | None = None
 
     def embed_text(self, instruction: str) -> TextEmbedding:
         """Nothing, as nothing is asked of the network."""
@@ -75,14 +73,14 @@ def run_without_network(arguments: Sequence[str]) -> int:
 
     It changes the pipeline for good, which is why it must not run in a process that also edits.
     """
-    from movie_cli.backends import opening
+    from movie_cli.backends import registry
     from movie_cli.cli import main
     from movie_cli.editing.editor import Editor
 
     def small(descriptor: Descriptor, width: int, height: int) -> tuple[int, int]:
         return SMALL if width >= height else (SMALL[1], SMALL[0])
 
-    vars(opening)["open_backend"] = IdentityBackend
+    vars(registry)["open_backend"] = IdentityBackend
     Editor.size_for = staticmethod(small)  # type: ignore[method-assign]
     return main(list(arguments))
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 import movie_cli
-from movie_cli.backends.opening import open_backend
-from movie_cli.checkpoints.registry import open_model
-from movie_cli.editing.choosing import choose_for
+from movie_cli.backends.base import RuntimeRequest
+from movie_cli.backends.fidelity import psnr
+from movie_cli.backends.registry import choose_runtime, open_backend
+from movie_cli.checkpoints.store import open_model
 from movie_cli.editing.editor import Editor
-from movie_cli.export.prepared import psnr
 from movie_cli.media import FrameReader
 from tools.before_after import CLIP, page
 from tools.sheets import save_picture
@@ -34,7 +34,7 @@ def main() -> None:
     with FrameReader(CLIP) as reader:
         frame = next(iter(reader)).pixels[None]
     descriptor = open_model(args.export)
-    choice = choose_for(descriptor, provider=args.provider)
+    choice = choose_runtime(descriptor, RuntimeRequest(provider=args.provider))
     editors = (movie_cli.open_editor(dtype="float32", backend="torch"), Editor(open_backend(descriptor, choice)))
     tiles = []
     for instruction in INSTRUCTIONS:

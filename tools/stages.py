@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from movie_cli.backends.select import choose
 from movie_cli.backends.torch_backend import TorchBackend
+from movie_cli.backends.torch_devices import choose_torch
 from movie_cli.bench.measuring import frame_cost
 from movie_cli.checkpoints.load import load_checkpoint
-from movie_cli.checkpoints.registry import open_model
+from movie_cli.checkpoints.store import open_model
 from movie_cli.editing.editor import Editor
 from movie_cli.evaluate.subjects import ModelSubject, Subject
 from movie_cli.recipe import Recipe
@@ -108,9 +108,9 @@ def measure_cost(model: str, device: str, dtype: str, rounds: int) -> Cost:
     descriptor = open_model(model)
     parts = load_checkpoint(descriptor)
     passes = descriptor.steps * descriptor.passes
-    unet, vae = (copy.deepcopy(module).to("meta") for module in (parts.unet, parts.codec.module))
+    unet, vae = (copy.deepcopy(module).to("meta") for module in (parts.unet, parts.autoencoder.module))
     cost = frame_cost(lambda: unet, lambda: vae, (WIDTH, HEIGHT), passes, 1, EMBEDDED_TOKENS)
-    backend = TorchBackend(descriptor, choose(device, dtype))
+    backend = TorchBackend(descriptor, choose_torch(device, dtype))
     editor = Editor(backend)
     editor.set_recipe(Recipe("make it winter"))
     frame = np.random.default_rng(0).integers(0, 256, (1, HEIGHT, WIDTH, 3), dtype=np.uint8)

@@ -18,8 +18,7 @@ import click
 import torch
 from torch import Tensor
 
-from movie_cli.models.reading import read
-from movie_cli.models.text import InstructionEncoder, InstructionEncoding
+from movie_cli.models.text import InstructionEncoder, InstructionEncoding, encode_texts
 from movie_cli.models.tokenizer import InstructionTokenizer
 from movie_cli.train import instructions, wording
 from movie_cli.train.instructions import EDITS, Part
@@ -33,7 +32,7 @@ def encode(
     encoder: InstructionEncoder, tokenizer: InstructionTokenizer, texts: Sequence[str], batch: int = 256
 ) -> InstructionEncoding:
     """Encode any number of texts in batches."""
-    parts = [read(encoder, tokenizer, texts[i : i + batch]) for i in range(0, len(texts), batch)]
+    parts = [encode_texts(encoder, tokenizer, texts[i : i + batch]) for i in range(0, len(texts), batch)]
     return InstructionEncoding(
         torch.cat([p.tokens for p in parts]),
         torch.cat([p.embedding for p in parts]),

@@ -1,7 +1,13 @@
-"""What every backend can do: four verbs. Knows no network and no file."""
+"""What a backend is: a runtime that is chosen and opened, and the networks that it runs. Knows no network and no file.
+
+A backend has a class (`Runtime`) that says what there is of it here, what the options `--device`, `--dtype` and
+`--provider` mean for it, and that opens a checkpoint; what it opens (`Backend`) edits. `registry` has them all.
+"""
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,12 +16,100 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movie_cli.checkpoints.descriptor import Descriptor
+from movie_cli.errors import DeviceError
 
 if TYPE_CHECKING:
-    from movie_cli.backends.later import Later
+    import torch
 
 Pixels = NDArray[np.uint8]
 """Frames `(N, H, W, 3)`, RGB."""
+Say = Callable[[str], None]
+"""Takes one sentence for the user."""
+FetchFrames = Callable[[], Pixels]
+"""Frames that a device may still be making: a call waits for them, and gives the same at every call."""
+
+MODULES = {"torch": "torch", "openvino": "openvino", "onnx": "onnxruntime", "qnn": "onnxruntime_qnn", "int8": "nncf"}
+"""What may be installed or not, by the name of its extra, and the module that shows it."""
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """One line of `movie devices`. `reason` says why it is not usable, or what is chosen on it and why."""
+
+    backend: str
+    device: str
+    usable: bool
+    reason: str
+    dtype: str
+    name: str
+
+
+@dataclass(frozen=True)
+class RuntimeRequest:
+    """What is asked of the runtime, in the words of the command line.
+
+    `size` is the working size (width, height), `frames` how many there will be, None where that is not known; both
+    matter to OpenVINO alone, whose graphs are of one size and made once for each. `say` hears of what takes long;
+    without it nothing is made.
+    """
+
+    device: str = "auto"
+    dtype: str = "auto"
+    backend: str = "auto"
+    provider: str = "auto"
+    size: tuple[int, int] | None = None
+    frames: int | None = None
+    say: Say | None = None
+
+
+@dataclass(frozen=True)
+class RuntimeConfig:
+    """A device (`cpu`, `cuda:N`, `mps`), the number type to compute in, and one phrase that says why.
+
+    `backend` runs the networks, `provider` is what ONNX Runtime runs them on; `graphs` is the folder of the graphs that
+    were made of a checkpoint, empty where the checkpoint is an export itself. `compiled` is the number of frames at
+    once that torch compiles the networks for, 0 where it does not; `may_give_up` lets it go on where that fails.
+    """
+
+    device: str
+    dtype: str
+    reason: str
+    backend: str = "torch"
+    provider: str = ""
+    graphs: str = ""
+    compiled: int = 0
+    may_give_up: bool = False
+
+    @property
+    def latents_type(self) -> str:
+        """What latents of the cache depend on beside the autoencoder: the number type, and who computes in it."""
+        runtime = f"{self._runtime} {version_of(self._runtime)}"
+        if self.backend == "torch":
+            return f"{self.dtype} {runtime}{' compiled' if self.compiled else ''}"
+        return f"{self.backend} {self.provider} {self.dtype} {runtime}"
+
+    @property
+    def _runtime(self) -> str:
+        return {"torch": "torch", "openvino": "openvino"}.get(self.backend, "onnxruntime")
+
+    @property
+    def version(self) -> dict[str, object]:
+        """What else an edit's pixels depend on: the runtime's version and, on a CPU, the number of its threads."""
+        if self.backend != "torch":
+            runtime = {f"version of {self._runtime}": version_of(self._runtime)}
+            return {"backend": self.backend, "provider": self.provider, **runtime}
+        import torch
+
+        threads = torch.get_num_threads() if self.device == "cpu" else None
+        compiled = {"compiled": "yes"} if self.compiled else {}
+        return {"CPU threads": threads, "version of torch": torch.__version__, **compiled}
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The number type as torch knows it: float32 for int8 and others that torch lacks, as all else is in that."""
+        import torch
+
+        return {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(self.dtype, torch.float32)
 
 
 @dataclass(frozen=True)
@@ -60,7 +154,7 @@ class Backend(Protocol):
     device: str
     dtype: str
     reason: str
-    decode_later: Callable[[Any, Pixels], Later] | None
+    decode_later: Callable[[Any, Pixels], FetchFrames] | None
     """As `decode_latents`, without waiting for the frames; None where the device does not work beside its caller."""
 
     @property
@@ -104,3 +198,65 @@ class Backend(Protocol):
     ) -> Pixels:
         """One edited frame at `size`, with the source's detail; see `movie_cli.models.detail`. Any thread may call."""
         ...
+
+
+class Runtime(Protocol):
+    """One backend, before anything runs on it. Importing its module imports no runtime; its methods do."""
+
+    name: str
+    """What `--backend` calls it."""
+    exports: tuple[str, ...]
+    """The kinds of exports that it runs."""
+
+    def available(self) -> list[DeviceInfo]:
+        """What there is of it on this machine, usable or not, best first."""
+        ...
+
+    def choose(self, descriptor: Descriptor, asked: RuntimeRequest) -> RuntimeConfig | None:
+        """What the request means for a checkpoint on this backend; None where `auto` asks and another is better.
+
+        Raises:
+            DeviceError: device, number type, provider or the runtime itself is not there.
+            ModelError: it does not run this kind of checkpoint.
+            UsageError: options contradict each other.
+        """
+        ...
+
+    def open(self, descriptor: Descriptor, config: RuntimeConfig) -> Backend:
+        """Load a checkpoint, or its graphs.
+
+        Raises:
+            ModelError: it is damaged.
+            DeviceError: the device or the runtime cannot take it.
+        """
+        ...
+
+
+def is_installed(extra: str) -> bool:
+    """Whether torch, or one of the extras, is installed."""
+    return importlib.util.find_spec(MODULES[extra]) is not None
+
+
+def require(extra: str) -> None:
+    """Refuse what needs torch or an extra that is not installed.
+
+    Raises:
+        DeviceError: it is not.
+    """
+    if is_installed(extra):
+        return
+    if extra == "torch":
+        raise DeviceError("torch is not part of this installation", "pip install torch diffusers transformers")
+    what = "int8 needs NNCF, which" if extra == "int8" else f"the backend {extra}"
+    raise DeviceError(f"{what} is not part of this installation", f'pip install "movie-cli[{extra}]"')
+
+
+def missing(backend: str) -> DeviceInfo:
+    """The line of a backend that is not installed."""
+    why = f'not part of this installation: pip install "movie-cli[{backend}]"'
+    return DeviceInfo(backend, "", False, why, "", "")
+
+
+def version_of(module: str) -> str:
+    """The version of the package that a module comes from."""
+    return importlib.metadata.version(module.replace("_", "-"))

@@ -7,26 +7,58 @@ instructions, the same anchors. Graphs have a batch of one and take float32; wha
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from movie_cli.backends.base import Carry, Pixels, Settings, TextEmbedding
-from movie_cli.backends.graphs import Feeds, Graph, Graphs
-from movie_cli.backends.later import Later
-from movie_cli.backends.select import Choice
+from movie_cli.backends.base import Carry, FetchFrames, Pixels, RuntimeConfig, Settings, TextEmbedding
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import TEXT_ENCODER, Export, graph_name
 from movie_cli.errors import ModelError, UsageError
-from movie_cli.models.detail_numpy import transfer
-from movie_cli.models.noise import standard_normal
-from movie_cli.models.reading import mended_texts, surest_rows
-from movie_cli.models.tokenizer import InstructionTokenizer, padded_ids
+from movie_cli.models.tokenizer import InstructionTokenizer, mended_texts, padded_ids, surest_rows
+from movie_cli.models.torch_free import standard_normal, transfer
 
 Array = NDArray[Any]
+Feeds = Mapping[str, Array]
 NEAREST = 3
+
+
+class Graph(Protocol):
+    """One graph, ready to run."""
+
+    def run(self, feeds: Feeds) -> Mapping[str, Array]:
+        """Outputs by name. Of `feeds` the graph takes what it has inputs for."""
+        ...
+
+
+class Graphs(Protocol):
+    """The graphs of one export on one runtime."""
+
+    folder: Path
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One sentence for each graph that does not run wholly where it was asked to."""
+        ...
+
+    def open(self, name: str) -> Graph:
+        """A graph by its name in the manifest; opened once.
+
+        Raises:
+            ModelError: the file is no graph, or not one for this runtime.
+            DeviceError: the runtime cannot take it.
+        """
+        ...
+
+
+def threads() -> int:
+    """Threads that `OMP_NUM_THREADS` allows, which torch heeds too; 0 for the runtime's own config."""
+    value = os.environ.get("OMP_NUM_THREADS", "")
+    return int(value) if value.isdecimal() else 0
 
 
 class GraphBackend:
@@ -34,15 +66,15 @@ class GraphBackend:
 
     Args:
         descriptor: What the checkpoint can do.
-        choice: What was chosen, for the record.
+        config: What was chosen, for the record.
         export: What the graphs are of.
         graphs: Opens graphs by their name in the manifest.
     """
 
-    def __init__(self, descriptor: Descriptor, choice: Choice, export: Export, graphs: Graphs) -> None:
+    def __init__(self, descriptor: Descriptor, config: RuntimeConfig, export: Export, graphs: Graphs) -> None:
         self.descriptor, self._export, self._graphs = descriptor, export, graphs
-        self.device, self.dtype, self.reason = choice.device, choice.dtype, choice.reason
-        self.decode_later: Callable[[Any, Pixels], Later] | None = None
+        self.device, self.dtype, self.reason = config.device, config.dtype, config.reason
+        self.decode_later: Callable[[Any, Pixels], FetchFrames] | None = None
         self._text = graphs.open(TEXT_ENCODER)
         self._folder = graphs.folder
         self._noise: tuple[tuple[object, ...], Array] | None = None

@@ -1,44 +1,45 @@
-"""The torch backend: CUDA, MPS and CPU through one path. Knows nothing of videos."""
+"""The torch backend: CUDA, MPS and CPU through one path.
+
+On CUDA frames go to the device and back while it computes, by pinned memory and streams; elsewhere by plain copies.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from movie_cli.backends.base import Carry, Pixels, Settings, TextEmbedding
-from movie_cli.backends.compiling import CompiledNetworks
-from movie_cli.backends.later import Later
-from movie_cli.backends.select import Choice
-from movie_cli.backends.transfer import Transfers
+from movie_cli.backends.base import Carry, FetchFrames, Pixels, RuntimeConfig, Settings, TextEmbedding
+from movie_cli.backends.compiled import CompiledNetworks
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.load import load_checkpoint
 from movie_cli.errors import DeviceMemoryError
-from movie_cli.models.attention import attach
-from movie_cli.models.codec import place_weights
+from movie_cli.models.attention import ConditioningCache, attach
+from movie_cli.models.autoencoder import place_weights
 from movie_cli.models.detail import transfer
 from movie_cli.models.sampling import Guidance, is_recurrent, sample
-from movie_cli.models.steady import SteadyLayers
 
 
 class TorchBackend:
     """Runs a checkpoint's networks with torch.
 
-    The networks run in `choice.dtype`, in channels-last order, which convolutions are fastest in. What lies between
+    The networks run in `config.dtype`, in channels-last order, which convolutions are fastest in. What lies between
     them, latents, pictures and the scheduler's arithmetic, stays in float32. Source latents are kept in float16 beside
     networks of half precision: they take as little room as bfloat16 and are eight times as exact.
     """
 
-    def __init__(self, descriptor: Descriptor, choice: Choice) -> None:
+    def __init__(self, descriptor: Descriptor, config: RuntimeConfig) -> None:
         self.descriptor = descriptor
-        self.device, self.dtype, self.reason = choice.device, choice.dtype, choice.reason
-        self._device, self._dtype = torch.device(choice.device), choice.torch_dtype
+        self.device, self.dtype, self.reason = config.device, config.dtype, config.reason
+        self._device, self._dtype = torch.device(config.device), config.torch_dtype
         self._transfers = Transfers.of(self._device)
-        self.decode_later: Callable[[Any, Pixels], Later] | None = (
+        self.decode_later: Callable[[Any, Pixels], FetchFrames] | None = (
             self._decode_later if self._transfers.overlap else None
         )
         self._latents_dtype = torch.float32 if self._dtype == torch.float32 else torch.float16
@@ -46,13 +47,13 @@ class TorchBackend:
         parts = load_checkpoint(descriptor)
         with self._memory():
             place_weights(parts.unet, self._device, self._dtype)
-            parts.codec.place(self._device, self._dtype)
+            parts.autoencoder.place(self._device, self._dtype)
         self._unet = parts.unet
-        self._codec, self._text, self._scheduler = parts.codec, parts.text, parts.scheduler
+        self._autoencoder, self._text, self._scheduler = parts.autoencoder, parts.text, parts.scheduler
         self._anchors = attach(self._unet)
-        self._steady = SteadyLayers(self._unet)
-        if choice.compiled:
-            self.compiled = CompiledNetworks(choice, self._unet, self._codec, self._anchors, self._steady)
+        self._conditioning = ConditioningCache(self._unet)
+        if config.compiled:
+            self.compiled = CompiledNetworks(config, self._unet, self._autoencoder, self._anchors, self._conditioning)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -71,7 +72,7 @@ class TorchBackend:
     def encode_frames(self, frames: Pixels) -> Tensor:
         """Source latents `(N, C, H/8, W/8)`."""
         with self._memory():
-            latents = (self.compiled or self._codec).encode(self._pictures(frames))
+            latents = (self.compiled or self._autoencoder).encode(self._pictures(frames))
         return latents.to(self._latents_dtype, memory_format=torch.channels_last)
 
     @torch.inference_mode()
@@ -94,12 +95,12 @@ class TorchBackend:
         return self._decode(latents, source)()
 
     @torch.inference_mode()
-    def _decode_later(self, latents: Tensor, source: Pixels) -> Later:
-        return Later(self._decode(latents, source))
+    def _decode_later(self, latents: Tensor, source: Pixels) -> FetchFrames:
+        return self._decode(latents, source)
 
-    def _decode(self, latents: Tensor, source: Pixels) -> Callable[[], Pixels]:
+    def _decode(self, latents: Tensor, source: Pixels) -> FetchFrames:
         with self._memory():
-            image = (self.compiled or self._codec).decode(latents, self._pictures(source))
+            image = (self.compiled or self._autoencoder).decode(latents, self._pictures(source))
             pixels = ((image + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
             return self._transfers.download(pixels)
 
@@ -117,7 +118,7 @@ class TorchBackend:
         self._anchors.mode = "read"
 
     def _sample(self, latents: Tensor, seed: int, guidance: Guidance, before: Tensor | None = None) -> Tensor:
-        return sample(self._unet, self._scheduler, latents, seed, guidance, self._anchors, before, self._steady)
+        return sample(self._unet, self._scheduler, latents, seed, guidance, self._anchors, before, self._conditioning)
 
     def to_cache(self, latents: Tensor) -> NDArray[Any]:
         """Latents in the number type they were made in."""
@@ -179,3 +180,74 @@ def _free(device: str) -> str:
         return ""
     free, whole = torch.cuda.mem_get_info(device)
     return f": {free / 1e9:.1f} of {whole / 1e9:.1f} GB are free"
+
+
+class Transfers:
+    """Copies between the host and one device. `cuda` is `torch.cuda`, or None for a device without streams.
+
+    Nothing is read before it is whole, on the device as on the host.
+
+    From pageable memory CUDA copies by way of a pinned buffer of its own and lets the caller wait; from and to pinned
+    memory it copies beside the kernels, if on another stream than theirs. torch keeps pinned blocks for the next batch.
+    """
+
+    def __init__(self, device: torch.device, cuda: Any | None) -> None:
+        self._device = device
+        self._cuda: Any = cuda
+        if cuda is not None:
+            self._up, self._down = cuda.Stream(device), cuda.Stream(device)
+
+    @classmethod
+    def of(cls, device: torch.device) -> Transfers:
+        """What suits the device."""
+        return cls(device, torch.cuda if device.type == "cuda" else None)
+
+    @property
+    def overlap(self) -> bool:
+        """Whether copies go on while the caller does."""
+        return self._cuda is not None
+
+    def upload(self, frames: Pixels) -> Tensor:
+        """The same uint8 array on the device, for kernels that are queued from now on."""
+        host = torch.from_numpy(frames)
+        if self._cuda is None:
+            return host.to(self._device)
+        pinned = self._pinned(host)
+        pinned.copy_(host)
+        with self._cuda.stream(self._up):
+            copy = pinned.to(self._device, non_blocking=True)
+        here = self._cuda.current_stream(self._device)
+        here.wait_stream(self._up)
+        _used_on(here, copy)
+        return copy
+
+    def download(self, pixels: Tensor) -> FetchFrames:
+        """Begin to copy a uint8 tensor that kernels queued so far make; calling the result waits for it."""
+        if self._cuda is None:
+            array: Pixels = np.ascontiguousarray(pixels.cpu().numpy())
+            return lambda: array
+        pixels = pixels.contiguous()
+        pinned = self._pinned(pixels)
+        self._down.wait_stream(self._cuda.current_stream(self._device))
+        with self._cuda.stream(self._down):
+            pinned.copy_(pixels, non_blocking=True)
+            done = self._cuda.Event()
+            done.record(self._down)
+        _used_on(self._down, pixels)
+
+        @functools.cache
+        def wait() -> Pixels:
+            done.synchronize()
+            found: Pixels = pinned.numpy()
+            return found
+
+        return wait
+
+    def _pinned(self, like: Tensor) -> Tensor:
+        return torch.empty(like.shape, dtype=like.dtype, pin_memory=torch.cuda.is_available())
+
+
+def _used_on(stream: Any, tensor: Tensor) -> None:
+    """Keep the tensor's memory from other tensors until the stream has come so far."""
+    if tensor.is_cuda:
+        tensor.record_stream(stream)

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from movie_cli.backends.select import Choice
+from movie_cli.backends.base import RuntimeConfig
 from movie_cli.batch.jobs import Job, Listener, Result
 from movie_cli.batch.local import threads_for
 from movie_cli.batch.ray_job import ClusterJob, Indivisible, Task, absolute
@@ -160,7 +160,7 @@ class _Run:
             return False
         return True
 
-    def _choice(self, job: Job) -> Choice:
+    def _choice(self, job: Job) -> RuntimeConfig:
         """What the first worker that answers would run the job on; all that work on it are told to do the same."""
         request = absolute(job.request)
         until = time.monotonic() + LOST_SECONDS

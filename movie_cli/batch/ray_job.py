@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from movie_cli import media, remote
-from movie_cli.backends.select import Choice
+from movie_cli.backends.base import RuntimeConfig
 from movie_cli.batch.jobs import Job, Listener, Result
 from movie_cli.batch.local import check_free
 from movie_cli.batch.ray_worker import Part
@@ -68,7 +68,7 @@ def absolute(request: EditRequest) -> EditRequest:
 class ClusterJob:
     """A job that has begun. Call `close` at the end, whatever happens."""
 
-    def __init__(self, job: Job, choice: Choice, listener: Listener) -> None:
+    def __init__(self, job: Job, choice: RuntimeConfig, listener: Listener) -> None:
         self.job = job
         self.choice = choice
         self.request = absolute(job.request)

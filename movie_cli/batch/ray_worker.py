@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from movie_cli import media
-from movie_cli.backends.select import Choice
+from movie_cli.backends.base import RuntimeConfig
 from movie_cli.batch.jobs import Result
 from movie_cli.batch.local import edit_one
 from movie_cli.editing import clip
@@ -85,19 +85,21 @@ class Worker:
         torch.set_num_threads(threads)
         self._editors = Editors()
         self._source: tuple[tuple[str, ReadOptions], Path] | None = None
-        self._plan: tuple[EditRequest, Choice, Plan] | None = None
+        self._plan: tuple[EditRequest, RuntimeConfig, Plan] | None = None
         self._copies = ExitStack()
 
-    def choice(self, request: EditRequest) -> Choice | Result:
+    def choice(self, request: EditRequest) -> RuntimeConfig | Result:
         """What this worker runs a request on."""
         return _told(lambda: make_plan(request, self._readable(request)).choice)
 
-    def anchors(self, request: EditRequest, choice: Choice) -> tuple[bytes | None, list[tuple[str, str]]] | Result:
+    def anchors(
+        self, request: EditRequest, choice: RuntimeConfig
+    ) -> tuple[bytes | None, list[tuple[str, str]]] | Result:
         """What `Edit.anchors` gives, and what is to be told of the edit."""
         return _told(lambda: self._anchors(request, choice))
 
     def segment(
-        self, request: EditRequest, choice: Choice, mark: Mark | None, limit: int | None, anchors: bytes | None
+        self, request: EditRequest, choice: RuntimeConfig, mark: Mark | None, limit: int | None, anchors: bytes | None
     ) -> Part | Result:
         """Edit one segment: at most `limit` frames after `mark`."""
         return _told(lambda: self._segment(request, choice, mark, limit, anchors))
@@ -121,20 +123,20 @@ class Worker:
             self._source = (wanted, path)
         return self._source[1]
 
-    def _made(self, request: EditRequest, choice: Choice) -> Plan:
+    def _made(self, request: EditRequest, choice: RuntimeConfig) -> Plan:
         if self._plan is None or self._plan[:2] != (request, choice):
             made = dataclasses.replace(make_plan(request, self._readable(request)), choice=choice)
             self._plan = (request, choice, made)
         return self._plan[2]
 
-    def _anchors(self, request: EditRequest, choice: Choice) -> tuple[bytes | None, list[tuple[str, str]]]:
+    def _anchors(self, request: EditRequest, choice: RuntimeConfig) -> tuple[bytes | None, list[tuple[str, str]]]:
         notes = Notes()
         edit = Edit(self._made(request, choice), self._readable(request), self._editors, notes, None)
         edit.load()
         return edit.anchors(), notes.said
 
     def _segment(
-        self, request: EditRequest, choice: Choice, mark: Mark | None, limit: int | None, anchors: bytes | None
+        self, request: EditRequest, choice: RuntimeConfig, mark: Mark | None, limit: int | None, anchors: bytes | None
     ) -> Part:
         made = self._made(request, choice)
         edit = Edit(made, self._readable(request), self._editors, SilentReporter(), None, anchors=anchors)

@@ -14,7 +14,7 @@ import diffusers
 import numpy as np
 import torch
 
-from movie_cli.backends.select import Choice
+from movie_cli.backends.base import RuntimeConfig
 from movie_cli.bench.pipeline import STEPS, seconds_a_frame
 from movie_cli.bench.shapes import SHAPES, part_of
 from movie_cli.bench.stages import as_values, make_clip, matmul_peak, measure_stages, measure_whole
@@ -24,9 +24,8 @@ from movie_cli.editing.editors import Editors
 from movie_cli.editing.plan import make_plan
 from movie_cli.editing.request import EditRequest
 from movie_cli.media import FrameReader, probe
-from movie_cli.models.attention import AnchorStore, attach
+from movie_cli.models.attention import AnchorStore, ConditioningCache, attach
 from movie_cli.models.operations import Operations, count
-from movie_cli.models.steady import SteadyLayers
 from movie_cli.recipe import Recipe
 
 
@@ -48,7 +47,7 @@ def frame_cost(
     """The cost of a frame of `size` (width, height) for networks that the two functions make."""
     with torch.device("meta"):
         network, vae = unet().eval(), autoencoder().eval()
-        store, steady = attach(network), SteadyLayers(network)
+        store, steady = attach(network), ConditioningCache(network)
         width, height = size
         sample = torch.zeros(1, network.config["in_channels"], height // 8, width // 8)
         context = torch.zeros(1, tokens, network.config["cross_attention_dim"])
@@ -190,7 +189,9 @@ def measure(asked: Asked, folder: Path) -> dict[str, Any]:
     return values
 
 
-def _compared(source: Path, descriptor: Descriptor, choice: Choice, recipe: Recipe, fps: float) -> dict[str, Any]:
+def _compared(
+    source: Path, descriptor: Descriptor, choice: RuntimeConfig, recipe: Recipe, fps: float
+) -> dict[str, Any]:
     size = Editor.size_for(descriptor, *probe(source).video.presentation_size)
     with FrameReader(source, also_size=size) as reader:
         frames = [frame.pixels if frame.small is None else frame.small for frame, _ in zip(reader, range(COMPARED))]  # noqa: B905
@@ -202,7 +203,7 @@ def _compared(source: Path, descriptor: Descriptor, choice: Choice, recipe: Reci
     }
 
 
-def _machine(choice: Choice) -> str:
+def _machine(choice: RuntimeConfig) -> str:
     if choice.device.startswith("cuda"):
         return torch.cuda.get_device_name(choice.device)
     return f"{platform.machine()}, {torch.get_num_threads()} threads"

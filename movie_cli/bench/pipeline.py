@@ -11,12 +11,11 @@ from diffusers import EulerAncestralDiscreteScheduler, StableDiffusionInstructPi
 from PIL import Image
 from torch import Tensor, nn
 
-from movie_cli.backends.base import Pixels
-from movie_cli.backends.select import Choice
+from movie_cli.backends.base import Pixels, RuntimeConfig
 from movie_cli.bench.stages import settle
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.load import load_checkpoint
-from movie_cli.models.codec import Codec, place_weights
+from movie_cli.models.autoencoder import AutoencoderAdapter, place_weights
 from movie_cli.recipe import Recipe
 
 STEPS = 10
@@ -26,7 +25,7 @@ STEPS = 10
 class _Autoencoder(nn.Module):
     """An autoencoder of ours in the words of diffusers' `AutoencoderKL`."""
 
-    def __init__(self, codec: Codec, source: Tensor, dtype: torch.dtype) -> None:
+    def __init__(self, codec: AutoencoderAdapter, source: Tensor, dtype: torch.dtype) -> None:
         super().__init__()
         self.codec, self.source, self.dtype, self.device = codec, source, dtype, source.device
         channels = codec.module.config["latent_channels"]
@@ -57,7 +56,7 @@ class _Denoiser(nn.Module):
         return (found[0].to(self.dtype), *found[1:])
 
 
-def seconds_a_frame(descriptor: Descriptor, choice: Choice, recipe: Recipe, frames: Pixels) -> float:
+def seconds_a_frame(descriptor: Descriptor, choice: RuntimeConfig, recipe: Recipe, frames: Pixels) -> float:
     """How long diffusers' InstructPix2Pix pipeline takes for a frame of those `(N, H, W, 3)`, one after the other.
 
     The checkpoint's own denoiser and autoencoder run in `choice.dtype`; the text is embedded beforehand. The first
@@ -69,14 +68,14 @@ def seconds_a_frame(descriptor: Descriptor, choice: Choice, recipe: Recipe, fram
     parts = load_checkpoint(descriptor)
     device, dtype = torch.device(choice.device), choice.torch_dtype
     place_weights(parts.unet, device, dtype)
-    parts.codec.place(device, dtype)
+    parts.autoencoder.place(device, dtype)
     tokens, null = (parts.text.encode(text).tokens.to(device, dtype) for text in (recipe.instruction, ""))
     unet: Any = parts.unet
     if "scale_embedding_dim" in unet.config:
         unet = _Denoiser(unet, recipe)
     source = torch.from_numpy(frames[:1]).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
     pipeline = StableDiffusionInstructPix2PixPipeline(
-        vae=_Autoencoder(parts.codec, source, dtype),
+        vae=_Autoencoder(parts.autoencoder, source, dtype),
         text_encoder=None,
         tokenizer=None,
         unet=unet,

@@ -22,8 +22,8 @@ from diffusers import (
 )
 
 from movie_cli.checkpoints.load import AUTOENCODERS, UNETS
-from movie_cli.checkpoints.registry import DEFAULT_MODEL, EMBEDDED
 from movie_cli.checkpoints.save import save_checkpoint
+from movie_cli.checkpoints.store import DEFAULT_MODEL, EMBEDDED
 from movie_cli.models.text import InstructionEncoder
 from movie_cli.models.tokenizer import InstructionTokenizer
 from movie_cli.train.surgery import drop_top_attention, with_scales

@@ -6,15 +6,13 @@ and knows nothing of torch. A published InstructPix2Pix pipeline, which has no `
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from movie_cli.checkpoints.exported import Export, is_export, read_export
-from movie_cli.checkpoints.variant import Variant
+from movie_cli.checkpoints.exported import Export, is_export, read_export, read_json
 from movie_cli.errors import ModelError
 
 FORMAT = 1
@@ -44,6 +42,15 @@ _KEYS = frozenset(
         "scaling_factor",
     }
 )
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What replaces or joins a checkpoint's own parts: an autoencoder's folder, a scheduler's name, a LoRA's file."""
+
+    vae: Path | None = None
+    scheduler: str | None = None
+    lora: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -78,25 +85,6 @@ class Descriptor:
     def vae_folder(self) -> Path:
         """The folder of the autoencoder that is used."""
         return self.variant.vae or self.folder / "vae"
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object from `path`.
-
-    Raises:
-        ModelError: the file is missing, unreadable, no JSON, or not an object.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ModelError(
-            f"{path} is missing", "the folder is not a whole checkpoint: copy or download it again"
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} cannot be read as JSON: {error}", "copy or download the checkpoint again") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{path} does not hold a JSON object", "copy or download the checkpoint again")
-    return value
 
 
 def read_descriptor(folder: Path) -> Descriptor:

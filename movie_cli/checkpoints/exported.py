@@ -8,6 +8,7 @@ of what runs them.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -66,6 +67,25 @@ def int8_file(graph: Path) -> Path:
     return graph.with_suffix(".int8.xml")
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object from `path`.
+
+    Raises:
+        ModelError: the file is missing, unreadable, no JSON, or not an object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"{path} is missing", "the folder is not a whole checkpoint: copy or download it again"
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} cannot be read as JSON: {error}", "copy or download the checkpoint again") from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{path} does not hold a JSON object", "copy or download the checkpoint again")
+    return value
+
+
 def is_export(folder: Path) -> bool:
     """Whether a folder is meant to be an export, whole or not."""
     return (folder / MANIFEST).is_file() and not (folder / "model_index.json").exists()
@@ -77,8 +97,6 @@ def read_export(folder: Path) -> Export:
     Raises:
         ModelError: the manifest is broken or of another format, or a file is missing, cut off, or outside the folder.
     """
-    from movie_cli.checkpoints.descriptor import read_json
-
     path = folder / MANIFEST
     values = read_json(path)
     if values.get("format") != FORMAT:
@@ -106,8 +124,6 @@ def check_digests(folder: Path) -> None:
     Raises:
         ModelError: one has changed.
     """
-    from movie_cli.checkpoints.descriptor import read_json
-
     for name, facts in read_json(folder / MANIFEST)["files"].items():
         if digest_of(folder / name) != facts.get("blake2b"):
             raise ModelError(f"{folder / name} is damaged: it is not what was exported", _AGAIN)
@@ -117,6 +133,11 @@ def digest_of(path: Path) -> str:
     """BLAKE2b of a file, 32 hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def weights_digest(folder: Path) -> dict[str, str]:
+    """Digests of a checkpoint's weight files, to tell what an export was made of."""
+    return {path.relative_to(folder).as_posix(): digest_of(path) for path in sorted(folder.rglob("*.safetensors"))}
 
 
 def nearest_size(export: Export, width: int, height: int) -> tuple[int, int]:

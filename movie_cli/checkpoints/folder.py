@@ -1,22 +1,26 @@
-"""The layout of a checkpoint folder, checked without loading a weight.
+"""A checkpoint folder, checked: its layout without loading a weight (`check_folder`), or every byte (`verify`).
 
 Promises that a folder which passes has every part, readable JSON, no pickled weights and whole safetensors files
-(their headers are read, their tensors are not). Every refusal names the file. Knows nothing of what the parts
-compute; see `descriptor` for what the checkpoint can do.
+(their headers are read, their tensors are not). Every refusal names the file. See `descriptor` for what the checkpoint
+can do.
+
+`verify` compares what came from the Hugging Face Hub with the hash that the Hub gave for it: its cache names large
+files by their SHA-256. Elsewhere a file `SHA256SUMS` in the folder is believed, as `sha256sum` writes it.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from movie_cli.checkpoints.descriptor import read_descriptor, read_json
-from movie_cli.checkpoints.exported import is_export, read_export
-from movie_cli.checkpoints.pickles import PICKLES
+from safetensors import SafetensorError, safe_open
+
+from movie_cli.checkpoints.descriptor import read_descriptor
+from movie_cli.checkpoints.exported import is_export, read_export, read_json
 from movie_cli.errors import ModelError
 
 PARTS_WITH_WEIGHTS = ("unet", "vae", "text_encoder")
@@ -28,9 +32,11 @@ _STEMS = ("diffusion_pytorch_model", "model")
 # What diffusers and transformers call a model's weight file.
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model")
-_LARGEST_HEADER = 100_000_000
-"""The limit of the safetensors format itself; see its README, "Format"."""
-
+PICKLES = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle", ".joblib"})
+"""Endings, in lower case, of files that may run code when they are loaded, and are never opened here."""
+SUMS = "SHA256SUMS"
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)", re.ASCII)
 _AGAIN = "copy or download the checkpoint again"
 
 
@@ -146,45 +152,84 @@ def _check_tokenizer(folder: Path) -> None:
 def check_safetensors(path: Path) -> int:
     """Check a safetensors file by its header and length; returns the number of values it holds.
 
-    The format: 8 bytes with the header's length, little-endian; the header in JSON; the tensors' bytes, without gaps.
-
     Raises:
         ModelError: the file is missing, truncated, longer than its header says, or no safetensors file.
     """
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if size < 8 or not 2 <= length <= min(_LARGEST_HEADER, size - 8):
-                raise ModelError(f"{path} is not a safetensors file, or only its beginning ({size} bytes)", _AGAIN)
-            header = json.loads(file.read(length))
+        with safe_open(path, framework="numpy") as tensors:
+            return sum(math.prod(tensors.get_slice(key).get_shape()) for key in tensors.keys())  # noqa: SIM118
     except FileNotFoundError as error:
         raise ModelError(f"{path} is missing", _AGAIN) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} has a safetensors header that cannot be read: {error}", _AGAIN) from error
-    if not isinstance(header, dict):
-        raise ModelError(f"{path} has a safetensors header that is not an object", _AGAIN)
-    end = values = 0
-    for name, entry in header.items():
-        if name == "__metadata__":
+    except (OSError, SafetensorError) as error:
+        size = f" ({path.stat().st_size} bytes)" if path.is_file() else ""
+        raise ModelError(f"{path} is damaged, or no safetensors file{size}: {error}", _AGAIN) from error
+
+
+@dataclass(frozen=True)
+class Verified:
+    """One file: its name in the folder, its SHA-256, what that was compared with (or an empty text), its bytes."""
+
+    name: str
+    sha256: str
+    against: str
+    bytes: int
+
+
+def verify(folder: Path) -> Iterator[Verified]:
+    """Read every file of a checkpoint; tensors must be finite numbers.
+
+    Raises:
+        ModelError: a file is missing or damaged, or is not what it should be.
+    """
+    check_folder(folder)
+    expected = _sums(folder)
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if not path.is_file() or name == SUMS or any(part.startswith(".") for part in path.relative_to(folder).parts):
             continue
-        stop, count = _tensor(path, name, entry)
-        end = max(end, stop)
-        values += count
-    whole = 8 + length + end
-    if whole != size:
-        what = "is truncated" if whole > size else "has bytes after its tensors"
-        raise ModelError(f"{path} {what}: {size} bytes, {whole} by its header", _AGAIN)
-    return values
+        yield _verify_file(path, name, expected.pop(name, None))
+    if expected:
+        raise ModelError(f"{folder / min(expected)} is missing, which {SUMS} lists", _AGAIN)
 
 
-def _tensor(path: Path, name: str, entry: Any) -> tuple[int, int]:
-    """The end of a tensor's bytes and its number of values, both from its header entry."""
+def _verify_file(path: Path, name: str, listed: str | None) -> Verified:
     try:
-        begin, stop = entry["data_offsets"]
-        shape = list(entry["shape"])
-    except (KeyError, TypeError, ValueError):
-        begin, stop, shape = 0, -1, []
-    if not all(isinstance(side, int) and side >= 0 for side in (begin, *shape, stop)) or begin > stop:
-        raise ModelError(f"{path} has a broken header entry for {name}", _AGAIN)
-    return stop, math.prod(shape)
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        # A file of the Hub's cache is a link to a blob that is named by its hash.
+        blob = path.resolve().name
+        for wanted, by in ((listed, SUMS), (blob if _SHA256.fullmatch(blob) else None, "the Hub")):
+            if wanted is not None and wanted != found:
+                raise ModelError(f"{path} is not what {by} says: its SHA-256 is {found}, not {wanted}", _AGAIN)
+        if path.suffix == ".safetensors":
+            _check_numbers(path)
+        against = SUMS if listed else "the Hub" if _SHA256.fullmatch(blob) else ""
+        return Verified(name, found, against, path.stat().st_size)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}", _AGAIN) from error
+
+
+def _check_numbers(path: Path) -> None:
+    import torch  # numpy has no bfloat16
+
+    try:
+        with safe_open(path, framework="pt") as tensors:
+            for key in tensors.keys():  # noqa: SIM118 - no mapping
+                values = tensors.get_tensor(key)
+                if values.is_floating_point() and not bool(torch.isfinite(values).all()):
+                    raise ModelError(f"{path}: {key} holds values that are not finite numbers", _AGAIN)
+    except SafetensorError as error:
+        raise ModelError(f"{path} cannot be read: {error}", _AGAIN) from error
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    path = folder / SUMS
+    if not path.is_file():
+        return {}
+    sums = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        found = _LINE.fullmatch(line)
+        if found is None:
+            raise ModelError(f"{path}, line {number} is not a line of sha256sum", "write it with: sha256sum FILE...")
+        sums[found[2].removeprefix("./")] = found[1]
+    return sums

@@ -1,4 +1,4 @@
-"""Loads a checked checkpoint folder's parts: UNet, autoencoder, text encoder, scheduler. Safetensors only.
+"""Loads a checked checkpoint folder's parts: UNet, autoencoder, text encoder, scheduler, a LoRA. Safetensors only.
 
 Knows nothing of devices: everything comes on the CPU in float32.
 """
@@ -17,13 +17,12 @@ from diffusers import AutoencoderKL, AutoencoderTiny, SchedulerMixin, UNet2DCond
 from torch import nn
 
 from movie_cli.checkpoints.descriptor import Descriptor
-from movie_cli.checkpoints.lora import merge_lora
-from movie_cli.checkpoints.variant import SCHEDULERS
-from movie_cli.errors import ModelError
-from movie_cli.models.autoencoder import PatchAutoencoder
-from movie_cli.models.codec import Codec, codec_of
-from movie_cli.models.conditioner import ClipConditioner, InstructionConditioner, TextConditioner
+from movie_cli.checkpoints.folder import check_safetensors
+from movie_cli.checkpoints.store import SCHEDULERS
+from movie_cli.errors import DeviceError, ModelError
+from movie_cli.models.autoencoder import AutoencoderAdapter, PatchAutoencoder, adapter_of
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
+from movie_cli.models.text import ClipConditioner, InstructionConditioner, TextConditioner
 
 UNETS: dict[str, Any] = {
     "GuidedUNet2DConditionModel": GuidedUNet2DConditionModel,
@@ -41,7 +40,7 @@ class Parts:
     """A checkpoint's networks and scheduler, on the CPU in float32, in evaluation mode."""
 
     unet: nn.Module
-    codec: Codec
+    autoencoder: AutoencoderAdapter
     text: TextConditioner
     scheduler: SchedulerMixin
 
@@ -59,7 +58,7 @@ def load_checkpoint(descriptor: Descriptor) -> Parts:
     if descriptor.variant.lora is not None:
         merge_lora(unet, descriptor.variant.lora)
     scheduler = _scheduler(folder / "scheduler", descriptor.variant.scheduler)
-    return Parts(unet.eval(), codec_of(vae.eval()), load_text(folder), scheduler)
+    return Parts(unet.eval(), adapter_of(vae.eval()), load_text(folder), scheduler)
 
 
 def _load(path: Path, load: Callable[..., Any], **options: Any) -> Any:
@@ -111,3 +110,34 @@ def _scheduler(path: Path, wanted: str | None = None) -> SchedulerMixin:
         return kind.from_pretrained(path)
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{path} cannot be loaded: {error}", "copy or download the checkpoint again") from error
+
+
+def merge_lora(unet: Any, path: Path) -> None:
+    """Add a LoRA's product to the weights of a diffusers UNet; layers of the text encoder in it are left out.
+
+    Raises:
+        ModelError: the file is damaged, is no LoRA, or fits no layer of this UNet.
+        DeviceError: peft, which reads the layers, is not installed.
+    """
+    check_safetensors(path)
+    try:
+        import peft  # noqa: F401 - diffusers asks whether it is there
+    except ImportError as error:
+        raise DeviceError("--lora needs the package peft", "pip install peft") from error
+    from diffusers.loaders import StableDiffusionLoraLoaderMixin
+
+    try:
+        layers, alphas = StableDiffusionLoraLoaderMixin.lora_state_dict(
+            path.parent, weight_name=path.name, unet_config=unet.config, local_files_only=True, use_safetensors=True
+        )
+        ours = {name: value for name, value in layers.items() if name.startswith("unet.")}
+        if not ours:
+            raise ModelError(f"{path} holds no low-rank layers for a UNet", "name a LoRA for SD 1.x")
+        unet.load_lora_adapter(ours, network_alphas=alphas, prefix="unet")
+        unet.fuse_lora()
+        unet.unload_lora()
+    except (OSError, LookupError, ValueError, TypeError, RuntimeError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(
+            f"{path} does not fit this checkpoint: {first}", "a LoRA belongs to one kind of model"
+        ) from error

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from movie_cli.checkpoints.descriptor import read_json
+from movie_cli.checkpoints.exported import read_json
 from movie_cli.checkpoints.folder import check_safetensors
 from movie_cli.errors import ModelError
 from movie_cli.models.region_names import REGIONS

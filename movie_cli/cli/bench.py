@@ -110,7 +110,7 @@ def bench(source: str | None, **values: Any) -> None:
 def _operations(values: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
     from movie_cli.bench.measuring import operation_values, operations_of_kind, operations_of_model
     from movie_cli.bench.shapes import PROMPT_TOKENS, SHAPES
-    from movie_cli.checkpoints.registry import open_model
+    from movie_cli.checkpoints.store import open_model
 
     anchored = values["anchors"] != "none"
     if values["random_weights"]:

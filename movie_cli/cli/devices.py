@@ -15,10 +15,11 @@ from movie_cli.cli.output import emit, json_option, print_table, quieten_librari
 def devices(as_json: bool) -> None:
     """Show what this machine can compute on, and what `auto` picks."""
     quieten_libraries(verbose=False)
-    from movie_cli.backends.select import choose, list_devices
+    from movie_cli.backends.registry import list_devices
+    from movie_cli.backends.torch_devices import choose_torch
 
     found = list_devices()
-    choice = choose() if any(device.backend == "torch" for device in found) else None
+    choice = choose_torch() if any(device.backend == "torch" for device in found) else None
     if as_json:
         for device in found:
             emit("device", **dataclasses.asdict(device))

@@ -116,8 +116,8 @@ def onnx(
         raise UsageError(f"--quantizer aimet has nothing to quantize in {precision}", "add --precision w8a16")
     target = _prepared(output, yes, "onnx")
     aimet = _quantizer(quantizer, aimet_python)
-    from movie_cli.checkpoints.registry import open_model
-    from movie_cli.export.to_onnx import export_onnx
+    from movie_cli.checkpoints.store import open_model
+    from movie_cli.export.exporters import export_onnx
 
     export_onnx(
         open_model(model, offline),
@@ -159,13 +159,13 @@ def qnn(
 ) -> None:
     """Export for Qualcomm's HTP: quantized to W8A16 and compiled ahead of time for one chip."""
     quieten_libraries(verbose=False)
-    from movie_cli.backends.socs import soc_named
+    from movie_cli.backends.qnn_backend import soc_named
 
     chip = soc_named(soc)
     target = _prepared(output, yes, "qnn")
     aimet = _quantizer(quantizer, aimet_python)
-    from movie_cli.checkpoints.registry import open_model
-    from movie_cli.export.to_qnn import export_qnn
+    from movie_cli.checkpoints.store import open_model
+    from movie_cli.export.exporters import export_qnn
 
     export_qnn(
         open_model(model, offline),
@@ -183,12 +183,12 @@ def qnn(
 
 def _prepared(output: str, yes: bool, backend: str) -> Path:
     """The target, after what can be refused at once."""
-    from movie_cli.backends.runtimes import require, require_torch
-    from movie_cli.export.folder import check_target
+    from movie_cli.backends.base import require
+    from movie_cli.export.export_folder import check_target
 
     target = Path(output)
     check_target(target, overwrite=yes)
-    require_torch()
+    require("torch")
     require(backend)
     return target
 
@@ -239,7 +239,7 @@ def check(folder: str, model: str | None, clips: tuple[str, ...], as_json: bool)
     It fails where a graph is further from torch than it may be, or has a part that is not on the NPU.
     """
     quieten_libraries(verbose=False)
-    from movie_cli.checkpoints.registry import open_model
+    from movie_cli.checkpoints.store import open_model
     from movie_cli.errors import MovieError
     from movie_cli.export.check import check_export
 

@@ -40,7 +40,7 @@ def info(source: str, as_json: bool) -> None:
 def _working_size(found: SourceInfo) -> tuple[int, int] | None:
     """The size at which the default model would work; None without that model."""
     from movie_cli.checkpoints.descriptor import read_descriptor
-    from movie_cli.checkpoints.registry import DEFAULT_MODEL, resolve
+    from movie_cli.checkpoints.store import DEFAULT_MODEL, resolve
     from movie_cli.editing.size import working_size
 
     try:

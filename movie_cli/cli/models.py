@@ -26,7 +26,7 @@ def models() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List the embedded models and those in the models folder."""
-    from movie_cli.checkpoints.registry import DEFAULT_MODEL, damaged_models, list_models
+    from movie_cli.checkpoints.store import DEFAULT_MODEL, damaged_models, list_models
     from movie_cli.places import models_folder
 
     found = list_models()
@@ -63,7 +63,7 @@ def show(model: str, offline: bool, as_json: bool) -> None:
     quieten_libraries(verbose=False)
     from movie_cli.checkpoints.descriptor import read_descriptor
     from movie_cli.checkpoints.folder import check_folder
-    from movie_cli.checkpoints.registry import resolve
+    from movie_cli.checkpoints.store import resolve
 
     folder = resolve(model, offline)
     facts = check_folder(folder)
@@ -89,7 +89,7 @@ def pull(model: str, as_json: bool) -> None:
     if not as_json and sys.stderr.isatty():
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "0"
     from movie_cli.checkpoints import hub
-    from movie_cli.checkpoints.registry import WANTED
+    from movie_cli.checkpoints.store import WANTED
 
     if not hub.is_hub_id(model):
         raise UsageError(f"{model} is not a name on the Hub", "write owner/name, or owner/name@revision")
@@ -110,13 +110,13 @@ def verify(model: str, as_json: bool) -> None:
     Hashes are those of the Hub, or of a file SHA256SUMS in the folder.
     """
     quieten_libraries(verbose=False)
-    from movie_cli.checkpoints.registry import resolve
+    from movie_cli.checkpoints.store import resolve
 
     _verify(resolve(model, offline=True), as_json, details=True)
 
 
 def _verify(folder: Path, as_json: bool, *, details: bool) -> None:
-    from movie_cli.checkpoints.verify import verify as verified
+    from movie_cli.checkpoints.folder import verify as verified
 
     count = size = known = 0
     for file in verified(folder):

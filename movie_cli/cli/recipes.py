@@ -72,7 +72,7 @@ def _forbids_fetching(path: str, recipe: Recipe, typed: Mapping[str, Any], ask: 
     Raises:
         ModelError: it is not here, and the user does not want it or cannot be asked.
     """
-    from movie_cli.checkpoints.registry import on_the_hub
+    from movie_cli.checkpoints.store import on_the_hub
 
     forbids = False
     for field, (name, here) in on_the_hub(recipe).items():

@@ -6,13 +6,13 @@ Promises the same pixels for a frame whatever batch it comes in. Knows nothing o
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from movie_cli.backends.base import Backend, Carry, Pixels, Settings, TextEmbedding
-from movie_cli.backends.later import Later
+from movie_cli.backends.base import Backend, Carry, FetchFrames, Pixels, Settings, TextEmbedding
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import nearest_size
 from movie_cli.editing.size import working_size
@@ -86,12 +86,12 @@ class Editor:
         Raises:
             DeviceMemoryError: one frame alone is too much.
         """
-        return self.edit_later(frames, latents, carry).get()
+        return self.edit_later(frames, latents, carry)()
 
-    def edit_later(self, frames: Pixels, latents: Any | None = None, carry: Carry | None = None) -> Later:
+    def edit_later(self, frames: Pixels, latents: Any | None = None, carry: Carry | None = None) -> FetchFrames:
         """As `edit`, without waiting for the device where it works beside the caller."""
         run = carry or Carry()
-        return Later.joined(
+        return joined(
             self._in_parts(
                 frames, lambda part: self._edit(frames[part], None if latents is None else latents[part], run)
             )
@@ -118,7 +118,7 @@ class Editor:
             done = part.stop
         return parts
 
-    def _edit(self, frames: Pixels, latents: Any | None, carry: Carry) -> Later:
+    def _edit(self, frames: Pixels, latents: Any | None, carry: Carry) -> FetchFrames:
         if latents is None:
             latents = self.encode(frames)
         # Taken over at the end only: where memory runs out the same frames are tried again.
@@ -127,9 +127,17 @@ class Editor:
         if self.backend.decode_later is not None:
             later = self.backend.decode_later(edited, frames)
         else:
-            later = Later.now(self.backend.decode_latents(edited, frames))
+            decoded = self.backend.decode_latents(edited, frames)
+            later = lambda: decoded  # noqa: E731
         carry.edited = reached.edited
         return later
+
+
+def joined(parts: Sequence[FetchFrames]) -> FetchFrames:
+    """All frames of the parts, in their order."""
+    if len(parts) == 1:
+        return parts[0]
+    return functools.cache(lambda: np.concatenate([part() for part in parts]))
 
 
 def unknown(descriptor: Descriptor, instruction: str, text: TextEmbedding) -> str:

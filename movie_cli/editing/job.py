@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 
 import movie_cli
-from movie_cli.backends.select import Choice
+from movie_cli.backends.base import RuntimeConfig
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.editing.identity import content_identity
 from movie_cli.editing.request import EditRequest
@@ -34,7 +34,9 @@ def segment_frames(request: EditRequest, descriptor: Descriptor) -> int:
     return max(LEAST_SEGMENT_FRAMES, SEGMENT_FRAMES // max(1, passes))
 
 
-def job_of(request: EditRequest, path: Path, descriptor: Descriptor, choice: Choice, batch: int) -> dict[str, str]:
+def job_of(
+    request: EditRequest, path: Path, descriptor: Descriptor, choice: RuntimeConfig, batch: int
+) -> dict[str, str]:
     """The job of a request. Reads source and checkpoint, of big files only pieces.
 
     Raises:

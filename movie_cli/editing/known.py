@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from movie_cli.backends.base import TextEmbedding
+from movie_cli.backends.registry import choose_runtime, open_backend
 from movie_cli.checkpoints.descriptor import Descriptor
-from movie_cli.checkpoints.registry import open_model
+from movie_cli.checkpoints.store import open_model
 from movie_cli.editing.editor import unknown
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import MovieError
@@ -50,7 +51,4 @@ def _judge(descriptor: Descriptor) -> Callable[[str], TextEmbedding] | None:
             return TextEmbedding(encoded.tokens, None, encoded.known, encoded.nearest)
 
         return judge
-    from movie_cli.backends.opening import open_backend
-    from movie_cli.editing.choosing import choose_for
-
-    return open_backend(descriptor, choose_for(descriptor)).embed_text
+    return open_backend(descriptor, choose_runtime(descriptor)).embed_text

@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from movie_cli import media
-from movie_cli.backends.compiler import with_compiler
-from movie_cli.backends.select import Choice
+from movie_cli.backends.base import RuntimeConfig, RuntimeRequest, Say
+from movie_cli.backends.registry import choose_runtime
+from movie_cli.backends.torch_devices import with_compiler
 from movie_cli.checkpoints.descriptor import Descriptor
-from movie_cli.checkpoints.registry import open_variant
+from movie_cli.checkpoints.store import open_variant
 from movie_cli.editing import clip
 from movie_cli.editing.anchor_rule import Rule
-from movie_cli.editing.choosing import Tell, choose_for
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.job import segment_frames
 from movie_cli.editing.request import STREAM, EditRequest
@@ -38,7 +38,7 @@ class Plan:
     info: SourceInfo
     span: clip.Span
     descriptor: Descriptor
-    choice: Choice
+    choice: RuntimeConfig
     working: tuple[int, int]
     size: tuple[int, int]
     batch: int
@@ -57,8 +57,8 @@ class Plan:
         return self.joined and self.request.source != STREAM
 
 
-def make_plan(request: EditRequest, path: Path, tell: Tell | None = None) -> Plan:
-    """Look at source, checkpoint and machine, and decide. `tell` as in `choose_for`.
+def make_plan(request: EditRequest, path: Path, say: Say | None = None) -> Plan:
+    """Look at source, checkpoint and machine, and decide. `say` hears of what takes long; see `RuntimeRequest`.
 
     Raises:
         MovieError: anything that makes the edit impossible, before work is done.
@@ -69,16 +69,16 @@ def make_plan(request: EditRequest, path: Path, tell: Tell | None = None) -> Pla
     span = clip.span_of(request, info)
     several = Rule.parse(request.recipe.anchors).kind == "every"
     only_torch = several or request.compile == "on"
-    choice = choose_for(
-        descriptor,
+    asked = RuntimeRequest(
         request.device,
         request.dtype,
         "torch" if only_torch and request.backend == "auto" and descriptor.export is None else request.backend,
-        provider=request.provider,
-        size=working,
-        frames=span.frames,
-        tell=tell,
+        request.provider,
+        working,
+        span.frames,
+        say,
     )
+    choice = choose_runtime(descriptor, asked)
     if several and choice.backend != "torch":
         raise UsageError(
             f"--anchors {request.recipe.anchors} keeps several anchors, and {choice.backend}'s graphs take one",
@@ -115,7 +115,7 @@ def make_plan(request: EditRequest, path: Path, tell: Tell | None = None) -> Pla
 
 
 def find_hardware(
-    request: EditRequest, info: SourceInfo, choice: Choice, encoder: str, size: tuple[int, int]
+    request: EditRequest, info: SourceInfo, choice: RuntimeConfig, encoder: str, size: tuple[int, int]
 ) -> media.Hardware:
     """What the GPU of the network decodes and encodes; an encoder that anything was asked of stays as it is."""
     name, _, number = choice.device.partition(":")

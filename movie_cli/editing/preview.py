@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 
 from movie_cli import media
-from movie_cli.backends import opening
-from movie_cli.backends.base import Carry, Pixels
-from movie_cli.backends.compiler import with_compiler
-from movie_cli.checkpoints.registry import open_model
+from movie_cli.backends import registry
+from movie_cli.backends.base import Carry, Pixels, RuntimeRequest
+from movie_cli.backends.torch_devices import with_compiler
+from movie_cli.checkpoints.store import open_model
 from movie_cli.editing import clip
-from movie_cli.editing.choosing import choose_for
 from movie_cli.editing.editor import Editor, unknown
 from movie_cli.editing.request import EditRequest, PreviewRequest, Reporter, TimeValue
 from movie_cli.errors import SourceError
@@ -61,19 +60,19 @@ class Previewer:
         descriptor = open_model(request.recipe.model, request.offline)
         self.size = Editor.size_for(descriptor, *self.info.video.presentation_size)
         only_torch = request.compile == "on" and request.backend == "auto" and descriptor.export is None
-        choice = choose_for(
-            descriptor,
+        asked = RuntimeRequest(
             request.device,
             request.dtype,
             "torch" if only_torch else request.backend,
             size=self.size,
-            tell=lambda text: reporter.message("info", text),
+            say=lambda text: reporter.message("info", text),
         )
+        choice = registry.choose_runtime(descriptor, asked)
         # Compiled only when asked: a preview is over in less time than compiling takes.
         choice = with_compiler(choice, request.compile, len(self.places), passes=None)
         self._path = path
         self._span = self._span_of()
-        self._editor = Editor(opening.open_backend(descriptor, choice))
+        self._editor = Editor(registry.open_backend(descriptor, choice))
         self._reporter = reporter
         self._told: set[str] = set()
         for instruction in request.instructions:

@@ -18,8 +18,7 @@ from typing import Any
 from safetensors.numpy import load, save
 
 from movie_cli import media
-from movie_cli.backends.base import Carry, Pixels
-from movie_cli.backends.later import Later
+from movie_cli.backends.base import Carry, FetchFrames, Pixels
 from movie_cli.editing import clip
 from movie_cli.editing.anchor_bank import AnchorBank
 from movie_cli.editing.anchor_rule import Rule
@@ -27,7 +26,7 @@ from movie_cli.editing.anchors import Schedule, make_schedule
 from movie_cli.editing.cache_entry import CachedClip
 from movie_cli.editing.clip_cache import ClipCache
 from movie_cli.editing.continuing import FrameSource, Mark
-from movie_cli.editing.editor import Editor, unknown
+from movie_cli.editing.editor import Editor, joined, unknown
 from movie_cli.editing.editors import Editors
 from movie_cli.editing.finishing import EditSummary, join, naming_of, open_encoder, open_writer, summarize
 from movie_cli.editing.job import SourceWatch
@@ -135,7 +134,7 @@ class Edit:
             self._position = 0 if mark is None else mark.index
             frames = self._frames(stack, mark, limit)
             source = self._decoded_pieces(frames) if cached is None else self._cached_pieces(cached, frames, mark)
-            thread: WriterThread[tuple[clip.Piece, Later]] = stack.enter_context(
+            thread: WriterThread[tuple[clip.Piece, FetchFrames]] = stack.enter_context(
                 WriterThread(lambda done: self._write(sink, *done), self._depth(QUEUE, self.made.batch))
             )
             run = FrameRun(self.request.recipe.still)
@@ -154,7 +153,7 @@ class Edit:
 
     def _edit_piece(
         self, piece: clip.Piece, latents: Any, cached: CachedClip | None, run: FrameRun
-    ) -> tuple[Later, FrameRun]:
+    ) -> tuple[FetchFrames, FrameRun]:
         """Edited frames of a piece, and the run of frames that goes on behind it; other anchors begin a new one."""
         if self._schedule is None:
             return self._edit_frames(piece.small, latents, run), run
@@ -164,10 +163,10 @@ class Edit:
                 self.editor.set_anchors(self._bank.latents(anchors, cached))
                 self._current, run = anchors, FrameRun(self.request.recipe.still)
             edited.append(self._edit_frames(piece.small[frames], latents[frames], run))
-        return Later.joined(edited), run
+        return joined(edited), run
 
-    def _edit_frames(self, small: Pixels, latents: Any, run: FrameRun) -> Later:
-        def edit(fresh: list[int], carry: Carry) -> Later:
+    def _edit_frames(self, small: Pixels, latents: Any, run: FrameRun) -> FetchFrames:
+        def edit(fresh: list[int], carry: Carry) -> FetchFrames:
             if len(fresh) == len(small):
                 return self.editor.edit_later(small, latents, carry)
             return self.editor.edit_later(small[fresh], latents[fresh], carry)
@@ -229,8 +228,8 @@ class Edit:
         width, height = self.info.video.coded_size
         return media.queue_depth(wanted, frames * width * height * 3)
 
-    def _write(self, sink: Sink, piece: clip.Piece, later: Later) -> None:
-        edited = later.get()
+    def _write(self, sink: Sink, piece: clip.Piece, fetch: FetchFrames) -> None:
+        edited = fetch()
         frames: Any = edited
         if piece.full is not None:
             transfer = self.editor.backend.transfer_detail

@@ -11,8 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from movie_cli.backends.base import Carry, Pixels
-from movie_cli.backends.later import Later
+from movie_cli.backends.base import Carry, FetchFrames, Pixels
 
 BLOCK = 16
 """Side of the squares that are compared: what moves in a corner must count as much as what fills the picture."""
@@ -28,11 +27,11 @@ class FrameRun:
     def __init__(self, threshold: float) -> None:
         self._threshold = threshold
         self._source: Pixels | None = None
-        self._edited: Later | None = None
+        self._edited: FetchFrames | None = None
         self._carry = Carry()
         self.reused = 0
 
-    def edit(self, frames: Pixels, edit: Callable[[list[int], Carry], Later]) -> Later:
+    def edit(self, frames: Pixels, edit: Callable[[list[int], Carry], FetchFrames]) -> FetchFrames:
         """Edited frames for `(N, H, W, 3)`; `edit` is called once with the numbers of those that must be edited."""
         fresh: list[int] = []
         use: list[int] = []
@@ -47,7 +46,7 @@ class FrameRun:
             self._edited = edited
             if len(fresh) == len(frames):
                 return edited
-        return Later(lambda: np.stack([_at(before, -1) if index < 0 else _at(edited, index) for index in use]))
+        return lambda: np.stack([_at(before, -1) if index < 0 else _at(edited, index) for index in use])
 
     def _is_still(self, frame: Pixels, before: Pixels) -> bool:
         if not self._threshold:
@@ -59,7 +58,7 @@ class FrameRun:
         return bool((sums / areas).max() <= self._threshold)
 
 
-def _at(edited: Later | None, index: int) -> Pixels:
+def _at(edited: FetchFrames | None, index: int) -> Pixels:
     assert edited is not None
-    found: Pixels = edited.get()[index]
+    found: Pixels = edited()[index]
     return found

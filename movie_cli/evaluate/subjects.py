@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from movie_cli.backends.base import Pixels
-from movie_cli.backends.select import choose
 from movie_cli.backends.torch_backend import TorchBackend
-from movie_cli.checkpoints.registry import open_model
+from movie_cli.backends.torch_devices import choose_torch
+from movie_cli.checkpoints.store import open_model
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.size import working_size
 from movie_cli.errors import UsageError
@@ -73,7 +73,7 @@ class ModelSubject:
     """
 
     def __init__(self, model: str, device: str = "auto", dtype: str = "auto") -> None:
-        choice = choose(device, dtype)
+        choice = choose_torch(device, dtype)
         self.name = model
         self.machine = f"{choice.device} in {choice.dtype}, {torch.get_num_threads()} threads"
         self._editor = Editor(TorchBackend(open_model(model), choice))

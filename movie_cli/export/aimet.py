@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from movie_cli.backends.child import run_child
 from movie_cli.errors import DeviceError, ModelError
 from movie_cli.export.calibration import Feeds
-from movie_cli.export.child import run_child
-from movie_cli.export.split import weights_file
+from movie_cli.export.onnx_file import weights_file
 
 QUANTIZERS = ("auto", "onnxruntime", "aimet")
 ITERATIONS = 300
@@ -69,7 +69,7 @@ def find_aimet(python: str | None = None) -> Aimet:
 def quantize_by_aimet(
     source: Path, target: Path, feeds: Sequence[Feeds], activations: int, sensitive: Collection[str], aimet: Aimet
 ) -> None:
-    """Quantize a float graph that `rewrite.for_htp` was applied to.
+    """Quantize a float graph that `onnx_file.for_htp` was applied to.
 
     Args:
         source: The float graph.

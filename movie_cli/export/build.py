@@ -1,35 +1,29 @@
-"""The graphs of an export in any precision, written into a folder.
+"""The float32 graphs of an export, traced from torch, written into a folder, and each compared with torch.
 
-float32 is traced from torch. The others start from float32 graphs that are rewritten for the HTP: float16 by casting,
-`w8a16` and `w8a8` by quantization fitted to real edits, which these graphs run.
+Other precisions start from such graphs, rewritten for the HTP; see `quantize`. What they are fitted to are real edits,
+which these graphs run.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from movie_cli.backends.base import RuntimeConfig, Say
 from movie_cli.backends.graph_backend import GraphBackend
-from movie_cli.backends.onnx_graphs import OnnxGraphs, open_graph
-from movie_cli.backends.select import Choice
+from movie_cli.backends.onnx_backend import OnnxGraphs, open_graph
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import TEXT_ENCODER, Export, TextFacts, graph_name
 from movie_cli.checkpoints.load import Parts
 from movie_cli.errors import ModelError, UsageError
-from movie_cli.export.aimet import Aimet, quantize_by_aimet
 from movie_cli.export.calibration import Feeds, cases, feeds_of, instructions_of, pictures_of
-from movie_cli.export.float16 import write_float16
-from movie_cli.export.graphs import PATCH, GraphSource, frame_graphs, load_parts, text_graph
-from movie_cli.export.layers import Layer, report, sensitive
-from movie_cli.export.onnx_file import write_onnx
-from movie_cli.export.quantize import BITS, quantize_graph
-from movie_cli.export.split import bytes_of, weights_file
+from movie_cli.export.graph_sources import PATCH, GraphSource, frame_graphs, load_parts, text_graph
+from movie_cli.export.onnx_file import bytes_of, write_onnx
 
-Tell = Callable[[str], None]
 Size = tuple[int, int]
 TOLERANCE = 1e-4
 """Largest error of a float32 graph, relative to the largest value of torch's result."""
@@ -54,7 +48,7 @@ class Built:
     def backend(self, kind: str = "onnx") -> GraphBackend:
         """A backend that runs the float32 graphs in `folder` on ONNX Runtime's CPU."""
         export = Export(kind, "float32", "", self.sizes, self.text, self.graphs, {}, 0)
-        choice = Choice("cpu", "float32", "", "onnx", "cpu")
+        choice = RuntimeConfig("cpu", "float32", "", "onnx", "cpu")
         descriptor = replace(self.descriptor, export=export)
         return GraphBackend(descriptor, choice, export, OnnxGraphs(self.folder, export, "cpu"))
 
@@ -75,7 +69,7 @@ def check_sizes(descriptor: Descriptor, sizes: Sequence[Size]) -> None:
 
 
 def build_float(
-    descriptor: Descriptor, folder: Path, sizes: tuple[Size, ...], tell: Tell, *, rewritten: bool = False
+    descriptor: Descriptor, folder: Path, sizes: tuple[Size, ...], say: Say, *, rewritten: bool = False
 ) -> Built:
     """Write the float32 graphs and the tokenizer, each graph compared with torch. `rewritten` makes them for the HTP.
 
@@ -88,20 +82,20 @@ def build_float(
     parts = load_parts(descriptor)
     text, facts = text_graph(parts)
     built = Built(descriptor, folder, sizes, _parameters(parts), facts, {TEXT_ENCODER: f"{TEXT_ENCODER}.onnx"})
-    _export(text, folder / built.graphs[TEXT_ENCODER], tell, TEXT_ENCODER)
+    _export(text, folder / built.graphs[TEXT_ENCODER], say, TEXT_ENCODER)
     tokens = text.reference()["tokens"].clone()
     for size in sizes:
         for source in frame_graphs(parts, size, tokens, log_scales=rewritten):
             name = graph_name(size, source.name)
             built.graphs[name] = f"{name}.onnx"
-            _export(source, folder / built.graphs[name], tell, name, rewritten=rewritten)
+            _export(source, folder / built.graphs[name], say, name, rewritten=rewritten)
     _copy_tokenizer(descriptor, folder)
     return built
 
 
 def _parameters(parts: Parts) -> int:
     text: object = parts.text
-    modules = (parts.unet, parts.codec.module, vars(text)["encoder"])
+    modules = (parts.unet, parts.autoencoder.module, vars(text)["encoder"])
     return sum(value.numel() for module in modules for value in module.parameters())
 
 
@@ -114,30 +108,6 @@ def calibration_feeds(built: Built, size: Size, clips: Sequence[Path]) -> dict[s
     pictures = pictures_of(clips, size, CALIBRATION_PICTURES, seed=0)
     edits = cases(pictures, instructions_of(built.descriptor.edits), CALIBRATION_CASES)
     return feeds_of(built.backend(), edits)
-
-
-def write_precision(
-    source: Path, target: Path, feeds: Sequence[Feeds], precision: str, aimet: Aimet | None = None
-) -> list[Layer]:
-    """Write a rewritten float32 graph in another precision; the layers of a W8A16 graph, the worst in int8 first.
-
-    Those of them that `layers.sensitive` names keep 16-bit weights. The layers of a graph with its weights beside it
-    are not measured: each takes a run of the whole network. `aimet` quantizes in place of ONNX Runtime.
-
-    Raises:
-        ModelError: AIMET fails.
-        OSError: it cannot be written.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if precision == "float16":
-        write_float16(source, target)
-        return []
-    found = report(source, feeds[:1]) if precision == "w8a16" and weights_file(source) is None else []
-    if aimet is not None:
-        quantize_by_aimet(source, target, feeds, BITS[precision], sensitive(found), aimet)
-    else:
-        quantize_graph(source, target, feeds, precision, sensitive(found))
-    return found
 
 
 def _copy_tokenizer(descriptor: Descriptor, folder: Path) -> None:
@@ -161,10 +131,10 @@ def _copy_tokenizer(descriptor: Descriptor, folder: Path) -> None:
     target.write_text(backend.to_str(), encoding="utf-8")
 
 
-def _export(source: GraphSource, path: Path, tell: Tell, name: str, *, rewritten: bool = False) -> None:
+def _export(source: GraphSource, path: Path, say: Say, name: str, *, rewritten: bool = False) -> None:
     write_onnx(source, path, rewritten=rewritten)
     error = error_of(source, path)
-    tell(f"{name}: {bytes_of(path) / 2**20:.1f} MiB, largest error against torch {error:.1e}")
+    say(f"{name}: {bytes_of(path) / 2**20:.1f} MiB, largest error against torch {error:.1e}")
     if not error <= TOLERANCE:
         raise ModelError(f"the exported graph {name} differs from torch by {error:.1e}, more than {TOLERANCE:g}")
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movie_cli.backends.base import Pixels, Settings
+from movie_cli.backends.fidelity import draw_pictures
 from movie_cli.backends.graph_backend import GraphBackend
-from movie_cli.export.pictures import draw_pictures
 
 Feeds = dict[str, NDArray[Any]]
 

@@ -15,28 +15,30 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from movie_cli.backends.base import Pixels
-from movie_cli.backends.graph_backend import GraphBackend
-from movie_cli.backends.graphs import Feeds, Graph, Graphs
-from movie_cli.backends.onnx_graphs import OnnxGraph, OnnxGraphs
-from movie_cli.backends.select import Choice
+from movie_cli.backends.base import Pixels, RuntimeConfig, Say
+from movie_cli.backends.fidelity import draw_clip, edit_clip, psnr
+from movie_cli.backends.graph_backend import Feeds, Graph, GraphBackend, Graphs
+from movie_cli.backends.onnx_backend import OnnxGraph, OnnxGraphs
 from movie_cli.checkpoints.descriptor import Descriptor
-from movie_cli.checkpoints.exported import FRAME_GRAPHS, TEXT_ENCODER, Export, check_digests, graph_name
-from movie_cli.checkpoints.registry import open_model
-from movie_cli.editing.editor import Editor
+from movie_cli.checkpoints.exported import (
+    FRAME_GRAPHS,
+    TEXT_ENCODER,
+    Export,
+    check_digests,
+    graph_name,
+    read_json,
+    weights_digest,
+)
+from movie_cli.checkpoints.store import open_model
 from movie_cli.errors import ModelError
 from movie_cli.export.build import Size
 from movie_cli.export.calibration import Case, cases, feeds_of, instructions_of, pictures_of
-from movie_cli.export.folder import weights_digest
-from movie_cli.export.graphs import GraphSource, frame_graphs, load_parts, text_graph
-from movie_cli.export.measure import Distance, distance, multiply_adds
-from movie_cli.export.pictures import draw_clip
-from movie_cli.export.prepared import psnr
-from movie_cli.export.split import bytes_of
-from movie_cli.export.to_qnn import VERIFY, exact, quantized
+from movie_cli.export.distance import Distance, distance, multiply_adds
+from movie_cli.export.exporters import VERIFY, exact, quantized
+from movie_cli.export.graph_sources import GraphSource, frame_graphs, load_parts, text_graph
+from movie_cli.export.onnx_file import bytes_of
 from movie_cli.recipe import Recipe
 
-Tell = Callable[[str], None]
 HELD_OUT_SEED = 99
 CASES, CLIPS, CLIP_FRAMES = 3, 3, 2
 CHAIN = "anchor -> frame"
@@ -118,14 +120,14 @@ class _TorchGraph:
         return {name: value.numpy() for name, value in self._source.reference(inputs).items()}
 
 
-def check_export(descriptor: Descriptor, model: str | None, clips: Sequence[Path], tell: Tell) -> Iterator[Row]:
+def check_export(descriptor: Descriptor, model: str | None, clips: Sequence[Path], say: Say) -> Iterator[Row]:
     """Compare everything; rows come as they are measured.
 
     Args:
         descriptor: The export.
         model: The checkpoint it was made of; None for the name in the manifest.
         clips: Videos to edit; drawn ones where there are none.
-        tell: Hears of what is going on.
+        say: Hears of what is going on.
 
     Raises:
         ModelError: the folder is no export or is damaged, or the checkpoint is not the one it was made of.
@@ -142,15 +144,13 @@ def check_export(descriptor: Descriptor, model: str | None, clips: Sequence[Path
     for size in export.sizes:
         sources = {graph_name(size, each.name): each for each in frame_graphs(parts, size, tokens)}
         reference = TorchGraphs(descriptor.folder, sources | {TEXT_ENCODER: text})
-        yield from _check_size(descriptor, export, size, reference, clips, tell)
+        yield from _check_size(descriptor, export, size, reference, clips, say)
 
 
 def _checkpoint(descriptor: Descriptor, model: str | None) -> Descriptor:
-    from movie_cli.checkpoints.descriptor import read_json
-
     made_from = read_json(descriptor.folder / "manifest.json").get("made_from", {})
     checkpoint = open_model(model or str(made_from.get("name", "")))
-    if weights_digest(checkpoint) != made_from.get("weights"):
+    if weights_digest(checkpoint.folder) != made_from.get("weights"):
         raise ModelError(
             f"{descriptor.folder} was not made of {checkpoint.folder}",
             "name its checkpoint with --model, or export again",
@@ -165,7 +165,7 @@ def _ways(folder: Path, export: Export, size: Size) -> list[_Way]:
         return [
             _Way(f"{export.precision} on the CPU", export.precision, graphs, lambda name: folder / export.graphs[name])
         ]
-    from movie_cli.backends.qnn_graphs import QnnGraphs, present_devices
+    from movie_cli.backends.qnn_backend import QnnGraphs, present_devices
 
     ways = []
     for precision, place in (("float32", exact), ("w8a16", quantized)):
@@ -182,7 +182,7 @@ def _ways(folder: Path, export: Export, size: Size) -> list[_Way]:
 
 
 def _check_size(
-    descriptor: Descriptor, export: Export, size: Size, reference: TorchGraphs, clips: Sequence[Path], tell: Tell
+    descriptor: Descriptor, export: Export, size: Size, reference: TorchGraphs, clips: Sequence[Path], say: Say
 ) -> Iterator[Row]:
     label = f"{size[0]}x{size[1]}"
     exact_backend = _backend(descriptor, export, reference)
@@ -193,7 +193,7 @@ def _check_size(
     ways = _ways(descriptor.folder, export, size)
     for graph in (*FRAME_GRAPHS, CHAIN):
         for way in ways:
-            tell(f"{label}: {graph}, {way.name}")
+            say(f"{label}: {graph}, {way.name}")
             wanted = [_run(reference, size, graph, each) for each in _inputs(feeds, graph)]
             found = [_run(way.graphs, size, graph, each) for each in _inputs(feeds, graph)]
             kept[way.name, graph] = found
@@ -208,7 +208,7 @@ def _check_size(
                 yield _row(label, graph, way.name, "w8a16 on the CPU", apart, AGAINST_CPU, repeatable=same)
     wanted_clips = _edits(exact_backend, size, clips, edits)
     for way in ways:
-        tell(f"{label}: edited clips, {way.name}")
+        say(f"{label}: edited clips, {way.name}")
         edited = _edits(_backend(descriptor, export, way.graphs), size, clips, edits)
         bar = None if way.precision in UNBOUND else EDITED_FLOAT if way.precision == "float32" else EDITED
         for number, (a, b) in enumerate(zip(wanted_clips, edited, strict=True), 1):
@@ -263,20 +263,16 @@ def _run(graphs: Graphs, size: Size, graph: str, feeds: Feeds) -> Mapping[str, N
 
 
 def _backend(descriptor: Descriptor, export: Export, graphs: Graphs) -> GraphBackend:
-    return GraphBackend(descriptor, Choice("cpu", "float32", ""), export, graphs)
+    return GraphBackend(descriptor, RuntimeConfig("cpu", "float32", ""), export, graphs)
 
 
 def _edits(backend: GraphBackend, size: Size, clips: Sequence[Path], edits: Sequence[Case]) -> list[Pixels]:
     """Short clips, edited with the usual scales, each with an instruction of its own; the first frame is the anchor."""
-    editor = Editor(backend)
     edited = []
     for number in range(CLIPS):
         if clips:
             frames = pictures_of([clips[number % len(clips)]], size, CLIP_FRAMES, 0)
         else:
             frames = draw_clip(CLIP_FRAMES, size, HELD_OUT_SEED + number)
-        editor.set_recipe(Recipe(edits[number % len(edits)].instruction))
-        latents = editor.encode(frames)
-        editor.set_anchors(latents[:1])
-        edited.append(editor.edit(frames, latents))
+        edited.append(edit_clip(backend, Recipe(edits[number % len(edits)].instruction), frames))
     return edited

@@ -1,4 +1,4 @@
-"""Quantized graphs: int8 weights with 16- or 8-bit activations, by ONNX Runtime's configuration for QNN.
+"""Graphs in other precisions: float16, and int8 weights with 16- or 8-bit activations, by ONNX Runtime for QNN.
 
 Promises QDQ graphs that Qualcomm's HTP takes whole: weights per channel and symmetric, the scales of normalisations
 unsigned (the HTP refuses signed ones there). Layers named as sensitive keep 16-bit weights.
@@ -13,15 +13,57 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+from onnx.external_data_helper import load_external_data_for_model
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize
 from onnxruntime.quantization.execution_providers.qnn import get_qnn_qdq_config
+from onnxruntime.transformers.float16 import convert_float_to_float16
 
+from movie_cli.export.aimet import Aimet, quantize_by_aimet
 from movie_cli.export.calibration import Feeds
-from movie_cli.export.split import weights_file
+from movie_cli.export.distance import Layer, report, sensitive
+from movie_cli.export.onnx_file import ONE_FILE, weights_file
 
 ACTIVATIONS = {"w8a16": QuantType.QUInt16, "w8a8": QuantType.QUInt8}
 BITS = {"w8a16": 16, "w8a8": 8}
 """Of activations."""
+
+
+def write_precision(
+    source: Path, target: Path, feeds: Sequence[Feeds], precision: str, aimet: Aimet | None = None
+) -> list[Layer]:
+    """Write a rewritten float32 graph in another precision; the layers of a W8A16 graph, the worst in int8 first.
+
+    Those of them that `distance.sensitive` names keep 16-bit weights. The layers of a graph with its weights beside it
+    are not measured: each takes a run of the whole network. `aimet` quantizes in place of ONNX Runtime.
+
+    Raises:
+        ModelError: AIMET fails.
+        OSError: it cannot be written.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if precision == "float16":
+        write_float16(source, target)
+        return []
+    layers = report(source, feeds[:1]) if precision == "w8a16" and weights_file(source) is None else []
+    if aimet is not None:
+        quantize_by_aimet(source, target, feeds, BITS[precision], sensitive(layers), aimet)
+    else:
+        quantize_graph(source, target, feeds, precision, sensitive(layers))
+    return layers
+
+
+def write_float16(source: Path, target: Path) -> None:
+    """Write a float32 graph in float16, for GPUs and for comparison; inputs and outputs stay float32.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    # Shapes are inferred without the weights, which may be more than protobuf takes.
+    model: Any = onnx.shape_inference.infer_shapes(onnx.load(source, load_external_data=False))
+    load_external_data_for_model(model, str(source.parent))
+    model = convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)
+    large = model.ByteSize() > ONE_FILE
+    onnx.save(model, target, save_as_external_data=large, location=f"{target.name}.data")
 
 
 class _Reader(CalibrationDataReader):
@@ -37,16 +79,16 @@ class _Reader(CalibrationDataReader):
 
 
 def quantize_graph(
-    source: Path, target: Path, feeds: Sequence[Feeds], precision: str, sensitive: Collection[str] = ()
+    source: Path, target: Path, feeds: Sequence[Feeds], precision: str, kept: Collection[str] = ()
 ) -> None:
-    """Quantize a float graph that `rewrite.for_htp` was applied to.
+    """Quantize a float graph that `onnx_file.for_htp` was applied to.
 
     Args:
         source: The float graph.
         target: The quantized graph.
         feeds: Inputs to find the ranges of activations with; more than the graph has inputs for is left out.
         precision: `w8a16` or `w8a8`.
-        sensitive: Weights, by name, that stay in 16 bits.
+        kept: Weights, by name, that stay in 16 bits.
 
     Raises:
         OSError: the graph cannot be written.
@@ -62,7 +104,7 @@ def quantize_graph(
             activation_type=ACTIVATIONS[precision],
             weight_type=QuantType.QInt8,
             per_channel=True,
-            init_overrides=_overrides(header, sensitive),
+            init_overrides=_overrides(header, kept),
         )
         config.use_external_data_format = large
         quantize(given, target, config)
@@ -87,7 +129,7 @@ def _as_input(source: Path, header: Any, *, large: bool) -> Iterator[Any]:
         path.unlink()
 
 
-def _overrides(model: Any, sensitive: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+def _overrides(model: Any, kept: Collection[str]) -> dict[str, list[dict[str, Any]]]:
     weights = {value.name for value in model.graph.initializer}
     found: dict[str, list[dict[str, Any]]] = {}
     for node in model.graph.node:
@@ -96,7 +138,7 @@ def _overrides(model: Any, sensitive: Collection[str]) -> dict[str, list[dict[st
                 continue
             if node.op_type == "LayerNormalization" and place == 1:
                 found[name] = [{"quant_type": QuantType.QUInt8, "symmetric": False}]
-            elif name in sensitive:
+            elif name in kept:
                 found[name] = [{"quant_type": QuantType.QInt16, "symmetric": True}]
     return found
 

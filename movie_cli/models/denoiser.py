@@ -6,6 +6,7 @@ guidance embedding) to a one-step student. Knows nothing of files, devices or sc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,12 +17,51 @@ from diffusers.models.embeddings import TextTimeEmbedding, TimestepEmbedding
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import Tensor, nn
 
-from movie_cli.models.guidance import ScaleEmbedding
-
 TEXT_SCALE_RANGE = (2.0, 14.0)
 """The range `s_T` is drawn from in guidance distillation (MoViE, section 3.3)."""
 IMAGE_SCALE_RANGE = (1.0, 3.0)
 """The range `s_I` is drawn from in guidance distillation (MoViE, section 3.3)."""
+
+
+FREQUENCIES = 16
+"""Sine and cosine pairs a scale. Unpublished in the paper; chosen so that the finest period is 1/8 of the range."""
+
+
+class ScaleEmbedding(nn.Module):
+    """Sinusoidal embedding of one guidance scale, followed by two linear layers (MoViE, section 3.3).
+
+    The scale is mapped to `[0, 1]` over its trained range on a logarithmic axis, since a scale acts by ratio:
+    from 2 to 4 changes an edit about as much as from 4 to 8. Periods run from twice the range, so that the
+    embedding of the lowest and the highest value differ, down to an eighth of it, so that it stays smooth
+    between training values.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, dim: int, scale_range: tuple[float, float]) -> None:
+        super().__init__()
+        self.low, self.high = (math.log(value) for value in scale_range)
+        frequencies = math.pi * torch.logspace(0, 4, FREQUENCIES, base=2.0)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.linear_1 = nn.Linear(2 * FREQUENCIES, dim)
+        self.act = nn.SiLU()
+        self.linear_2 = nn.Linear(dim, dim)
+
+    def forward(self, scale: Tensor) -> Tensor:
+        """Embed scales of shape `(N,)`, in their own units and positive; returns `(N, dim)`."""
+        return self.embed(scale.float().clamp_min(1e-3).log())
+
+    def embed(self, log_scale: Tensor) -> Tensor:
+        """Embed natural logarithms of scales, `(N,)` in float32, for graphs on devices that have no logarithm."""
+        position = (log_scale - self.low) / (self.high - self.low)
+        angles = position[:, None] * self.frequencies.float()
+        # In float32 whatever the weights are: what is lost here is lost all over the picture alike.
+        hidden = _linear(self.linear_1, torch.cat([angles.sin(), angles.cos()], dim=-1))
+        return _linear(self.linear_2, self.act(hidden)).to(self.linear_2.weight.dtype)
+
+
+def _linear(layer: nn.Linear, features: Tensor) -> Tensor:
+    return F.linear(features, layer.weight.float(), layer.bias.float())
 
 
 def _alphas(first: float, last: float) -> Tensor:
@@ -41,20 +81,20 @@ class GuidedTimestepEmbedding(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, time_dim: int, scale_dim: int, act_fn: str, held: Sequence[float] | None
+        self, in_channels: int, time_dim: int, scale_dim: int, act_fn: str, default_scales: Sequence[float] | None
     ) -> None:
         super().__init__()
-        self._held = held
+        self._default_scales = default_scales
         self.timestep = TimestepEmbedding(in_channels, time_dim, act_fn)
         self.text_scale = ScaleEmbedding(scale_dim, TEXT_SCALE_RANGE)
         self.image_scale = ScaleEmbedding(scale_dim, IMAGE_SCALE_RANGE)
 
     def forward(self, sample: Tensor, condition: Tensor | None = None) -> Tensor:
         """Embed timesteps `(N, in_channels)` and scales `(N, 2)`, text scale first; returns `(N, time + 2 * scale)`."""
-        if condition is None and self._held is None:
+        if condition is None and self._default_scales is None:
             raise ValueError("a guided denoiser needs its scales: pass timestep_cond=(N, 2)")
         if condition is None:
-            condition = torch.tensor([self._held], device=sample.device).expand(len(sample), 2)
+            condition = torch.tensor([self._default_scales], device=sample.device).expand(len(sample), 2)
         parts = (self.timestep(sample), self.text_scale(condition[:, 0]), self.image_scale(condition[:, 1]))
         return torch.cat([part.to(sample.dtype) for part in parts], dim=-1)
 
@@ -145,24 +185,24 @@ class GuidedUNet2DConditionModel(UNet2DConditionModel):
             return output
         channels = self.config["out_channels"]
         source = sample[:, -channels:]
-        share: Tensor | float = self.config["held_share"]
+        change: Tensor | float = self.config["held_share"]
         scales = kwargs.get("timestep_cond")
         if self.config["damped"] and scales is not None:
             image_scale = scales[:, 1].view(-1, 1, 1, 1)
-            share = (-image_scale).exp() if self.log_scales else 1 / image_scale
+            change = (-image_scale).exp() if self.log_scales else 1 / image_scale
         if self._alphas is not None:
             times = torch.as_tensor(timestep, device=sample.device).long().reshape(-1).expand(len(sample))
             guess = self._alphas.to(sample.device)[times].view(-1, 1, 1, 1) * sample[:, :channels]
             if scales is None:
                 blank = (source == 0).flatten(1).all(dim=1).view(-1, 1, 1, 1)
                 source = torch.where(blank, guess, source)
-                share = torch.where(blank, 1.0, share)
+                change = torch.where(blank, 1.0, change)
             else:
                 source = guess + scales[:, 1].view(-1, 1, 1, 1) * (source - guess)
         source = self.config["residual_sign"] * source
         if isinstance(output, tuple):
-            return (share * output[0] + source, *output[1:])
-        return UNet2DConditionOutput(sample=share * output.sample + source)
+            return (change * output[0] + source, *output[1:])
+        return UNet2DConditionOutput(sample=change * output.sample + source)
 
     @classmethod
     def _get_init_keys(cls, input_class: type) -> set[str]:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from movie_cli.models.detail_numpy import EPSILON, LUMA, RADIUS, Pixels
+from movie_cli.models.torch_free import EPSILON, LUMA, RADIUS, Pixels
 
 
 def _luma(image: Tensor) -> Tensor:

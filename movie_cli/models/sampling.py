@@ -14,9 +14,8 @@ import torch
 from diffusers import SchedulerMixin
 from torch import Tensor, nn
 
-from movie_cli.models.attention import AnchorStore
+from movie_cli.models.attention import AnchorStore, ConditioningCache
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
-from movie_cli.models.steady import SteadyLayers
 
 THREE_PASSES = 3
 
@@ -67,13 +66,13 @@ def sample(
     guidance: Guidance,
     anchors: AnchorStore,
     previous: Tensor | None = None,
-    steady: SteadyLayers | None = None,
+    conditioning: ConditioningCache | None = None,
 ) -> Tensor:
     """Edited latents for source latents `(N, C, h, w)`, float32; every frame starts from the same noise.
 
     `anchors.mode` decides whether attention writes, reads or ignores the anchors; their step is set here. A recurrent
     network (see `is_recurrent`) also sees the edited latents of the frame before, `previous`; None stands for a
-    first frame. Other networks do not take it. `steady` keeps what is the same for every frame.
+    first frame. Other networks do not take it. `conditioning` keeps what is the same for every frame.
     """
     frames, device, dtype = len(source), source.device, next(unet.parameters()).dtype
     if guidance.passes == THREE_PASSES:
@@ -89,16 +88,16 @@ def sample(
         condition = torch.cat([before.repeat(guidance.passes, 1, 1, 1), condition], dim=1)
     tokens = tokens.repeat_interleave(frames, dim=0)
     anchors.groups = guidance.passes
-    if steady is not None:
-        steady.begin(*(getattr(guidance, item.name) for item in fields(guidance)))
+    if conditioning is not None:
+        conditioning.begin(*(getattr(guidance, item.name) for item in fields(guidance)))
     scheduler.set_timesteps(guidance.steps, device=device)
     noise, generator = initial_noise(seed, (source.shape[1], source.shape[2], source.shape[3]))
     step_arguments = _step_arguments(scheduler, generator, frames)
     latents = noise.to(device).expand(frames, -1, -1, -1) * scheduler.init_noise_sigma
     for index, timestep in enumerate(scheduler.timesteps):
         anchors.go_to(index)
-        if steady is not None:
-            steady.go_to(index)
+        if conditioning is not None:
+            conditioning.go_to(index)
         scaled = scheduler.scale_model_input(latents.repeat(guidance.passes, 1, 1, 1), timestep)
         network_input = torch.cat([scaled, condition.float()], dim=1)
         if not isinstance(unet, GuidedUNet2DConditionModel):

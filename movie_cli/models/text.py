@@ -2,18 +2,23 @@
 
 Promises, for any ids, an embedding in the space of all-MiniLM-L6-v2, one logit for each edit the checkpoint was trained
 on, and the tokens for the denoiser's cross-attention: the edits' codes, mixed by how much of each is asked for. Knows
-nothing of strings (see `tokenizer`), of images, or of how it was trained.
+nothing of images, or of how it was trained. Around it, and around CLIP's for checkpoints of SD's size, is what turns
+one instruction into what the UNet's cross-attention takes (`TextConditioner`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
+
+from movie_cli.models.tokenizer import InstructionTokenizer, mended_texts, surest_rows
 
 SHARPNESS = 2.0
 """Factor on the logits before they become amounts."""
@@ -154,3 +159,81 @@ class InstructionEncoder(ModelMixin, ConfigMixin):
         """Store the calibrated threshold, between 0 and 2, in the configuration that `save_pretrained` writes."""
         values: dict[str, Any] = {"known_threshold": float(threshold)}
         self.register_to_config(**values)
+
+
+def encode_texts(
+    encoder: InstructionEncoder, tokenizer: InstructionTokenizer, texts: Sequence[str]
+) -> InstructionEncoding:
+    """Encode texts, as typed or mended: each in the reading that the encoder is surer of (see `surest_rows`)."""
+    mended = mended_texts(tokenizer, texts)
+    with torch.no_grad():
+        encoding = encoder(*tokenizer.encode([*texts, *mended.values()]))
+    rows = surest_rows(encoding.logits.amax(dim=-1).tolist(), len(texts), list(mended))
+    return InstructionEncoding(encoding.tokens[rows], encoding.embedding[rows], encoding.logits[rows])
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Tokens `(1, L, D)` of one instruction; whether the model knows such an edit, and the nearest ones it knows."""
+
+    tokens: Tensor
+    known: bool = True
+    nearest: tuple[str, ...] = ()
+
+
+class TextConditioner(Protocol):
+    """Encodes one instruction at a time; the empty string is the null text."""
+
+    def encode(self, text: str) -> Encoded:
+        """Encode a text of any length; what is past the encoder's window is left out."""
+        ...
+
+
+class InstructionConditioner:
+    """The embedded model's small encoder, with its judgement of what it knows."""
+
+    def __init__(self, encoder: InstructionEncoder, tokenizer: InstructionTokenizer) -> None:
+        self.encoder = encoder
+        self.tokenizer = tokenizer
+
+    @classmethod
+    def from_folder(cls, folder: Path, **options: Any) -> InstructionConditioner:
+        """Load `text_encoder/` and `tokenizer/` of a checkpoint folder."""
+        encoder = InstructionEncoder.from_pretrained(folder / "text_encoder", use_safetensors=True, **options)
+        return cls(encoder.eval(), InstructionTokenizer.from_pretrained(folder / "tokenizer"))
+
+    @torch.inference_mode()
+    def encode(self, text: str) -> Encoded:
+        """Summary tokens `(1, 4, 192)`."""
+        encoding = encode_texts(self.encoder, self.tokenizer, [text])
+        nearest = self.encoder.nearest_edits(encoding, 3)[0]
+        return Encoded(encoding.tokens, bool(self.encoder.is_known(encoding)[0]), nearest)
+
+
+class ClipConditioner:
+    """The CLIP text encoder of SD 1.x: the last hidden state of 77 padded tokens."""
+
+    def __init__(self, encoder: Any, tokenizer: Any) -> None:
+        self.encoder = encoder
+        self.tokenizer = tokenizer
+
+    @classmethod
+    def from_folder(cls, folder: Path, **options: Any) -> ClipConditioner:
+        """Load `text_encoder/` and `tokenizer/` of a checkpoint folder."""
+        from transformers import CLIPTextModel, CLIPTokenizer
+
+        dtype = options.pop("torch_dtype", torch.float32)
+        encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", use_safetensors=True, dtype=dtype, **options)
+        return cls(encoder.eval(), CLIPTokenizer.from_pretrained(folder / "tokenizer", **options))
+
+    @torch.inference_mode()
+    def encode(self, text: str) -> Encoded:
+        """Hidden states `(1, 77, D)`."""
+        ids = self.tokenizer(
+            text,
+            padding="max_length",
+            max_length=self.tokenizer.model_max_length,
+            truncation=True,
+            return_tensors="pt",
+        ).input_ids
+        return Encoded(self.encoder(ids)[0])

@@ -1,13 +1,19 @@
 """The instruction tokenizer: lower-case WordPiece over `tokenizers`, in the folder layout of transformers.
 
 Promises ids and a mask for any Python strings whatever: empty, very long, control characters, other scripts, lone
-surrogates. Knows nothing of what words mean. Imports neither transformers nor, before `encode` is called, torch;
+surrogates. Imports neither transformers nor, before `encode` is called, torch;
 transformers' `PreTrainedTokenizerFast.from_pretrained` reads the same folder.
+
+Slips of the keyboard are mended: a word that is no word becomes the known word that is one slip away from it. A slip is
+one letter lost, doubled, added or mistaken, or two neighbours swapped (Damerau 1964). Known words that a slip can lead
+to are found through their deletions, as in SymSpell.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +24,6 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from movie_cli.errors import ModelError
-from movie_cli.models.spelling import Speller
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +35,11 @@ MAX_CHARACTERS = 2000
 """More is cut off before it reaches the tokenizer: 48 tokens never need it, and a megabyte takes long to split."""
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 FILE, CONFIG_FILE = "tokenizer.json", "tokenizer_config.json"
+SHORTEST_SWAPPED, SHORTEST_CHANGED = 4, 6
+"""Letters that a word must have to be mended; in a short one a mistaken letter makes another word too easily."""
+ENDINGS = ("s", "es", "d", "ed", "ing", "er", "est", "y", "ly", "ish", "like", "ness", "less", "n", "en", "ful")
+"""A known word with one of these is a word, whether the vocabulary has it or not: "snowed" is not "showed"."""
+_WORD = re.compile(r"[A-Za-z]{4,24}")
 
 
 class InstructionTokenizer:
@@ -157,3 +167,72 @@ def padded_ids(folder: Path, text: str, length: int, pad: int) -> Ids:
     tokenizer.enable_padding(length=length, pad_id=pad)
     clean = text[:MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
     return np.array([tokenizer.encode(clean).ids], np.int64)
+
+
+def mended_texts(tokenizer: InstructionTokenizer, texts: Sequence[str]) -> dict[int, str]:
+    """The mended readings of texts that have one, by the text's place."""
+    return {place: other for place, text in enumerate(texts) if (other := tokenizer.mended(text)) != text}
+
+
+def surest_rows(sureness: Sequence[float], count: int, mended: Sequence[int]) -> list[int]:
+    """Which row to take for each of `count` texts.
+
+    Rows are the texts followed by the mended readings of the places `mended`; `sureness` is each row's greatest logit.
+    A word that is no word to the vocabulary may be a slip of the keyboard ("nior") or one that it lacks; the mended
+    text is taken only where its likeliest edit is likelier than that of the text itself.
+    """
+    rows = list(range(count))
+    for row, place in enumerate(mended, start=count):
+        if sureness[row] > sureness[place]:
+            rows[place] = row
+    return rows
+
+
+class Speller:
+    """Corrects texts towards `words`, lower case, the commonest first; of two that are as near the commoner wins."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self._rank = {word: place for place, word in reversed(list(enumerate(words)))}
+
+    def correct(self, text: str) -> str:
+        """The text with its misspelt words replaced, in lower case; all else as it was."""
+        return _WORD.sub(lambda match: self._mend(match.group()), text)
+
+    def _mend(self, word: str) -> str:
+        typed = word.lower()
+        if self._is_word(typed):
+            return word
+        near = {other for key in _deletions(typed) for other in self._by_deletion.get(key, ())}
+        near = {other for other in near if _one_slip(typed, other)}
+        return min(near, key=self._rank.__getitem__, default=word)
+
+    def _is_word(self, typed: str) -> bool:
+        if typed in self._rank:
+            return True
+        stems = (typed.removesuffix(ending) for ending in ENDINGS if typed.endswith(ending))
+        return any(stem in self._rank or stem + "e" in self._rank for stem in stems)
+
+    @cached_property
+    def _by_deletion(self) -> dict[str, list[str]]:
+        index: dict[str, list[str]] = defaultdict(list)
+        for word in self._rank:
+            if len(word) >= SHORTEST_SWAPPED:
+                for key in _deletions(word):
+                    index[key].append(word)
+        return index
+
+
+def _deletions(word: str) -> set[str]:
+    """The word, and it with any one letter left out: words one slip apart have one of these in common."""
+    return {word, *(word[:i] + word[i + 1 :] for i in range(len(word)))}
+
+
+def _one_slip(typed: str, word: str) -> bool:
+    if len(typed) == len(word):
+        wrong = [i for i, (a, b) in enumerate(zip(typed, word, strict=True)) if a != b]
+        if len(wrong) == 2:
+            i, j = wrong
+            return j == i + 1 and typed[i] == word[j] and typed[j] == word[i] and len(typed) >= SHORTEST_SWAPPED
+        return len(wrong) == 1 and len(typed) >= SHORTEST_CHANGED
+    shorter, longer = sorted((typed, word), key=len)
+    return len(longer) == len(shorter) + 1 and shorter in _deletions(longer) and len(typed) >= SHORTEST_CHANGED

@@ -12,13 +12,14 @@ import torch
 from diffusers import SchedulerMixin, UNet2DConditionModel
 from torch import nn
 
-from movie_cli.checkpoints.descriptor import Descriptor, Stage, read_descriptor, read_json
+from movie_cli.checkpoints.descriptor import Descriptor, Stage, read_descriptor
+from movie_cli.checkpoints.exported import read_json
 from movie_cli.checkpoints.folder import check_folder, check_parts, weigh
 from movie_cli.checkpoints.load import load_checkpoint
-from movie_cli.checkpoints.registry import resolve
 from movie_cli.checkpoints.save import NANO_AREA
+from movie_cli.checkpoints.store import resolve
 from movie_cli.errors import ModelError, UsageError
-from movie_cli.models.codec import Codec
+from movie_cli.models.autoencoder import AutoencoderAdapter
 from movie_cli.train.schedule import prediction_of
 
 TEXT_TO_IMAGE = "StableDiffusionPipeline"
@@ -32,7 +33,7 @@ class Start:
 
     descriptor: Descriptor
     unet: Any
-    codec: Codec
+    codec: AutoencoderAdapter
     text: Any
     scheduler: SchedulerMixin
 
@@ -65,7 +66,7 @@ def open_start(name: str, command: str, stages: tuple[Stage, ...], text_to_image
             "the stages follow each other: base, mobile (base), guidance (guided), adversarial (one-step)",
         )
     parts = load_checkpoint(descriptor)
-    return Start(descriptor, parts.unet, parts.codec, parts.text, parts.scheduler)
+    return Start(descriptor, parts.unet, parts.autoencoder, parts.text, parts.scheduler)
 
 
 def as_teacher(start: Start) -> Start:

@@ -6,36 +6,37 @@ import numpy as np
 import pytest
 import torch
 
-from movie_cli.backends import compiler, compiling
-from movie_cli.backends.compiler import with_compiler
-from movie_cli.backends.select import Choice, choose
+from movie_cli.backends import compiled as compiled_module
+from movie_cli.backends import torch_devices
+from movie_cli.backends.base import RuntimeConfig
 from movie_cli.backends.torch_backend import TorchBackend
-from movie_cli.checkpoints.registry import open_model
+from movie_cli.backends.torch_devices import choose_torch, with_compiler
+from movie_cli.checkpoints.store import open_model
 from movie_cli.editing.editor import Editor
 from movie_cli.errors import DeviceError, DeviceMemoryError, UsageError
 from movie_cli.recipe import Recipe
 
-CUDA = Choice("cuda:0", "bfloat16", "cuda:0 in bfloat16")
-CPU = Choice("cpu", "float32", "cpu in float32")
+CUDA = RuntimeConfig("cuda:0", "bfloat16", "cuda:0 in bfloat16")
+CPU = RuntimeConfig("cpu", "float32", "cpu in float32")
 FRAMES = np.random.default_rng(0).integers(0, 256, (5, 32, 48, 3), dtype=np.uint8)
 
 
 @pytest.fixture
 def compiler_found(monkeypatch):
-    monkeypatch.setattr(compiler, "why_not", lambda device: "")
+    monkeypatch.setattr(torch_devices, "why_not", lambda device: "")
 
 
 @pytest.mark.parametrize(
     ("choice", "asked", "passes", "frames"),
     [
-        (CUDA, "auto", compiler.PAYS_FROM, 8),
-        (CUDA, "auto", compiler.PAYS_FROM - 1, 0),
+        (CUDA, "auto", torch_devices.COMPILING_PAYS_FROM, 8),
+        (CUDA, "auto", torch_devices.COMPILING_PAYS_FROM - 1, 0),
         (CUDA, "auto", None, 0),
         (CUDA, "on", None, 8),
-        (CUDA, "off", compiler.PAYS_FROM, 0),
-        (CPU, "auto", compiler.PAYS_FROM, 0),
+        (CUDA, "off", torch_devices.COMPILING_PAYS_FROM, 0),
+        (CPU, "auto", torch_devices.COMPILING_PAYS_FROM, 0),
         (CPU, "on", 1, 8),
-        (Choice("cpu", "float32", "", "openvino"), "auto", compiler.PAYS_FROM, 0),
+        (RuntimeConfig("cpu", "float32", "", "openvino"), "auto", torch_devices.COMPILING_PAYS_FROM, 0),
     ],
 )
 def test_what_is_compiled(compiler_found, choice, asked, passes, frames):
@@ -51,17 +52,17 @@ def test_without_a_compiler(monkeypatch):
     with pytest.raises(DeviceError, match="no-such-compiler") as refused:
         with_compiler(CPU, "on", 8, 1)
     assert "--compile off" in refused.value.hint
-    monkeypatch.setattr(compiler, "find_spec", lambda name: None)
+    monkeypatch.setattr(torch_devices, "find_spec", lambda name: None)
     with pytest.raises(DeviceError, match="Triton"):
         with_compiler(CUDA, "on", 8, 1)
-    found = with_compiler(CUDA, "auto", 8, compiler.PAYS_FROM)
+    found = with_compiler(CUDA, "auto", 8, torch_devices.COMPILING_PAYS_FROM)
     assert found.compiled == 0
     assert "not compiled: Triton is not installed" in found.reason
 
 
 def test_what_torch_does_not_run_is_not_compiled():
     with pytest.raises(UsageError, match="openvino"):
-        with_compiler(Choice("cpu", "float32", "", "openvino"), "on", 8, 1)
+        with_compiler(RuntimeConfig("cpu", "float32", "", "openvino"), "on", 8, 1)
 
 
 @pytest.fixture
@@ -76,12 +77,12 @@ def calls(monkeypatch):
 
         return called
 
-    monkeypatch.setattr(compiling.torch, "compile", stand_in)
+    monkeypatch.setattr(compiled_module.torch, "compile", stand_in)
     return seen
 
 
 def opened(tiny, compiled: int, *, may_give_up: bool = False) -> Editor:
-    choice = Choice("cpu", "float32", "", compiled=compiled, may_give_up=may_give_up)
+    choice = RuntimeConfig("cpu", "float32", "", compiled=compiled, may_give_up=may_give_up)
     return Editor(TorchBackend(open_model(str(tiny)), choice))
 
 
@@ -92,7 +93,7 @@ def edited(editor: Editor, frames: np.ndarray) -> np.ndarray:
 
 
 def test_every_batch_has_the_same_size(tiny, calls):
-    plain = edited(Editor(TorchBackend(open_model(str(tiny)), choose("cpu", "float32"))), FRAMES)
+    plain = edited(Editor(TorchBackend(open_model(str(tiny)), choose_torch("cpu", "float32"))), FRAMES)
     editor = opened(tiny, 2)
     found = edited(editor, FRAMES)
     assert set(calls) == {2}
@@ -108,8 +109,12 @@ def test_on_a_gpu_the_autoencoder_is_compiled_too(tiny, calls, monkeypatch):
     monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: None)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     monkeypatch.setattr(backend._unet, "forward", backend.compiled._plain["denoise"])
-    backend.compiled = compiling.CompiledNetworks(
-        Choice("cuda:0", "float32", "", compiled=2), backend._unet, backend._codec, backend._anchors, backend._steady
+    backend.compiled = compiled_module.CompiledNetworks(
+        RuntimeConfig("cuda:0", "float32", "", compiled=2),
+        backend._unet,
+        backend._autoencoder,
+        backend._anchors,
+        backend._conditioning,
     )
     edited(Editor(backend), FRAMES)
     assert set(calls) == {2}
@@ -145,7 +150,7 @@ def fails(run, **options):
 
 
 def test_a_compiler_that_fails(tiny, monkeypatch):
-    monkeypatch.setattr(compiling.torch, "compile", fails)
+    monkeypatch.setattr(compiled_module.torch, "compile", fails)
     with pytest.raises(DeviceError, match="g\\+\\+ is broken") as refused:
         edited(opened(tiny, 2), FRAMES)
     assert not isinstance(refused.value, DeviceMemoryError)
@@ -158,22 +163,24 @@ def test_a_compiler_that_fails(tiny, monkeypatch):
 def test_nothing_is_traced_twice(tiny, monkeypatch):
     compile_ = torch.compile
     monkeypatch.setattr(
-        compiling.torch, "compile", lambda run, **options: compile_(run, dynamic=False, backend="eager")
+        compiled_module.torch, "compile", lambda run, **options: compile_(run, dynamic=False, backend="eager")
     )
     torch._dynamo.reset()
-    plain = edited(Editor(TorchBackend(open_model(str(tiny)), choose("cpu", "float32"))), FRAMES)
+    plain = edited(Editor(TorchBackend(open_model(str(tiny)), choose_torch("cpu", "float32"))), FRAMES)
     # Not monkeypatched: undoing that would take the setting out of torch's list for the rest of the process.
     with torch._dynamo.config.patch(error_on_recompile=True):
         editor = opened(tiny, 2)
         assert np.abs(edited(editor, FRAMES).astype(int) - plain).max() <= 1
-        assert np.abs(edited(editor, FRAMES).astype(int) - plain).max() <= 1  # another anchor, the steady layers anew
+        assert np.abs(edited(editor, FRAMES).astype(int) - plain).max() <= 1  # another anchor, the conditioning anew
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(bool(compiler.why_not("cpu")), reason=f"torch cannot compile here: {compiler.why_not('cpu')}")
+@pytest.mark.skipif(
+    bool(torch_devices.why_not("cpu")), reason=f"torch cannot compile here: {torch_devices.why_not('cpu')}"
+)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_compiled_is_within_two_code_values_of_eager(tiny, dtype):
-    plain = edited(Editor(TorchBackend(open_model(str(tiny)), choose("cpu", dtype))), FRAMES)
-    choice = with_compiler(choose("cpu", dtype), "on", 2, 1)
+    plain = edited(Editor(TorchBackend(open_model(str(tiny)), choose_torch("cpu", dtype))), FRAMES)
+    choice = with_compiler(choose_torch("cpu", dtype), "on", 2, 1)
     found = edited(Editor(TorchBackend(open_model(str(tiny)), choice)), FRAMES)
     assert np.abs(found.astype(int) - plain).max() <= 2

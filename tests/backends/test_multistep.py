@@ -5,8 +5,8 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
-from movie_cli.backends.select import choose
 from movie_cli.backends.torch_backend import TorchBackend
+from movie_cli.backends.torch_devices import choose_torch
 from movie_cli.checkpoints.descriptor import read_descriptor
 from movie_cli.editing.editor import Editor
 from movie_cli.recipe import Recipe
@@ -36,7 +36,7 @@ def test_latents_equal_those_of_diffusers(pipeline, scheduler):
         generator=torch.Generator().manual_seed(3),
         output_type="latent",
     ).images
-    backend = TorchBackend(read_descriptor(folder), choose("cpu", "float32"))
+    backend = TorchBackend(read_descriptor(folder), choose_torch("cpu", "float32"))
     editor = Editor(backend)
     editor.set_recipe(Recipe("make it winter", seed=3, steps=6))
     latents = backend.denoise(editor.encode(frame), editor.settings)
@@ -45,7 +45,7 @@ def test_latents_equal_those_of_diffusers(pipeline, scheduler):
 
 def test_frames_of_a_batch_share_their_noise(pipeline):
     folder, _ = pipeline
-    backend = TorchBackend(read_descriptor(folder), choose("cpu", "float32"))
+    backend = TorchBackend(read_descriptor(folder), choose_torch("cpu", "float32"))
     editor = Editor(backend)
     editor.set_recipe(Recipe("make it winter", steps=3))
     frame = np.random.default_rng(1).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8)
@@ -56,7 +56,7 @@ def test_frames_of_a_batch_share_their_noise(pipeline):
 
 def test_anchors_change_the_result_and_can_be_forgotten(pipeline):
     folder, _ = pipeline
-    backend = TorchBackend(read_descriptor(folder), choose("cpu", "float32"))
+    backend = TorchBackend(read_descriptor(folder), choose_torch("cpu", "float32"))
     editor = Editor(backend)
     rng = np.random.default_rng(2)
     frame, anchor = rng.integers(0, 256, (2, 1, 32, 32, 3), dtype=np.uint8)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from movie_cli.backends.base import Pixels
-from movie_cli.backends.select import choose
+from movie_cli.backends.fidelity import psnr
 from movie_cli.backends.torch_backend import TorchBackend
-from movie_cli.checkpoints.registry import open_model
+from movie_cli.backends.torch_devices import choose_torch
+from movie_cli.checkpoints.store import open_model
 from movie_cli.editing.editor import Editor
-from movie_cli.export.prepared import psnr
 from movie_cli.recipe import Recipe
 from tests.tiny import NANO
 
@@ -28,7 +28,7 @@ def frames() -> Pixels:
 
 
 def editor_of(model: str, dtype: str) -> Editor:
-    return Editor(TorchBackend(open_model(model), choose("cpu", dtype)))
+    return Editor(TorchBackend(open_model(model), choose_torch("cpu", dtype)))
 
 
 def prepared(editor: Editor, instruction: str, frames: Pixels, anchors: str = "first") -> Editor:

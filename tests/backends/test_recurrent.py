@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from movie_cli.backends.base import Carry
-from movie_cli.backends.select import choose
 from movie_cli.backends.torch_backend import TorchBackend
+from movie_cli.backends.torch_devices import choose_torch
 from movie_cli.checkpoints.descriptor import read_descriptor
 from movie_cli.editing.editor import Editor
 from movie_cli.recipe import Recipe
@@ -13,7 +13,7 @@ from tests import tiny
 
 
 def test_each_frame_sees_the_edit_before(tmp_path):
-    editor = Editor(TorchBackend(read_descriptor(tiny.recurrent(tmp_path / "model")), choose("cpu", "float32")))
+    editor = Editor(TorchBackend(read_descriptor(tiny.recurrent(tmp_path / "model")), choose_torch("cpu", "float32")))
     frames = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
     frames[1:] = frames[0]
     editor.set_recipe(Recipe("make it winter"))

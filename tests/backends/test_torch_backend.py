@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from movie_cli.backends.base import Pixels
-from movie_cli.backends.select import choose
 from movie_cli.backends.torch_backend import TorchBackend
-from movie_cli.checkpoints.registry import open_model
+from movie_cli.backends.torch_devices import choose_torch
+from movie_cli.checkpoints.store import open_model
 from movie_cli.editing.editor import Editor
 from movie_cli.recipe import Recipe
 
@@ -24,7 +24,7 @@ def pictures() -> Pixels:
 
 
 def edited(dtype: str, instruction: str) -> Pixels:
-    editor = Editor(TorchBackend(open_model("nano"), choose("cpu", dtype)))
+    editor = Editor(TorchBackend(open_model("nano"), choose_torch("cpu", dtype)))
     editor.set_recipe(Recipe(instruction))
     result: Pixels = editor.edit(pictures())
     return result
@@ -43,7 +43,7 @@ def test_rounding_in_bfloat16_does_not_flicker(instruction: str) -> None:
 
 
 def test_source_latents_are_exact_enough_to_cache() -> None:
-    backend = TorchBackend(open_model("nano"), choose("cpu", "bfloat16"))
+    backend = TorchBackend(open_model("nano"), choose_torch("cpu", "bfloat16"))
     latents = backend.encode_frames(pictures())
     assert latents.dtype == torch.float16
     assert torch.equal(backend.from_cache(backend.to_cache(latents)), latents)

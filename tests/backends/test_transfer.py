@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 
 import numpy as np
 import pytest
 import torch
 
-from movie_cli.backends.later import Later
-from movie_cli.backends.select import choose
-from movie_cli.backends.torch_backend import TorchBackend
-from movie_cli.backends.transfer import Transfers
-from movie_cli.checkpoints.registry import open_model
-from movie_cli.editing.editor import Editor
+from movie_cli.backends.torch_backend import TorchBackend, Transfers
+from movie_cli.backends.torch_devices import choose_torch
+from movie_cli.checkpoints.store import open_model
+from movie_cli.editing.editor import Editor, joined
 from movie_cli.recipe import Recipe
 
 CPU = torch.device("cpu")
@@ -92,11 +91,11 @@ def test_edits_that_come_later_are_the_same(tiny, monkeypatch, latents_known):
     cuda = Streams()
     for transfers in (Transfers(CPU, None), Transfers(CPU, cuda)):
         monkeypatch.setattr(Transfers, "of", lambda device, transfers=transfers: transfers)
-        editor = Editor(TorchBackend(open_model(str(tiny)), choose("cpu", "float32")))
+        editor = Editor(TorchBackend(open_model(str(tiny)), choose_torch("cpu", "float32")))
         editor.set_recipe(Recipe("make it winter"))
         later = editor.edit_later(FRAMES, editor.encode(FRAMES) if latents_known else None)
         assert "host waits" not in cuda.log
-        edited.append(later.get())
+        edited.append(later())
     assert cuda.log[-1] == "host waits"
     assert np.array_equal(*edited)
 
@@ -104,11 +103,11 @@ def test_edits_that_come_later_are_the_same(tiny, monkeypatch, latents_known):
 def test_parts_are_fetched_once():
     asked = []
 
-    def part(number: int) -> Later:
-        return Later(lambda: asked.append(number) or np.full((1, 2, 2, 3), number, np.uint8))
+    def part(number: int):
+        return functools.cache(lambda: asked.append(number) or np.full((1, 2, 2, 3), number, np.uint8))
 
-    whole = Later.joined([part(1), part(2)])
+    whole = joined([part(1), part(2)])
     assert asked == []
-    assert [int(frame.max()) for frame in whole.get()] == [1, 2]
-    assert whole.get() is whole.get()
+    assert [int(frame.max()) for frame in whole()] == [1, 2]
+    assert whole() is whole()
     assert asked == [1, 2]

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from movie_cli.checkpoints.descriptor import read_descriptor
 from movie_cli.checkpoints.folder import check_folder, check_safetensors
-from movie_cli.checkpoints.registry import damaged_models, list_models, open_model, resolve
+from movie_cli.checkpoints.store import damaged_models, list_models, open_model, resolve
 from movie_cli.errors import ModelError
 
 MOVIE = {
@@ -298,7 +298,7 @@ def test_a_hub_that_does_not_answer_is_one_sentence(home, tmp_path):
     environment = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_CACHE": str(tmp_path / "hub")}
     environment.pop("HF_HUB_OFFLINE", None)
     code = (
-        "from movie_cli.checkpoints.registry import resolve\n"
+        "from movie_cli.checkpoints.store import resolve\n"
         "from movie_cli.errors import ModelError\n"
         "try: resolve('nobody/no-such-editor')\n"
         "except ModelError as error: print(error)"

@@ -11,10 +11,10 @@ import torch
 from diffusers import AutoencoderTiny, StableDiffusionPipeline
 from safetensors.torch import save_file
 
-from movie_cli.backends.select import choose
 from movie_cli.backends.torch_backend import TorchBackend
+from movie_cli.backends.torch_devices import choose_torch
 from movie_cli.checkpoints.load import load_checkpoint
-from movie_cli.checkpoints.registry import open_model, open_variant
+from movie_cli.checkpoints.store import open_model, open_variant
 from movie_cli.editing.editor import Editor
 from movie_cli.errors import ModelError, UsageError
 from movie_cli.recipe import Recipe
@@ -32,7 +32,7 @@ def base(tmp_path_factory):
 
 def edited(recipe):
     frames = np.random.default_rng(0).integers(0, 255, (1, 64, 64, 3), dtype=np.uint8)
-    editor = Editor(TorchBackend(open_variant(recipe), choose("cpu", "float32")))
+    editor = Editor(TorchBackend(open_variant(recipe), choose_torch("cpu", "float32")))
     editor.set_recipe(recipe)
     return editor.edit(frames)
 
@@ -42,7 +42,7 @@ def test_another_autoencoder(base, tmp_path):
     recipe = Recipe("sepia", model=str(base), vae=str(tmp_path / "taesd"), steps=2)
     descriptor = open_variant(recipe)
     assert descriptor.vae_folder == tmp_path / "taesd"
-    assert isinstance(load_checkpoint(descriptor).codec.module, AutoencoderTiny)
+    assert isinstance(load_checkpoint(descriptor).autoencoder.module, AutoencoderTiny)
     assert edited(recipe).shape == (1, 64, 64, 3)
 
 
@@ -133,10 +133,10 @@ def test_taesd_works_in_scaled_latents():
     weights = SHARED / "taesd"
     if not weights.is_dir():
         pytest.skip("../shared/data/taesd is absent")
-    from movie_cli.models.codec import SD_SCALING, TinyCodec
+    from movie_cli.models.autoencoder import SD_SCALING, TinyAdapter
     from tests.taesd import photograph, real_taesd
 
-    codec = TinyCodec(real_taesd(weights))
+    codec = TinyAdapter(real_taesd(weights))
     picture = photograph(SHARED)
     latents = codec.encode(picture)
     # Of natural pictures SD's latents have about unit variance once they are scaled, and 1 / 0.18215 before.

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from movie_cli.backends import compiling
+from movie_cli.backends import compiled
 from tests.cli.running import assert_refused
 from tests.media.clips import make_clip
 
@@ -19,7 +19,7 @@ def clip(tmp_path, tiny):
 
 def test_the_cost_of_the_first_frame_is_told(movie, clip, monkeypatch):
     monkeypatch.setenv("CXX", "true")
-    monkeypatch.setattr(compiling.torch, "compile", lambda run, **options: run)
+    monkeypatch.setattr(compiled.torch, "compile", lambda run, **options: run)
     usual = ["--no-cache", "--dtype", "float32"]
     done = movie("edit", *clip, "-o", "out.mp4", *usual, "--compile", "on", "--batch-size", "3")
     assert done.returncode == 0, done.stderr
@@ -44,7 +44,7 @@ def test_without_a_compiler_it_is_refused(movie, clip, monkeypatch):
 
 def test_a_measurement_tells_what_compiling_took(movie, tiny, monkeypatch):
     monkeypatch.setenv("CXX", "true")
-    monkeypatch.setattr(compiling.torch, "compile", lambda run, **options: run)
+    monkeypatch.setattr(compiled.torch, "compile", lambda run, **options: run)
     options = ["--model", str(tiny), "--device", "cpu", "--frames", "4", "--size", "64x64", "--json"]
     assert json.loads(movie("bench", *options, "--compile", "on").stdout)["compile_s"] > 0
     assert json.loads(movie("bench", *options).stdout)["compile_s"] is None

@@ -15,7 +15,7 @@ import av
 import numpy as np
 import pytest
 
-from movie_cli.checkpoints.registry import DEFAULT_MODEL, EMBEDDED
+from movie_cli.checkpoints.store import DEFAULT_MODEL, EMBEDDED
 from tests.cli.running import assert_refused
 
 ROOT = Path(__file__).resolve().parents[2]

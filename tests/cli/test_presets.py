@@ -32,11 +32,11 @@ def test_presets_are_listed(movie):
 
 
 def test_the_embedded_model_knows_what_presets_ask_for():
-    from movie_cli.backends.select import choose
     from movie_cli.backends.torch_backend import TorchBackend
-    from movie_cli.checkpoints.registry import open_model
+    from movie_cli.backends.torch_devices import choose_torch
+    from movie_cli.checkpoints.store import open_model
 
-    backend = TorchBackend(open_model("nano"), choose("cpu", "float32"))
+    backend = TorchBackend(open_model("nano"), choose_torch("cpu", "float32"))
     assert {preset.name: backend.embed_text(preset.recipe.instruction).known for preset in list_presets()} == {
         preset.name: True for preset in list_presets()
     }

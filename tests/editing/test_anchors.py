@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load
 
-from movie_cli.backends.select import choose
 from movie_cli.backends.torch_backend import TorchBackend
-from movie_cli.checkpoints.registry import open_model
+from movie_cli.backends.torch_devices import choose_torch
+from movie_cli.checkpoints.store import open_model
 from movie_cli.editing import clip
 from movie_cli.editing.anchor_rule import Rule
 from movie_cli.editing.anchors import Schedule, hue_saturation_value, make_schedule
@@ -88,7 +88,7 @@ def test_frames_attend_to_their_own_anchors(tmp_path, model, monkeypatch, anchor
     edit_video(asked, SilentReporter())
     found = pictures(tmp_path / "o.mkv")
     working = Editor.size_for(open_model(str(model)), *SIZE)
-    editor = Editor(TorchBackend(open_model(str(model)), choose("cpu", "float32")))
+    editor = Editor(TorchBackend(open_model(str(model)), choose_torch("cpu", "float32")))
     editor.set_recipe(asked.recipe)
     with FrameReader(source, also_size=working) as reader:
         frames = {frame.pts: (frame.pixels if frame.small is None else frame.small)[None] for frame in reader}

@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from movie_cli.editing.size import working_size
-from movie_cli.models import detail_numpy
+from movie_cli.models import torch_free
 from movie_cli.models.detail import transfer
 
 
@@ -91,6 +91,6 @@ def test_without_torch_the_detail_is_the_same(size, amount):
     small = shrink(full, 96, 128)
     edited = (255 - small // 2).astype(np.uint8)
     wanted = transfer(full, small, edited, size, amount)
-    found = detail_numpy.transfer(full, small, edited, size, amount)
+    found = torch_free.transfer(full, small, edited, size, amount)
     assert np.abs(wanted.astype(int) - found).max() <= 1
     assert psnr(wanted, found) > 65

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from movie_cli.backends.select import choose
 from movie_cli.backends.torch_backend import TorchBackend
-from movie_cli.checkpoints.registry import open_model
+from movie_cli.backends.torch_devices import choose_torch
+from movie_cli.checkpoints.store import open_model
 from movie_cli.editing import editors
 from movie_cli.editing.editor import Editor
 from movie_cli.errors import DeviceError, DeviceMemoryError
@@ -41,7 +41,7 @@ def model(tmp_path):
 
 def test_the_batch_is_halved_and_the_frames_are_the_same(model):
     frames = np.random.default_rng(0).integers(0, 255, (7, 64, 64, 3), dtype=np.uint8)
-    descriptor, choice = open_model(str(model)), choose("cpu", "float32")
+    descriptor, choice = open_model(str(model)), choose_torch("cpu", "float32")
     found = []
     for backend in (TorchBackend(descriptor, choice), Small(descriptor, choice)):
         editor = Editor(backend)
@@ -58,7 +58,7 @@ def test_the_batch_is_halved_and_the_frames_are_the_same(model):
 
 
 def test_one_frame_is_too_much(model):
-    backend = Small(open_model(str(model)), choose("cpu", "float32"))
+    backend = Small(open_model(str(model)), choose_torch("cpu", "float32"))
     backend.room = 0
     editor = Editor(backend)
     editor.set_recipe(Recipe("sepia"))
@@ -67,7 +67,7 @@ def test_one_frame_is_too_much(model):
 
 
 def test_the_command_goes_on_with_a_warning_or_says_why_not(movie, model, tmp_path, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(editors.opening, "open_backend", Small)
+    monkeypatch.setattr(editors.registry, "open_backend", Small)
     make_clip(tmp_path / "in.mp4", frames=8, size=(96, 64))
     command = ["edit", "in.mp4", "sepia", "-o", "o.mp4", "--model", str(model), "--no-cache", "-q"]
     done = movie(*command, "--batch-size", "4")

@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from movie_cli.backends.later import Later
 from movie_cli.editing.pipeline import edit_video
 from movie_cli.editing.still import FrameRun
 from movie_cli.errors import InterruptedEdit, UsageError
@@ -21,9 +20,9 @@ def run(still, frames):
 
     def edit(fresh, carry):
         asked.append(list(fresh))
-        return Later.now(255 - frames[fresh])
+        return lambda: 255 - frames[fresh]
 
-    return still.edit(frames, edit).get(), asked
+    return still.edit(frames, edit)(), asked
 
 
 def test_equal_frames_are_edited_once():

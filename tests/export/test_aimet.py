@@ -17,7 +17,7 @@ from movie_cli.cli import main
 from movie_cli.errors import DeviceError, ModelError
 from movie_cli.export import aimet_script
 from movie_cli.export.aimet import Aimet, chosen, find_aimet, quantize_by_aimet
-from movie_cli.export.to_onnx import quantizer_facts
+from movie_cli.export.exporters import quantizer_facts
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for an interpreter is a script")
 
@@ -159,9 +159,9 @@ def test_aimet_keeps_sensitive_weights_and_its_graph_runs_on_the_htp(aimet, grap
         "MatMul": TensorProto.INT8,
     }
     pytest.importorskip("onnxruntime_qnn")
-    from movie_cli.backends.onnx_graphs import open_graph
-    from movie_cli.backends.qnn_graphs import SIMULATOR, htp_session, present_devices
-    from movie_cli.export.measure import Distance
+    from movie_cli.backends.onnx_backend import open_graph
+    from movie_cli.backends.qnn_backend import SIMULATOR, htp_session, present_devices
+    from movie_cli.export.distance import Distance
 
     if SIMULATOR not in present_devices():
         pytest.skip("there is no simulator here")

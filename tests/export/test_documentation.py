@@ -22,7 +22,7 @@ def test_the_commands_are_understood():
 
 
 def test_every_chip_and_precision_is_told_of():
-    from movie_cli.backends.socs import SOCS
+    from movie_cli.backends.qnn_backend import SOCS
     from movie_cli.checkpoints.exported import PRECISIONS
 
     assert all(f"`{soc.name}` | {soc.sold_as} | {soc.arch}" in TEXT for soc in SOCS)

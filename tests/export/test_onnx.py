@@ -14,13 +14,12 @@ import onnx
 import pytest
 
 import movie_cli
+from movie_cli.backends.fidelity import draw_clip, psnr
 from movie_cli.checkpoints.exported import read_export
 from movie_cli.cli import main
 from movie_cli.errors import DeviceError, ModelError, OutputError, UsageError
 from movie_cli.export import folder as folders
 from movie_cli.export.build import check_sizes
-from movie_cli.export.pictures import draw_clip
-from movie_cli.export.prepared import psnr
 from tests.export import SIZE
 
 WITHOUT_TORCH = """
@@ -176,7 +175,7 @@ def test_more_steps_than_one_are_refused(nano_onnx):
 
 
 def test_a_size_the_network_does_not_take_is_refused_with_a_near_one():
-    from movie_cli.checkpoints.registry import open_model
+    from movie_cli.checkpoints.store import open_model
 
     with pytest.raises(UsageError, match="100x60") as caught:
         check_sizes(open_model("nano"), ((100, 60),))
@@ -215,9 +214,9 @@ def test_a_full_disk_leaves_nothing(tmp_path, tiny, monkeypatch, capfd):
 
 
 def test_without_the_extra_one_line_names_it(tmp_path, monkeypatch, capfd):
-    from movie_cli.backends import runtimes
+    from movie_cli.backends import base
 
-    monkeypatch.setattr(runtimes, "MODULES", dict.fromkeys(runtimes.MODULES, "no_such_module"))
+    monkeypatch.setitem(base.MODULES, "onnx", "no_such_module")
     assert main(["export", "onnx", "-o", str(tmp_path / "out")]) == 5
     assert 'pip install "movie-cli[onnx]"' in capfd.readouterr().err
 

@@ -13,20 +13,19 @@ import pytest
 from onnx import TensorProto, helper
 
 import movie_cli
-from movie_cli.backends.opening import open_backend
-from movie_cli.checkpoints.registry import open_model
+from movie_cli.backends.base import RuntimeRequest
+from movie_cli.backends.registry import choose_runtime, open_backend
+from movie_cli.checkpoints.store import open_model
 from movie_cli.cli import main
-from movie_cli.editing.choosing import choose_for
 from movie_cli.editing.editor import Editor
 from movie_cli.errors import DeviceError, ModelError
 from movie_cli.export.calibration import pictures_of
-from movie_cli.export.compiling import compile_graphs
-from movie_cli.export.to_qnn import quantized
+from movie_cli.export.context_binaries import compile_graphs
+from movie_cli.export.exporters import quantized
 from tests.export import SIZE
 
 pytest.importorskip("onnxruntime_qnn")
-from movie_cli.backends.qnn_graphs import htp_session
-from movie_cli.backends.socs import SOCS, soc_named
+from movie_cli.backends.qnn_backend import SOCS, htp_session, soc_named
 
 pytestmark = [
     pytest.mark.skipif(
@@ -60,7 +59,7 @@ def test_every_graph_holds_on_the_simulator(nano_qnn, capfd):
 
 def open_on(folder, provider="simulator"):
     descriptor = open_model(str(folder))
-    return Editor(open_backend(descriptor, choose_for(descriptor, provider=provider)))
+    return Editor(open_backend(descriptor, choose_runtime(descriptor, RuntimeRequest(provider=provider))))
 
 
 def test_both_scales_are_live_on_the_simulator(nano_qnn):

@@ -10,10 +10,9 @@ import pytest
 
 pytest.importorskip("onnxruntime")
 
-from movie_cli.backends.onnx_graphs import open_graph
-from movie_cli.export.build import write_precision
-from movie_cli.export.quantize import quantize_graph
-from movie_cli.export.split import bytes_of, move, weights_file
+from movie_cli.backends.onnx_backend import open_graph
+from movie_cli.export.onnx_file import bytes_of, move, weights_file
+from movie_cli.export.quantize import quantize_graph, write_precision
 
 
 @pytest.fixture(scope="module")

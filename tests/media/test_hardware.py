@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from movie_cli.backends.select import Choice
+from movie_cli.backends.base import RuntimeConfig
 from movie_cli.editing import plan
 from movie_cli.editing.plan import make_plan
 from movie_cli.editing.request import EditRequest, EncodeOptions
@@ -62,8 +62,8 @@ def test_a_reader_whose_gpu_is_gone_decodes_in_software(clip, gpu):
 @pytest.fixture
 def gpu_found(monkeypatch):
     """A plan on CUDA, whose GPU decodes and encodes; nothing runs there."""
-    choice = Choice("cuda:1", "bfloat16", "cuda:1 in bfloat16")
-    monkeypatch.setattr(plan, "choose_for", lambda *arguments, **options: choice)
+    choice = RuntimeConfig("cuda:1", "bfloat16", "cuda:1 in bfloat16")
+    monkeypatch.setattr(plan, "choose_runtime", lambda *arguments, **options: choice)
     monkeypatch.setattr(hardware, "why_no_decoder", lambda video, gpu: "")
     monkeypatch.setattr(hardware, "why_no_encoder", lambda name, gpu, size: "")
 

@@ -1,4 +1,4 @@
-"""Instructions are read as typed or mended, whichever the encoder is surer of."""
+"""Instructions are encode_texts as typed or mended, whichever the encoder is surer of."""
 
 from pathlib import Path
 
@@ -6,8 +6,7 @@ import pytest
 import torch
 
 import movie_cli
-from movie_cli.models.reading import read
-from movie_cli.models.text import InstructionEncoder
+from movie_cli.models.text import InstructionEncoder, encode_texts
 from movie_cli.models.tokenizer import InstructionTokenizer
 
 NANO = Path(movie_cli.__path__[0]) / "checkpoints" / "nano"
@@ -25,11 +24,11 @@ def nano() -> tuple[InstructionEncoder, InstructionTokenizer]:
 )
 def test_a_slip_of_the_keyboard_is_understood(nano, typed, edit):
     encoder, tokenizer = nano
-    assert encoder.nearest_edits(read(encoder, tokenizer, [typed]), 1)[0] == (edit,)
+    assert encoder.nearest_edits(encode_texts(encoder, tokenizer, [typed]), 1)[0] == (edit,)
 
 
 def test_what_is_spelt_right_is_read_as_it_is(nano):
     encoder, tokenizer = nano
     texts = ["make it winter", "", "turn the street into a pencil drawing"]
-    encoding, plain = read(encoder, tokenizer, texts), encoder(*tokenizer.encode(texts))
+    encoding, plain = encode_texts(encoder, tokenizer, texts), encoder(*tokenizer.encode(texts))
     assert torch.allclose(encoding.logits, plain.logits, atol=1e-4)

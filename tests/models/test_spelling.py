@@ -2,7 +2,7 @@
 
 import pytest
 
-from movie_cli.models.spelling import Speller
+from movie_cli.models.tokenizer import Speller
 
 SPELLER = Speller(["night", "noir", "sunrise", "blueprint", "brighter", "showed", "snow", "watercolour", "dune", "dog"])
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from movie_cli.backends.select import choose
 from movie_cli.backends.torch_backend import TorchBackend
+from movie_cli.backends.torch_devices import choose_torch
 from movie_cli.checkpoints.descriptor import read_descriptor
 from movie_cli.editing.editor import Editor
 from movie_cli.errors import ModelError, UsageError
@@ -45,7 +45,7 @@ def test_it_learns_the_edit_and_is_run_at_once(chain):
     assert lines[-1]["student/gain"] > lines[0]["student/gain"] + 1
     descriptor = read_descriptor(chain / "direct" / "checkpoint")
     assert (descriptor.stage, descriptor.steps, descriptor.passes) == ("one-step", 1, 1)
-    editor = Editor(TorchBackend(descriptor, choose("cpu", "float32")))
+    editor = Editor(TorchBackend(descriptor, choose_torch("cpu", "float32")))
     editor.set_recipe(Recipe("make it brighter"))
     frames = np.full((1, 32, 32, 3), 90, np.uint8)
     assert editor.edit(frames).mean() > 95

@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from movie_cli.backends.select import choose
 from movie_cli.backends.torch_backend import TorchBackend
+from movie_cli.backends.torch_devices import choose_torch
 from movie_cli.checkpoints.descriptor import read_descriptor
 from movie_cli.editing.editor import Editor
 from movie_cli.errors import ModelError, UsageError
@@ -46,7 +46,7 @@ def test_a_chain_of_pictures_is_run_at_once(picture_chain):
         assert descriptor.passes == passes
         scheduler = json.loads((descriptor.folder / "scheduler" / "scheduler_config.json").read_text())
         assert (scheduler["prediction_type"], scheduler["rescale_betas_zero_snr"]) == ("sample", True)
-        editor = Editor(TorchBackend(descriptor, choose("cpu", "float32")))
+        editor = Editor(TorchBackend(descriptor, choose_torch("cpu", "float32")))
         editor.set_recipe(Recipe("make it brighter"))
         assert editor.edit(frames).shape == frames.shape
 

@@ -9,8 +9,8 @@ import torch
 from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file
 
-from movie_cli.backends.select import choose
 from movie_cli.backends.torch_backend import TorchBackend
+from movie_cli.backends.torch_devices import choose_torch
 from movie_cli.bench.shapes import INSTRUCT_PIX2PIX
 from movie_cli.checkpoints.descriptor import read_descriptor
 from movie_cli.editing.editor import Editor
@@ -230,7 +230,7 @@ def test_switches_train(chain, tmp_path, extra):
     both = (tmp_path / "run", chain / "guidance")
     made, plain = (load_file(run / "checkpoint" / "unet" / WEIGHTS) for run in both)
     assert made.keys() == plain.keys()
-    backend = TorchBackend(read_descriptor(tmp_path / "run" / "checkpoint"), choose("cpu", "float32"))
+    backend = TorchBackend(read_descriptor(tmp_path / "run" / "checkpoint"), choose_torch("cpu", "float32"))
     editor = Editor(backend)
     editor.set_recipe(Recipe("make it winter"))
     frames = np.zeros((1, 32, 32, 3), dtype=np.uint8)

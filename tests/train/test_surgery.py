@@ -3,7 +3,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from movie_cli.errors import ModelError
-from movie_cli.export.graphs import LogScaleEmbedding
+from movie_cli.export.graph_sources import LogScaleEmbedding
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.train import surgery
 

@@ -14,8 +14,7 @@ from diffusers import LCMScheduler, SchedulerMixin
 from torch import Tensor, nn
 
 from movie_cli.errors import ModelError
-from movie_cli.models.autoencoder import PatchAutoencoder
-from movie_cli.models.codec import PatchCodec
+from movie_cli.models.autoencoder import PatchAdapter, PatchAutoencoder
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.train.bank_samples import BankSamples
 from movie_cli.train.conditioning import conditioning_of
@@ -114,7 +113,7 @@ def autoencoder_stage(settings: AutoencoderSettings, data: SampleSource) -> Auto
     """
     start = open_start(settings.start, "autoencoder", ("base", "guided", "one-step"))
     if not settings.fit:
-        if not isinstance(start.codec, PatchCodec):
+        if not isinstance(start.codec, PatchAdapter):
             raise ModelError(
                 f"{start.descriptor.folder / 'vae'} is not a PatchAutoencoder, the only one that is trained here",
                 "start from an embedded model, or swap it with fit = true",
@@ -126,4 +125,4 @@ def autoencoder_stage(settings: AutoencoderSettings, data: SampleSource) -> Auto
     torch.manual_seed(settings.seed)
     vae = PatchAutoencoder(settings.latent_channels, settings.decoder_widths, source_skip=settings.source_skip)
     vae.fit(data.patches(settings.patches_per_photo))
-    return AutoencoderStage(settings, start.replace(codec=PatchCodec(vae)))
+    return AutoencoderStage(settings, start.replace(codec=PatchAdapter(vae)))

@@ -17,7 +17,7 @@ from diffusers import AutoencoderTiny, SchedulerMixin
 from torch import Tensor, nn
 
 from movie_cli.errors import ModelError, UsageError
-from movie_cli.models.codec import TinyCodec
+from movie_cli.models.autoencoder import TinyAdapter
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.models.sampling import is_recurrent
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE
@@ -184,7 +184,7 @@ def mobile_stage(settings: MobileSettings) -> BaseStage:
     if unet.config["in_channels"] == channels:
         unet = surgery.with_input_channels(unet, channels, at=channels)
     if settings.autoencoder:
-        start = start.replace(codec=TinyCodec(_tiny_autoencoder(settings.autoencoder, channels)))
+        start = start.replace(codec=TinyAdapter(_tiny_autoencoder(settings.autoencoder, channels)))
     return BaseStage(settings, start.replace(unet=unet))
 
 

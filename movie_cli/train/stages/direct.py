@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from movie_cli.errors import ModelError, UsageError
 from movie_cli.models.attention import attach
-from movie_cli.models.codec import PatchCodec
+from movie_cli.models.autoencoder import PatchAdapter
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.train import objectives
 from movie_cli.train.augmentation import grainy, neighbours
@@ -120,7 +120,7 @@ def direct_stage(settings: DirectSettings) -> DirectStage:
         start = open_start(settings.start, "direct", ("one-step",))
         check_edits(start)
     where = start.descriptor.folder
-    if not isinstance(start.codec, PatchCodec):
+    if not isinstance(start.codec, PatchAdapter):
         raise ModelError(f"{where / 'vae'} is not a PatchAutoencoder", "begin with movie train autoencoder")
     if prediction_of(start.scheduler) not in PREDICTIONS:
         raise ModelError(f"the denoiser of {where} predicts {prediction_of(start.scheduler)}", "describe one in [unet]")

@@ -1,0 +1,239 @@
+"""From what a user types after `--model`, `--vae`, `--scheduler` and `--lora` to files on this machine.
+
+Promises to look for a checkpoint in a fixed order (the embedded models, the user's models folder, a folder, the Hugging
+Face Hub), to fetch nothing when offline, and to fetch only JSON, safetensors and vocabularies. What does not fit a
+checkpoint is refused before any weight is loaded, as far as configurations tell.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+from pathlib import Path
+
+from movie_cli.checkpoints import hub
+from movie_cli.checkpoints.descriptor import Descriptor, Variant, read_descriptor
+from movie_cli.checkpoints.exported import is_export
+from movie_cli.checkpoints.folder import OPTIONAL_PARTS, PARTS_WITH_WEIGHTS, PICKLES, check_folder
+from movie_cli.errors import ModelError, UsageError
+from movie_cli.places import models_folder
+from movie_cli.recipe import Recipe
+
+EMBEDDED = Path(__file__).parent
+"""The package folder whose subfolders with a `movie.json` are the embedded checkpoints."""
+
+DEFAULT_MODEL = "nano"
+TAESD = "madebyollin/taesd"
+AUTOENCODERS = ("AutoencoderKL", "AutoencoderTiny")
+SCHEDULERS = {
+    "ddim": "DDIMScheduler",
+    "euler": "EulerDiscreteScheduler",
+    "euler-a": "EulerAncestralDiscreteScheduler",
+    "dpm++": "DPMSolverMultistepScheduler",
+    "unipc": "UniPCMultistepScheduler",
+    "lcm": "LCMScheduler",
+}
+"""By what people call them: diffusers' classes, each made from the checkpoint's own configuration."""
+LORA_FILE = "pytorch_lora_weights.safetensors"
+
+
+# By part, not by ending alone: published repositories keep tens of gigabytes of other weights beside these.
+WANTED = (
+    "model_index.json",
+    "movie.json",
+    *(f"{part}/{name}" for part in (*PARTS_WITH_WEIGHTS, *OPTIONAL_PARTS) for name in ("*.json", "*.safetensors")),
+    "tokenizer/*.json",
+    "tokenizer/*.txt",
+    "scheduler/*.json",
+)
+
+
+def resolve(name_or_folder: str, offline: bool = False) -> Path:
+    """The folder of the checkpoint that `name_or_folder` means.
+
+    `name_or_folder` is the name of an embedded or local model, a folder, or `owner/name` on the Hugging Face Hub, with
+    `@revision` behind it to pin one. `offline`, or a true `HF_HUB_OFFLINE`, allows only what earlier calls fetched.
+
+    Raises:
+        ModelError: there is no such checkpoint, or it cannot be fetched.
+    """
+    if not name_or_folder.strip():
+        raise ModelError("the model's name is empty", "`movie models list` shows what is here")
+    named = _named()
+    if name_or_folder in named:
+        return named[name_or_folder]
+    folder = Path(name_or_folder).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.is_file():
+        raise ModelError(f"{folder} is a file, not a checkpoint folder", "name the folder that holds model_index.json")
+    if hub.is_hub_id(name_or_folder):
+        return hub.fetch(name_or_folder, WANTED, offline)
+    near = difflib.get_close_matches(name_or_folder, named, n=1)
+    hint = (
+        f"did you mean {near[0]}?"
+        if near
+        else "`movie models list` shows what is here; a folder or owner/name also works"
+    )
+    raise ModelError(f"there is no model {name_or_folder}", hint)
+
+
+def open_model(name_or_folder: str, offline: bool = False) -> Descriptor:
+    """Resolve, check and describe a checkpoint.
+
+    Raises:
+        ModelError: there is no such checkpoint, or its folder does not pass `check_folder`.
+    """
+    folder = resolve(name_or_folder, offline)
+    check_folder(folder)
+    return read_descriptor(folder)
+
+
+def open_variant(recipe: Recipe, offline: bool = False) -> Descriptor:
+    """The checkpoint of a recipe, with the parts that the recipe asks for.
+
+    Raises:
+        ModelError: there is no such checkpoint or part, or they do not fit.
+        UsageError: the checkpoint takes no other parts.
+    """
+    descriptor = open_model(recipe.model, offline)
+    variant = find_variant(descriptor, recipe.vae, recipe.scheduler, recipe.lora, offline)
+    return dataclasses.replace(descriptor, variant=variant)
+
+
+def on_the_hub(recipe: Recipe) -> dict[str, tuple[str, bool]]:
+    """The parts of a recipe that are named by a repository on the Hub, and whether they are on this machine, by field.
+
+    Asks nobody.
+    """
+    found = {}
+    for field, name in (("model", recipe.model), ("vae", recipe.vae), ("lora", recipe.lora)):
+        if name is None or (field == "model" and name in _named()) or Path(name).expanduser().exists():
+            continue
+        repository = TAESD if (field, name) == ("vae", "taesd") else name
+        if hub.is_hub_id(repository):
+            found[field] = (name, hub.is_here(repository))
+    return found
+
+
+def list_models() -> list[Descriptor]:
+    """The embedded checkpoints and those in the user's models folder, by name.
+
+    A damaged one is left out here; `open_model` on its name tells what is wrong with it.
+    """
+    found = []
+    for _, folder in sorted(_named().items()):
+        try:
+            found.append(read_descriptor(folder))
+        except ModelError:
+            continue
+    return found
+
+
+def damaged_models() -> list[tuple[str, ModelError]]:
+    """Names and errors of the checkpoints that `list_models` leaves out."""
+    found = []
+    for name, folder in sorted(_named().items()):
+        try:
+            read_descriptor(folder)
+        except ModelError as error:
+            found.append((name, error))
+    return found
+
+
+def _named() -> dict[str, Path]:
+    """Checkpoint folders by name. An embedded model's name cannot be taken by a local one."""
+    folders: dict[str, Path] = {}
+    for root in (models_folder(), EMBEDDED):
+        try:
+            children = sorted(root.iterdir())
+        except OSError:
+            continue
+        folders.update({child.name: child for child in children if _is_model(child)})
+    return folders
+
+
+def _is_model(folder: Path) -> bool:
+    return (folder / "model_index.json").is_file() or is_export(folder)
+
+
+def find_variant(
+    descriptor: Descriptor, vae: str | None, scheduler: str | None, lora: str | None, offline: bool
+) -> Variant:
+    """Resolve names of what is to be used with a checkpoint.
+
+    Args:
+        descriptor: The checkpoint.
+        vae: `taesd`, a folder, or `owner/name` on the Hub.
+        scheduler: A key of `SCHEDULERS`.
+        lora: A safetensors file, a folder with one, or `owner/name` on the Hub.
+        offline: Fetch nothing.
+
+    Raises:
+        UsageError: the checkpoint takes no other parts, or the scheduler is unknown.
+        ModelError: something is missing, is a pickle, or does not fit.
+    """
+    asked = {"--vae": vae, "--scheduler": scheduler, "--lora": lora}
+    given = [option for option, value in asked.items() if value is not None]
+    if given and descriptor.stage != "base":
+        raise UsageError(
+            f"{given[0]} is for checkpoints of many steps, and {descriptor.name} is a {descriptor.stage} one",
+            f"leave out {given[0]}, or choose another --model",
+        )
+    if scheduler is not None and scheduler not in SCHEDULERS:
+        raise UsageError(f"there is no scheduler {scheduler}", f"known are {', '.join(SCHEDULERS)}")
+    return Variant(
+        None if vae is None else _find_autoencoder(vae, descriptor.latent_channels, offline),
+        scheduler,
+        None if lora is None else _find_lora(lora, offline),
+    )
+
+
+def _find_autoencoder(name: str, channels: int, offline: bool) -> Path:
+    folder = Path(name).expanduser()
+    if name == "taesd" and not folder.is_dir():
+        name = TAESD
+    if not folder.is_dir():
+        folder = _fetched(name, "an autoencoder", ("config.json", "*.safetensors"), offline)
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        kind, found = config["_class_name"], config.get("latent_channels", 4)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelError(f"{folder / 'config.json'} does not describe an autoencoder", "name its folder") from error
+    if kind not in AUTOENCODERS:
+        raise ModelError(f"{folder} is a {kind}, not an autoencoder that is known here", " and ".join(AUTOENCODERS))
+    if found != channels:
+        raise ModelError(
+            f"the autoencoder {folder} has latents of {found} channels, the checkpoint of {channels}",
+            "SD 1.x goes with taesd; taesdxl, taesd3 and taef1 belong to other models",
+        )
+    if not any(folder.glob("*.safetensors")):
+        raise ModelError(f"{folder} holds no safetensors weights", _hint_for_pickles(folder))
+    return folder
+
+
+def _find_lora(name: str, offline: bool) -> Path:
+    path = Path(name).expanduser()
+    if path.suffix.lower() in PICKLES:
+        raise ModelError(f"{path} is a pickle, which may run code when it is loaded", "ask for safetensors")
+    if path.is_file():
+        return path
+    folder = path if path.is_dir() else _fetched(name, "a LoRA", ("*.safetensors",), offline)
+    found = sorted(folder.glob("*.safetensors"))
+    named = [file for file in found if file.name == LORA_FILE]
+    if len(named or found) != 1:
+        what = "several safetensors files" if found else "no safetensors file"
+        raise ModelError(f"{folder} holds {what}", "name the one file" if found else _hint_for_pickles(folder))
+    return (named or found)[0]
+
+
+def _fetched(name: str, what: str, wanted: tuple[str, ...], offline: bool) -> Path:
+    if not hub.is_hub_id(name):
+        raise ModelError(f"there is no {name}", f"{what} is a folder, or owner/name on the Hub")
+    return hub.fetch(name, wanted, offline)
+
+
+def _hint_for_pickles(folder: Path) -> str:
+    pickles = [path.name for path in sorted(folder.glob("*")) if path.suffix.lower() in PICKLES]
+    return f"{pickles[0]} is a pickle and is not read: ask for safetensors" if pickles else "download it again"
