@@ -88,8 +88,9 @@ class Muxer:
             self._captions = CaptionCopier(source, setup.codec)
         if source.video.alpha and has_alpha(setup.plan.pix_fmt):
             self._alpha = AlphaCopier(source, setup.size, start, end)
+        routes = Routes(source, options, container, start or 0.0, covers=not free)
         if not container.only_video:
-            self._copier = StreamCopier(source, options, container, start, end, covers=not free, checked=checked)
+            self._copier = StreamCopier(source, routes, start, end, checked=checked)
         muxer_options = _muxer_options(setup, trimmed=start is not None, free=free)
         self._output = output = av.open(target, "w", format=container.muxer, container_options=muxer_options)
         self.encoder = FrameEncoder(setup, output, self._alpha)
@@ -97,12 +98,9 @@ class Muxer:
         stream.metadata.update(moved_timecode(stream.metadata, source.video, start))
         if self._copier is not None:
             self._copier.add_streams(output)
-            self.messages.extend(self._copier.messages)
-            self._copier.messages.clear()
         else:
-            routes = Routes(source, options, container, 0.0, covers=False)
             routes.refuse_all()
-            self.messages.extend(routes.messages)
+        self.messages.extend(routes.messages)
         if options.metadata:
             kept = {key: value for key, value in source.metadata.items() if key not in _FILE_TAGS}
             output.metadata.update(moved_timecode(kept, source.video, start))

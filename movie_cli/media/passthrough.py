@@ -17,9 +17,7 @@ from av.stream import Stream
 
 from movie_cli.errors import reason_of
 from movie_cli.media.clock import Clock
-from movie_cli.media.containers import Container
 from movie_cli.media.copying import CopyRoute, TextRoute
-from movie_cli.media.encoding import EncodeOptions
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.opening import open_source
 from movie_cli.media.routes import Route, Routes, label_of
@@ -38,30 +36,20 @@ class StreamCopier:
 
     Args:
         source: What `probe` said of the source.
-        options: Which kinds are wanted.
-        container: The output's kind.
+        routes: What is to become of each stream.
         start: First instant kept, in seconds on the source's timeline, or None.
         end: Instant from which on nothing is kept, or None.
-        covers: Whether there is room for a cover picture.
         checked: Whether the video's packets are counted when all is written: nobody counts those in a pipe.
 
-    `messages` grows by a sentence for each stream that is not carried over as it is.
+    `messages` grows by a sentence for each loss on the way.
     """
 
     def __init__(
-        self,
-        source: SourceInfo,
-        options: EncodeOptions,
-        container: Container,
-        start: float | None,
-        end: float | None,
-        *,
-        covers: bool = True,
-        checked: bool = True,
+        self, source: SourceInfo, routes: Routes, start: float | None, end: float | None, *, checked: bool = True
     ) -> None:
         self.messages: list[str] = []
-        self._target = container
-        self._choice = Routes(source, options, container, start or 0.0, covers=covers)
+        self._choice = routes
+        self._target = routes.container
         self._checked = checked
         self._start = start
         self._end = end
@@ -88,7 +76,6 @@ class StreamCopier:
         """
         self._choice.make(self._container, output)
         self._routes = self._choice.made
-        self.messages += self._choice.messages
 
     def begin(self, keep_times: bool, first: float) -> None:
         """Start reading. `first` is the first video frame's time in seconds on the source's timeline.

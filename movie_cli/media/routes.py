@@ -51,7 +51,8 @@ class Routes:
         begin: What becomes 0 in the output, in seconds on the source's timeline.
         covers: Whether there is room for a cover picture.
 
-    `made` are the routes by the source's stream, `messages` sentences about the streams that are not copied.
+    `container` is the output's kind, `made` are the routes by the source's stream, `messages` sentences about the
+    streams that are not copied.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Routes:
         self.messages: list[str] = []
         self._source = source
         self._options = options
-        self._target = container
+        self.container = container
         self._zero = source.video.origin * source.video.time_base + Fraction(begin)
         self._room_for_covers = covers
 
@@ -87,11 +88,11 @@ class Routes:
             OutputError: sound is to be copied.
         """
         if self._source.audio and self._options.audio == "copy":
-            raise OutputError(f"{self._target.muxer} holds no sound to copy", "--audio none leaves it out")
+            raise OutputError(f"{self.container.muxer} holds no sound to copy", "--audio none leaves it out")
         if self._source.streams:
             kinds = ", ".join(sorted({stream.kind for stream in self._source.streams}))
             self.messages.append(
-                f"{self._target.muxer} holds only the picture: the source's other streams ({kinds}) are left out"
+                f"{self.container.muxer} holds only the picture: the source's other streams ({kinds}) are left out"
             )
 
     def _asked_for(self, stream: Stream) -> bool:
@@ -125,7 +126,7 @@ class Routes:
     def _add_sound(
         self, stream: av.AudioStream, packets: list[Packet[Any]], again: InputContainer, output: OutputContainer
     ) -> str:
-        wanted, target, label = self._options.audio, self._target, label_of(stream)
+        wanted, target, label = self._options.audio, self.container, label_of(stream)
         codec = _codec_name(stream)
         full = target.one_sound and any(route.source.type == "audio" for route in self.made.values())
         held = f"because {target.muxer} holds one sound" if full else f"because {target.muxer} does not hold it"
@@ -161,11 +162,11 @@ class Routes:
     def _add_picture(self, stream: av.VideoStream, packets: list[Packet[Any]], output: OutputContainer) -> str:
         if not is_cover(stream):
             return ": only one video stream is kept"
-        if self._target.muxer not in _HOLD_COVERS:
-            return f", because {self._target.muxer} has no place for it (.mkv has)"
+        if self.container.muxer not in _HOLD_COVERS:
+            return f", because {self.container.muxer} has no place for it (.mkv has)"
         if not self._room_for_covers:
-            return f": an {self._target.muxer} file holds either it or freely named tags such as the recipe"
-        if self._target.muxer == "matroska":
+            return f": an {self.container.muxer} file holds either it or freely named tags such as the recipe"
+        if self.container.muxer == "matroska":
             # As an attached file: what Matroska has for covers, and it takes any picture format.
             codec = {"mjpeg": "jpeg"}.get(_codec_name(stream) or "", _codec_name(stream) or "octet-stream")
             if packets:
@@ -175,7 +176,7 @@ class Routes:
         return self._add_other(stream, packets, output)
 
     def _add_other(self, stream: Stream, packets: list[Packet[Any]], output: OutputContainer) -> str:
-        target = self._target
+        target = self.container
         if stream.type == "data" and "timecode" in stream.metadata and target.muxer in _WITH_TIMECODE:
             return ""
         codec = _codec_name(stream)
@@ -195,19 +196,19 @@ class Routes:
 
     def _begins_late(self, packets: list[Packet[Any]]) -> bool:
         """Whether sound would be heard too early where the container has no place for its beginning."""
-        if not self._target.sound_from_zero or not packets or packets[0].pts is None:
+        if not self.container.sound_from_zero or not packets or packets[0].pts is None:
             return False
         return packets[0].pts * packets[0].time_base - self._zero > _LATE
 
     def _may_hold(self, codec: str | None) -> bool:
-        return self._target.beside is None or codec in self._target.beside
+        return self.container.beside is None or codec in self.container.beside
 
     def _copy(self, stream: Stream, output: OutputContainer, lead: Fraction = Fraction(0)) -> None:
-        self._describe(CopyRoute(stream, output, self._target, lead=lead, cover=_is_cover(stream)))
+        self._describe(CopyRoute(stream, output, self.container, lead=lead, cover=_is_cover(stream)))
 
     def _describe(self, route: Route) -> None:
         """Say of the new stream what was said of the old one, and take the route."""
-        tags, lost = stream_tags(route.source.metadata, self._target.muxer, label_of(route.source))
+        tags, lost = stream_tags(route.source.metadata, self.container.muxer, label_of(route.source))
         self.messages += lost
         # The picture's, which moves with a part's begin, is written with the picture.
         tags.pop("timecode", None)
