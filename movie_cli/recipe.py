@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from movie_cli.editing.anchor_rule import Rule
 from movie_cli.errors import UsageError
 
 DEFAULT_TEXT_SCALE = 7.5
@@ -29,6 +29,37 @@ _FREE = ("instruction",)
 _NUMBERS = ("text_scale", "image_scale", "detail", "still")
 _WHOLE = ("seed", "steps")
 _OPTIONAL = ("steps", "size", "vae", "scheduler", "lora")
+
+
+ANCHORS = ("middle", "first", "every:N", "scene", "none")
+_EVERY = re.compile(r"every:([1-9]\d{0,8})", re.ASCII)
+
+
+@dataclass(frozen=True)
+class AnchorRule:
+    """A choice of anchors: one of `ANCHORS`; `every` is the N of `every:N`."""
+
+    kind: str
+    every: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> AnchorRule:
+        """Read what is written after `--anchors`.
+
+        Raises:
+            UsageError: it is none of `ANCHORS`.
+        """
+        found = _EVERY.fullmatch(text)
+        if found:
+            return cls("every", int(found[1]))
+        if text not in ANCHORS or ":" in text:
+            raise UsageError(f"there are no anchors {text}", f"known are {', '.join(ANCHORS)}, such as every:48")
+        return cls(text)
+
+    @property
+    def moves(self) -> bool:
+        """Whether anchors change within a clip."""
+        return self.kind in {"every", "scene"}
 
 
 @dataclass(frozen=True)
@@ -83,7 +114,7 @@ class Recipe:
             raise UsageError(
                 f"--size is {self.size[0]}x{self.size[1]}, with a side that is not between {low} and {high} pixels"
             )
-        Rule.parse(self.anchors)
+        AnchorRule.parse(self.anchors)
 
     def to_json(self) -> str:
         """The recipe as one line of JSON, for the output's metadata."""

@@ -20,12 +20,12 @@ from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import (
     OutputOptions,
     emit,
-    make_reporter,
     output_options,
     print_pairs,
     shown_as,
 )
 from movie_cli.cli.recipes import recipe_of
+from movie_cli.cli.reporters import make_reporter
 from movie_cli.editing.request import STREAM, EditRequest, EncodeOptions, check_output, check_source, output_exists
 from movie_cli.errors import UsageError
 from movie_cli.reading import MAX_PIXELS, MAX_SECONDS, ReadOptions

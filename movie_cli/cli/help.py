@@ -12,20 +12,12 @@ from typing import Any
 
 import click
 
+from movie_cli.cli.settings import GENERAL, ThemedOption, defaults_for
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-_GENERAL = "General"
 NAME_COLUMNS = 30
 """Longer option names put their text on the next line."""
-
-
-class ThemedOption(click.Option):
-    """An option with the heading it stands under. `setting` says that environment and settings file may set it."""
-
-    def __init__(self, *names: Any, theme: str = _GENERAL, setting: bool = False, **rest: Any) -> None:
-        super().__init__(*names, **rest)
-        self.theme = theme
-        self.setting = setting
 
 
 def themed(theme: str) -> Callable[..., Decorator]:
@@ -59,9 +51,8 @@ class Command(click.Command):
         """Let environment and settings file fill in what the command line leaves open."""
         # Help must come up whatever the settings file holds.
         if any(isinstance(param, ThemedOption) and param.setting for param in self.params) and not _asks_help(args):
-            from movie_cli.cli.settings import defaults_for
-
-            extra["default_map"] = defaults_for(self)
+            program = self if parent is None else parent.find_root().command
+            extra["default_map"] = defaults_for(self, program)
         return super().make_context(info_name, args, parent, **extra)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
@@ -75,8 +66,8 @@ class Command(click.Command):
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is not None and isinstance(param, click.Option):
-                themes.setdefault(getattr(param, "theme", _GENERAL), []).append(record)
-        themes[_GENERAL] = themes.pop(_GENERAL, [])
+                themes.setdefault(getattr(param, "theme", GENERAL), []).append(record)
+        themes[GENERAL] = themes.pop(GENERAL, [])
         column = min(max(len(name) for records in themes.values() for name, _ in records), NAME_COLUMNS)
         for theme, records in themes.items():
             with formatter.section(theme):

@@ -231,19 +231,6 @@ class EventReporter(LineReporter):
         emit("done", **summary)
 
 
-def make_reporter(options: OutputOptions, unit: str = "frame") -> LineReporter:
-    """The reporter that the options and the terminal call for; `unit` is what it counts."""
-    if options.json:
-        return EventReporter(options, lines=options.progress != "none")
-    if options.progress == "none" or options.quiet:
-        return LineReporter(options, lines=False)
-    if options.progress == "auto" and Console(stderr=True).is_terminal and os.environ.get("TERM") != "dumb":
-        from movie_cli.cli.bar import BarReporter
-
-        return BarReporter(options, unit)
-    return LineReporter(options, unit=unit)
-
-
 def _count(number: int | None, unit: str = "frame") -> str:
     if number is None:
         return f"an unknown number of {unit}s"

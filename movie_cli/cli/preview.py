@@ -13,8 +13,9 @@ import click
 from movie_cli.cli import common, types
 from movie_cli.cli.edit import may_overwrite
 from movie_cli.cli.help import Command, Decorator, themed, with_options
-from movie_cli.cli.output import OutputOptions, emit, make_reporter, output_options, shown_as
+from movie_cli.cli.output import OutputOptions, emit, output_options, shown_as
 from movie_cli.cli.picture import check_terminal, draw
+from movie_cli.cli.reporters import make_reporter
 from movie_cli.editing.request import STREAM, PreviewRequest, Reporter, TimeValue, check_output, check_source
 from movie_cli.errors import UsageError
 from movie_cli.files import write_whole

@@ -16,29 +16,40 @@ from typing import Any
 
 import click
 
-from movie_cli.cli.help import ThemedOption
 from movie_cli.errors import UsageError
 from movie_cli.places import config_file
 from movie_cli.presets import TABLE
 
 PREFIX = "MOVIE_"
+GENERAL = "General"
 _OTHER_VARIABLES = frozenset({"MOVIE_HOME", "MOVIE_DEBUG"})
 
 
-def defaults_for(command: click.Command, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The values that the settings give to `command`'s options, by parameter name.
+class ThemedOption(click.Option):
+    """An option with the heading it stands under. `setting` says that environment and settings file may set it."""
+
+    def __init__(self, *names: Any, theme: str = GENERAL, setting: bool = False, **rest: Any) -> None:
+        super().__init__(*names, **rest)
+        self.theme = theme
+        self.setting = setting
+
+
+def defaults_for(
+    command: click.Command, program: click.Command, environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The values that the settings give to the options of `command` of `program`, by parameter name.
 
     Raises:
         UsageError: the settings file cannot be read, has an unknown key, or some value is wrong.
     """
     environment = os.environ if environment is None else environment
     options = _settable(command)
-    defaults = _from_file(config_file(), options)
+    defaults = _from_file(config_file(), options, program)
     for name, option in options.items():
         variable = PREFIX + name.upper()
         if environment.get(variable, ""):
             defaults[name] = _convert(option, environment[variable], variable)
-    _warn_of_misspelt(environment)
+    _warn_of_misspelt(environment, program)
     return defaults
 
 
@@ -50,7 +61,7 @@ def _settable(command: click.Command) -> dict[str, ThemedOption]:
     }
 
 
-def _from_file(path: Path, options: Mapping[str, ThemedOption]) -> dict[str, Any]:
+def _from_file(path: Path, options: Mapping[str, ThemedOption], program: click.Command) -> dict[str, Any]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -65,7 +76,7 @@ def _from_file(path: Path, options: Mapping[str, ThemedOption]) -> dict[str, Any
         if key == TABLE:
             continue  # see `movie_cli.presets`
         if name not in options:
-            known = _of_all_commands()
+            known = _of_all_commands(program)
             if name not in known:
                 raise UsageError(f"{path}: there is no setting {key}", _nearest(key, known))
             continue
@@ -77,12 +88,10 @@ def _from_file(path: Path, options: Mapping[str, ThemedOption]) -> dict[str, Any
     return defaults
 
 
-def _of_all_commands() -> set[str]:
+def _of_all_commands(program: click.Command) -> set[str]:
     """The names of all settings of the program."""
-    from movie_cli.cli.root import movie
-
     found: set[str] = set()
-    waiting: list[click.Command] = [movie]
+    waiting: list[click.Command] = [program]
     while waiting:
         command = waiting.pop()
         found |= _settable(command).keys()
@@ -104,10 +113,10 @@ def _convert(option: ThemedOption, text: str, origin: str) -> Any:
         raise UsageError(f"{origin}: {error.message}", f"it sets {option.opts[0]}") from error
 
 
-def _warn_of_misspelt(environment: Mapping[str, str]) -> None:
+def _warn_of_misspelt(environment: Mapping[str, str], program: click.Command) -> None:
     """Variables with our prefix may be another program's, so only near misses are told of."""
     ours = [variable for variable in sorted(environment) if variable.startswith(PREFIX)]
-    known = {PREFIX + name.upper() for name in _of_all_commands()} | _OTHER_VARIABLES if ours else set()
+    known = {PREFIX + name.upper() for name in _of_all_commands(program)} | _OTHER_VARIABLES if ours else set()
     for variable in ours:
         if variable not in known:
             near = difflib.get_close_matches(variable, known, n=1, cutoff=0.85)

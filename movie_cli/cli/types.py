@@ -166,10 +166,10 @@ class AnchorsType(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Read a choice of anchors."""
-        from movie_cli.editing.anchor_rule import Rule
+        from movie_cli.recipe import AnchorRule
 
         try:
-            rule = Rule.parse(str(value))
+            rule = AnchorRule.parse(str(value))
         except UsageError as error:
             self.fail(f"{error}; {error.hint}", param, ctx)
         if rule.moves and not self._moving:

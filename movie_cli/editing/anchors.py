@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from movie_cli.backends.base import Pixels
-from movie_cli.editing.anchor_rule import Rule
 from movie_cli.editing.clip import Span
 from movie_cli.media import FrameReader, SourceInfo
 from movie_cli.media.scan import frame_times
+from movie_cli.recipe import AnchorRule
 
 BANK = 3
 """How many of the newest anchors `every:N` keeps; Fairy (arXiv 2312.13834) uses three."""
@@ -71,7 +71,7 @@ class Schedule:
         return cls(tuple(arrays["starts"].tolist()), tuple(groups))
 
 
-def make_schedule(rule: Rule, path: Path, info: SourceInfo, span: Span) -> Schedule | None:
+def make_schedule(rule: AnchorRule, path: Path, info: SourceInfo, span: Span) -> Schedule | None:
     """The anchors of a rule that moves, by one look through the part of the source that is edited; None without frames.
 
     Raises:

@@ -17,13 +17,13 @@ from movie_cli.backends.torch_devices import with_compiler
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.store import open_variant
 from movie_cli.editing import clip
-from movie_cli.editing.anchor_rule import Rule
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.job import segment_frames
 from movie_cli.editing.request import STREAM, EditRequest
 from movie_cli.errors import UsageError
 from movie_cli.media import EncodeOptions, SourceInfo
 from movie_cli.media.segments import can_be_joined
+from movie_cli.recipe import AnchorRule
 
 ENCODER_THREADS = 4
 """Fixed, because what most encoders make of a picture depends on it, and must not depend on the machine."""
@@ -67,7 +67,7 @@ def make_plan(request: EditRequest, path: Path, say: Say | None = None) -> Plan:
     descriptor = open_variant(request.recipe, request.offline)
     working = Editor.size_for(descriptor, *info.video.presentation_size)
     span = clip.span_of(request, info)
-    several = Rule.parse(request.recipe.anchors).kind == "every"
+    several = AnchorRule.parse(request.recipe.anchors).kind == "every"
     only_torch = several or request.compile == "on"
     asked = RuntimeRequest(
         request.device,

@@ -21,7 +21,6 @@ from movie_cli import media
 from movie_cli.backends.base import Carry, FetchFrames, Pixels
 from movie_cli.editing import clip
 from movie_cli.editing.anchor_bank import AnchorBank
-from movie_cli.editing.anchor_rule import Rule
 from movie_cli.editing.anchors import Schedule, make_schedule
 from movie_cli.editing.cache_entry import CachedClip
 from movie_cli.editing.clip_cache import ClipCache
@@ -37,6 +36,7 @@ from movie_cli.editing.staging import is_staged
 from movie_cli.editing.still import FrameRun
 from movie_cli.editing.work_folder import ANCHORS, WorkFolder
 from movie_cli.media import FrameReader, WriterThread, prefetch
+from movie_cli.recipe import AnchorRule
 
 QUEUE = 4
 """Pieces that may wait before and behind the network."""
@@ -303,7 +303,7 @@ class Edit:
 
     def anchors(self, cached: CachedClip | None = None) -> bytes | None:
         """What frames attend to, as safetensors: source latents, or a schedule where anchors move; None without."""
-        rule, span = Rule.parse(self.request.recipe.anchors), self.made.span
+        rule, span = AnchorRule.parse(self.request.recipe.anchors), self.made.span
         if rule.kind == "none":
             return None
         if rule.moves:

@@ -12,14 +12,13 @@ from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.backends.torch_devices import choose_torch
 from movie_cli.checkpoints.store import open_model
 from movie_cli.editing import clip
-from movie_cli.editing.anchor_rule import Rule
 from movie_cli.editing.anchors import Schedule, hue_saturation_value, make_schedule
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.pipeline import edit_video
 from movie_cli.editing.request import EditRequest, SilentReporter, TimeValue
 from movie_cli.errors import InterruptedEdit, UsageError
 from movie_cli.media import FrameReader, probe
-from movie_cli.recipe import Recipe
+from movie_cli.recipe import AnchorRule, Recipe
 from tests import tiny
 from tests.editing.moving_scenes import SIZE, Stop, pictures, request, scenes
 
@@ -31,12 +30,12 @@ def span(path):
 @pytest.mark.parametrize("text", ["last", "every", "every:0", "every:N", "every:-3", "every:1.5", ""])
 def test_what_is_no_rule(text):
     with pytest.raises(UsageError, match="there are no anchors"):
-        Rule.parse(text)
+        AnchorRule.parse(text)
 
 
 def test_rules():
-    assert Rule.parse("every:12") == Rule("every", 12)
-    assert [Rule.parse(word).moves for word in ("middle", "first", "none", "scene", "every:2")] == [0, 0, 0, 1, 1]
+    assert AnchorRule.parse("every:12") == AnchorRule("every", 12)
+    assert [AnchorRule.parse(word).moves for word in ("middle", "first", "none", "scene", "every:2")] == [0, 0, 0, 1, 1]
 
 
 def test_hues_are_opencvs():
@@ -52,7 +51,7 @@ def test_hues_are_opencvs():
 def test_the_newest_of_every_so_many(tmp_path):
     path = scenes(tmp_path / "a.mkv", (20, 0, 0))
     times = [pts for pts, _ in pictures(path)]
-    made = make_schedule(Rule.parse("every:6"), path, probe(path), span(path))
+    made = make_schedule(AnchorRule.parse("every:6"), path, probe(path), span(path))
     assert made.starts == tuple(times[::6])
     assert [len(made.at(pts)) for pts in times] == [1] * 6 + [2] * 6 + [3] * 8
     assert made.at(times[19]) == (times[6], times[12], times[18])
@@ -64,14 +63,14 @@ def test_the_newest_of_every_so_many(tmp_path):
 def test_scenes_are_found(tmp_path):
     path = scenes(tmp_path / "a.mkv")
     times = [pts for pts, _ in pictures(path)]
-    made = make_schedule(Rule.parse("scene"), path, probe(path), span(path))
+    made = make_schedule(AnchorRule.parse("scene"), path, probe(path), span(path))
     assert made.starts == (times[0], times[20], times[36])
     assert made.anchors == ((times[10],), (times[28],), (times[48],))
 
 
 def test_a_flash_is_no_scene(tmp_path):
     path = scenes(tmp_path / "a.mkv", (20, 1, 20))
-    made = make_schedule(Rule.parse("scene"), path, probe(path), span(path))
+    made = make_schedule(AnchorRule.parse("scene"), path, probe(path), span(path))
     assert len(made.starts) == 2
 
 
@@ -92,7 +91,7 @@ def test_frames_attend_to_their_own_anchors(tmp_path, model, monkeypatch, anchor
     editor.set_recipe(asked.recipe)
     with FrameReader(source, also_size=working) as reader:
         frames = {frame.pts: (frame.pixels if frame.small is None else frame.small)[None] for frame in reader}
-    schedule = make_schedule(Rule.parse(anchors), source, probe(source), span(source))
+    schedule = make_schedule(AnchorRule.parse(anchors), source, probe(source), span(source))
     for index in (0, 19, 20, 41, 59):
         pts = sorted(frames)[index]
         editor.set_anchors(editor.encode(np.concatenate([frames[anchor] for anchor in schedule.at(pts)])))

@@ -1,4 +1,4 @@
-"""The progress bar of a terminal: how many frames, how fast, how long still.
+"""How progress is told: as events, as lines, or as a bar on a terminal.
 
 Promises that messages appear above the bar, that the cursor comes back after an error, and that a narrow terminal
 shows the numbers rather than the bar.
@@ -6,11 +6,14 @@ shows the numbers rather than the bar.
 
 from __future__ import annotations
 
+import os
+
+from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from movie_cli.cli.errors import one_line
-from movie_cli.cli.output import LineReporter, OutputOptions
+from movie_cli.cli.output import EventReporter, LineReporter, OutputOptions
 
 NARROW = 70
 VERY_NARROW = 36
@@ -71,3 +74,14 @@ class BarReporter(LineReporter):
     def __exit__(self, *exception: object) -> None:
         """Leave the bar as it stands and give the cursor back."""
         self._progress.stop()
+
+
+def make_reporter(options: OutputOptions, unit: str = "frame") -> LineReporter:
+    """The reporter that the options and the terminal call for; `unit` is what it counts."""
+    if options.json:
+        return EventReporter(options, lines=options.progress != "none")
+    if options.progress == "none" or options.quiet:
+        return LineReporter(options, lines=False)
+    if options.progress == "auto" and Console(stderr=True).is_terminal and os.environ.get("TERM") != "dumb":
+        return BarReporter(options, unit)
+    return LineReporter(options, unit=unit)
