@@ -4,9 +4,9 @@ r"""What the region network sees, against its teachers, and how steady it is.
         --labels runs/regions/labels --clips ../shared/data/clips --sheet regions.png
 
 Photographs whose number ends in 0 were kept out of training. `agreement` and the intersections over union are over the
-cells in which the teachers' merged label counts half or more (`believed`, their share); `agreement_everywhere` is over
-all. `changing` is the share of cells whose likeliest region is another one than where the source's optical flow says
-that they were a frame before.
+cells in which the teachers' merged label counts half or more (`believed`, their share); `agreement_certain` is over
+those in which it counts 0.9 or more, `agreement_everywhere` over all. `changing` is the share of cells whose likeliest
+region is another one than where the source's optical flow says that they were a frame before.
 """
 
 from __future__ import annotations
@@ -28,18 +28,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from movie_cli.checkpoints.regions import load_regions, read_regions
 from movie_cli.errors import MovieError
-from movie_cli.evaluate.flow import steps_of
+from movie_cli.evaluate.flow import Step, steps_of
 from movie_cli.media import FrameReader, probe
 from movie_cli.models.region_names import REGIONS, SCENE
-from movie_cli.models.regions import SIZE_MULTIPLE, RegionNetwork, probabilities
+from movie_cli.models.regions import RegionNetwork, SteadyRegions, input_size, probabilities
 from movie_cli.train.photos import PhotoFolder
 from movie_cli.train.regions.opinions import Opinions
 from movie_cli.train.regions.pictures import coloured
 from movie_cli.train.regions.samples import label_planes
 from movie_cli.train.regions.teachers import Teachers
 
-AREA = 256 * 192
-"""Pixels that the network sees of a frame."""
 GROUPS = {
     "sky": ("sky",),
     "person": ("person",),
@@ -50,7 +48,7 @@ GROUPS = {
     **{name: (name,) for name in ("tree", "grass", "mountain_and_earth", "road_and_floor", "animal")},
     "wall_and_furniture": ("wall_and_furniture",),
 }
-BELIEVED = 0.5
+BELIEVED, CERTAIN = 0.5, 0.9
 COLUMNS = 6
 
 
@@ -89,7 +87,7 @@ def main() -> None:
 def agreement(network: RegionNetwork, opinions: Opinions, rows: list[int]) -> dict[str, float]:
     """Shares of cells in which network and teachers name the same region, and intersections over union."""
     pairs = np.zeros((len(SCENE), len(SCENE)))
-    everywhere, parts = np.zeros(2), np.zeros(2)
+    everywhere, certain, parts = np.zeros(2), np.zeros(2), np.zeros(2)
     for row in rows:
         seen = probabilities(network(picture_of(opinions, row)))
         label = label_of(opinions, row, seen)
@@ -97,6 +95,8 @@ def agreement(network: RegionNetwork, opinions: Opinions, rows: list[int]) -> di
         sure = (label[:, -2] >= BELIEVED).flatten()
         np.add.at(pairs, (wanted[sure].numpy(), named[sure].numpy()), 1)
         everywhere += int((named == wanted).sum()), len(named)
+        known = (label[:, -2] >= CERTAIN).flatten()
+        certain += int((named == wanted)[known].sum()), int(known.sum())
         inside = ((label[:, -1] >= BELIEVED) & (label[:, SCENE.index("person")] > 0.5)).flatten()
         count = len(SCENE), len(REGIONS)
         mine, theirs = (one[:, count[0] : count[1]].argmax(dim=1).flatten()[inside] for one in (seen, label))
@@ -105,6 +105,7 @@ def agreement(network: RegionNetwork, opinions: Opinions, rows: list[int]) -> di
         "photographs": len(rows),
         "agreement": np.trace(pairs) / pairs.sum(),
         "agreement_everywhere": everywhere[0] / everywhere[1],
+        "agreement_certain": certain[0] / max(1, certain[1]),
         "believed": pairs.sum() / everywhere[1],
         "parts_agreement": parts[0] / max(1, parts[1]),
     }
@@ -135,32 +136,50 @@ def cost(network: RegionNetwork) -> dict[str, float]:
 
 
 def steadiness(network: RegionNetwork, folder: Path, frames: int) -> dict[str, float]:
-    """The share of cells that change along the flow a frame, of each clip and their mean."""
-    values = {}
+    """The share of cells that change along the flow a frame, of each clip and the mean; `changing_alone` without
+    the averaging over time that clips are seen with.
+    """
+    values, alone = {}, []
     for path in sorted(path for path in folder.iterdir() if path.suffix in {".mp4", ".mkv", ".webm"}):
         pixels = np.stack(list(clip_frames(path, frames)))
-        named = [network(scaled(Image.fromarray(frame)))[:, : len(SCENE)].argmax(dim=1)[0].numpy() for frame in pixels]
-        changed, counted = 0, 0
-        for step, before, after in zip(steps_of(pixels), named[:-1], named[1:], strict=True):
-            height, width = after.shape
-            lines = (np.arange(height) + 0.5) * pixels.shape[1] / height
-            columns = (np.arange(width) + 0.5) * pixels.shape[2] / width
-            places = np.ix_(lines.astype(int), columns.astype(int))
-            origin, valid = step.origin[places], step.valid[places]
-            x = (origin[..., 0] * width / pixels.shape[2]).astype(int).clip(0, width - 1)
-            y = (origin[..., 1] * height / pixels.shape[1]).astype(int).clip(0, height - 1)
-            changed += int((before[y, x] != after)[valid].sum())
-            counted += int(valid.sum())
-        values[f"changing {path.stem}"] = changed / max(1, counted)
-    return values | {"changing": float(np.mean(list(values.values())))}
+        pictures = [scaled(Image.fromarray(frame)) for frame in pixels]
+        steps = steps_of(pixels)
+        steady = SteadyRegions(network)
+        values[f"changing {path.stem}"] = changing([named(steady.see(picture)) for picture in pictures], steps)
+        alone.append(changing([named(network.regions(picture)) for picture in pictures], steps))
+    return values | {"changing": float(np.mean(list(values.values()))), "changing_alone": float(np.mean(alone))}
+
+
+def named(regions: Tensor) -> NDArray[np.int64]:
+    """The likeliest region of every cell, `(h, w)`."""
+    return regions[0, : len(SCENE)].argmax(dim=0).numpy()
+
+
+def changing(seen: list[NDArray[np.int64]], steps: list[Step]) -> float:
+    """The share of cells of frames `(h, w)` that are another region than where they were a frame before."""
+    changed, counted = 0, 0
+    height, width = seen[0].shape
+    for step, before, after in zip(steps, seen[:-1], seen[1:], strict=True):
+        lines, columns = step.valid.shape
+        places = np.ix_(_middles(height, lines), _middles(width, columns))
+        origin, valid = step.origin[places], step.valid[places]
+        x = (origin[..., 0] * width / columns).astype(int).clip(0, width - 1)
+        y = (origin[..., 1] * height / lines).astype(int).clip(0, height - 1)
+        changed += int((before[y, x] != after)[valid].sum())
+        counted += int(valid.sum())
+    return changed / max(1, counted)
+
+
+def _middles(cells: int, pixels: int) -> NDArray[np.int64]:
+    return ((np.arange(cells) + 0.5) * pixels / cells).astype(int)
 
 
 def clip_frames(path: Path, count: int) -> Iterator[NDArray[np.uint8]]:
     """Neighbouring frames from a clip's middle, at about the size that the network sees, twice as large."""
     info = probe(path)
     width, height = info.video.presentation_size
-    factor = (4 * AREA / (width * height)) ** 0.5
-    size = (round(width * factor / 16) * 16, round(height * factor / 16) * 16)
+    wide, high = input_size(width, height)
+    size = (2 * wide, 2 * high)
     start = float(info.video.duration or info.duration or 0) * 0.4
     with FrameReader(path, start=start or None, info=info, also_size=size) as reader:
         for frame in itertools.islice(reader, count):
@@ -175,9 +194,9 @@ def picture_of(opinions: Opinions, row: int) -> Tensor:
 
 def scaled(image: Image.Image) -> Tensor:
     """A picture at the size of the network's input."""
-    factor = (AREA / (image.width * image.height)) ** 0.5
-    width, height = (max(1, round(side * factor / SIZE_MULTIPLE)) * SIZE_MULTIPLE for side in image.size)
-    pixels = np.array(image.resize((width, height), Image.Resampling.BOX if factor < 0.6 else Image.Resampling.LANCZOS))
+    size = input_size(*image.size)
+    small = size[0] < 0.6 * image.width
+    pixels = np.array(image.resize(size, Image.Resampling.BOX if small else Image.Resampling.LANCZOS))
     planes = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 127.5 - 1
     return planes.contiguous(memory_format=torch.channels_last)
 

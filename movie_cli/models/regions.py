@@ -24,6 +24,12 @@ PERSON = SCENE.index("person")
 STRIDE = 4
 """Input pixels a side that an output cell stands for."""
 SIZE_MULTIPLE = 8
+AREA = 256 * 192
+"""About so many pixels of a frame are seen, whatever its size."""
+SLOWEST, QUICK = 0.3, 0.06
+"""The share of a new frame where nothing changes, and the change (of 1) at which nothing of earlier frames is kept."""
+CUT = 0.2
+"""Mean change of the picture at which a frame is the first of another scene."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +161,34 @@ def probabilities(logits: Tensor) -> Tensor:
 
 def _grown(features: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(features, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+class SteadyRegions:
+    """Regions of a clip's frames in order: averaged over time, the more the less a cell's picture changes."""
+
+    def __init__(self, network: RegionNetwork) -> None:
+        self._network = network
+        self._regions: Tensor | None = None
+        self._cells: Tensor | None = None
+
+    def see(self, image: Tensor) -> Tensor:
+        """Probabilities `(1, 15, H / 4, W / 4)` of the next frame `(1, 3, H, W)` in [-1, 1]."""
+        regions = self._network.regions(image.contiguous(memory_format=torch.channels_last))
+        cells = F.avg_pool2d(image, STRIDE) / 2
+        if self._cells is not None and self._regions is not None:
+            change = (cells - self._cells).abs().mean(dim=1, keepdim=True)
+            if float(change.mean()) < CUT:
+                near = F.avg_pool2d(change, 3, 1, 1, count_include_pad=False)
+                regions = self._regions.lerp(regions, (SLOWEST + (1 - SLOWEST) * near / QUICK).clamp_max(1))
+        self._cells, self._regions = cells, regions
+        return regions
+
+
+def input_size(width: int, height: int) -> tuple[int, int]:
+    """The size at which the network sees frames of a size: about `AREA` pixels, sides multiples of 8."""
+    factor = (AREA / (width * height)) ** 0.5
+    wide, high = (max(2, round(side * factor / SIZE_MULTIPLE)) * SIZE_MULTIPLE for side in (width, height))
+    return wide, high
 
 
 def place_map(regions: Tensor, weights: Mapping[str, float]) -> Tensor:

@@ -5,7 +5,7 @@ import torch
 
 from movie_cli.errors import UsageError
 from movie_cli.models.region_names import PLACES, REGIONS, SCENE, read_place
-from movie_cli.models.regions import PERSON, RegionNetwork, RegionShape, place_map
+from movie_cli.models.regions import PERSON, RegionNetwork, RegionShape, SteadyRegions, place_map
 
 SMALL = RegionShape((8, 8, 16, 16), (1, 1, 1), 2, (8, 8, 8))
 
@@ -67,3 +67,14 @@ def test_an_unknown_place_is_refused_with_the_list(text, hint):
         read_place(text)
     assert hint in refused.value.hint
     assert all(place in refused.value.hint for place in PLACES)
+
+
+def test_regions_are_averaged_over_time_until_the_scene_changes(network):
+    first, other = torch.full((1, 3, 32, 32), -0.5), torch.full((1, 3, 32, 32), 0.8)
+    noisy = first + 0.02 * torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    steady = SteadyRegions(network)
+    before = steady.see(first)
+    torch.testing.assert_close(before, network.regions(first))
+    strayed = (network.regions(noisy) - before).abs().mean()
+    assert (steady.see(noisy) - before).abs().mean() < 0.8 * strayed
+    torch.testing.assert_close(steady.see(other), network.regions(other))

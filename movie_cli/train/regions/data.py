@@ -37,4 +37,4 @@ def open_opinions(settings: RegionsSettings, work: Path, say: Callable[[str], No
 
 def open_samples(settings: RegionsSettings, opinions: Opinions) -> RegionSamples:
     """The samples that the settings ask for."""
-    return RegionSamples(opinions, settings.seed, settings.batch, settings.sizes, settings.pasted)
+    return RegionSamples(opinions, settings.seed, settings.batch, settings.sizes, settings.pasted, settings.plain)

@@ -84,15 +84,23 @@ class RegionSamples:
     """Endless samples by number from what the teachers said.
 
     `sizes` are `(width, height, steps)`: the size of pictures for so many steps of `batch` samples, then the next; the
-    last goes on. `pasted` is the share of samples with a subject of another photograph.
+    last goes on. `pasted` is the share of samples with a subject of another photograph, `plain` that of samples after
+    the first size that are crops and nothing more.
     """
 
     sequential = False
 
     def __init__(
-        self, opinions: Opinions, seed: int, batch: int, sizes: Sequence[tuple[int, int, int]], pasted: float
+        self,
+        opinions: Opinions,
+        seed: int,
+        batch: int,
+        sizes: Sequence[tuple[int, int, int]],
+        pasted: float,
+        plain: float = 0.0,
     ) -> None:
-        self._opinions, self._seed, self._batch, self._sizes, self._pasted = opinions, seed, batch, sizes, pasted
+        self._opinions, self._seed, self._batch, self._sizes = opinions, seed, batch, sizes
+        self._pasted, self._plain = pasted, plain
         ready = [row for row, path in enumerate(opinions.paths) if opinions.done[row]]
         self.rows = [row for row in ready if not is_held_out(opinions.paths[row])]
         self.held_out_rows = [row for row in ready if is_held_out(opinions.paths[row])]
@@ -121,6 +129,9 @@ class RegionSamples:
         width, height = self.size(number)
         row = self.rows[rng.choices(range(len(self.rows)), cum_weights=self._chances)[0]]
         sample = self._crop(row, width, height, rng, number)
+        first = self._sizes[0][2] * self._batch
+        if number >= first and rng.random() < self._plain:
+            return sample
         if rng.random() < self._pasted:
             kind = rng.choice([kind for kind in SUBJECTS if self._subjects[kind]] or [-1])
             if kind >= 0:
