@@ -166,7 +166,7 @@ def _picture(case: Case, film: Look, run: Run) -> list[str]:
     anchor = _anchor(case)
     zero, zeros = wanted[anchor][0], frames[anchor][0]
     moved = [(one[0] - zero) - (other[0] - zeros) for one, other in zip(wanted, frames, strict=True)]
-    if max(map(abs, moved[1:] if anchor else moved), default=0) > unit + film.of("video")[0].unit / 2 + 1e-6:
+    if max(map(abs, moved[1:] if anchor else moved), default=0) > unit + film.of("video")[0].unit + 1e-6:
         found.append(
             f"frames at other times: {[round(t, 4) for t, _ in frames]} for {[round(t, 4) for t, _ in wanted]}"
         )
