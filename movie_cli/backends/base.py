@@ -1,4 +1,4 @@
-"""What a backend is: a runtime that is chosen and opened, and the networks that it runs. Knows no network and no file.
+"""What a backend is: a runtime that is chosen and opened, and the networks that it runs.
 
 A backend has a class (`Runtime`) that says what there is of it here, what the options `--device`, `--dtype` and
 `--provider` mean for it, and that opens a checkpoint; what it opens (`Backend`) edits. `registry` has them all.

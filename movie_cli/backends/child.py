@@ -1,4 +1,4 @@
-"""Programs that do a part of the work in a process of their own. Knows nothing of what they do."""
+"""Programs that do a part of the work in a process of their own."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The networks of an edit as `torch.compile` makes them, and how they are called then.
 
-Promises one shape for each network, whatever number of frames comes: fewer are padded and more go in several rounds,
-so that nothing is compiled twice and a frame's edit does not depend on its place in a clip. Knows no video.
+Each network has one shape, whatever number of frames comes: fewer are padded and more go in several rounds,
+so that nothing is compiled twice and a frame's edit does not depend on its place in a clip.
 """
 
 from __future__ import annotations

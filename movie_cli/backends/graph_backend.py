@@ -1,6 +1,6 @@
 """The backend for exported graphs: ONNX Runtime, OpenVINO or Qualcomm's HTP behind one protocol, without torch.
 
-Promises the edit that torch makes of the same checkpoint, up to rounding: the same noise, the same reading of misspelt
+Its edits are torch's of the same checkpoint, up to rounding: the same noise, the same reading of misspelt
 instructions, the same anchors. Graphs have a batch of one and take float32; what surrounds them is numpy.
 """
 

@@ -1,6 +1,6 @@
 """Graphs on Qualcomm's HTP: on a Snapdragon itself, or on the simulator that x86-64 packages of `onnxruntime-qnn` hold.
 
-Promises that no node ever falls back to the CPU without a word: a graph that the HTP does not take whole is an error.
+No node ever falls back to the CPU without a word: a graph that the HTP does not take whole is an error.
 The simulator computes bit by bit what its HTP would, at none of its speed.
 """
 

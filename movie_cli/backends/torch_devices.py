@@ -1,6 +1,6 @@
 """Which device and number type torch runs on, and whether it compiles the networks.
 
-Promises a choice with its reason in words, never a silent fallback, and a `DeviceError` that says what exists.
+A choice comes with its reason in words, nothing falls back silently, and a `DeviceError` says what exists.
 Imports torch inside its functions only, and moves nothing to a device.
 
 | device | dtype by `auto` |

@@ -1,6 +1,6 @@
 """One object that says what a checkpoint can do, read from its `movie.json` and its parts' configurations.
 
-Promises to check every value it hands out and to name the file and key of the first wrong one. Loads no weights
+Every value is checked, and the file and key of the first wrong one are named. Loads no weights
 and knows nothing of torch. A published InstructPix2Pix pipeline, which has no `movie.json`, gets a derived one.
 """
 

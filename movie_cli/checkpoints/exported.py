@@ -1,6 +1,6 @@
 """The layout of an export: a folder of graphs that runs without torch, with `movie.json` and `manifest.json`.
 
-Promises that an export which passes has every file its manifest names, inside the folder, as long as it was written;
+An export that passes has every file its manifest names, inside the folder, as long as it was written;
 `check_digests` compares their contents, too. Every refusal names the file. Knows nothing of what the graphs compute and
 of what runs them.
 """

@@ -1,6 +1,6 @@
 """A checkpoint folder, checked: its layout without loading a weight (`check_folder`), or every byte (`verify`).
 
-Promises that a folder which passes has every part, readable JSON, no pickled weights and whole safetensors files
+A folder that passes has every part, readable JSON, no pickled weights and whole safetensors files
 (their headers are read, their tensors are not). Every refusal names the file. See `descriptor` for what the checkpoint
 can do.
 

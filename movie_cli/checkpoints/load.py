@@ -1,6 +1,6 @@
 """Loads a checked checkpoint folder's parts: UNet, autoencoder, text encoder, scheduler, a LoRA. Safetensors only.
 
-Knows nothing of devices: everything comes on the CPU in float32.
+Everything comes on the CPU in float32.
 """
 
 from __future__ import annotations

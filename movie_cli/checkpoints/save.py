@@ -1,7 +1,4 @@
-"""Writes a checkpoint folder in diffusers' layout, float16 safetensors, with `movie.json` beside `model_index.json`.
-
-Knows nothing of training.
-"""
+"""Writes a checkpoint folder in diffusers' layout, float16 safetensors, with `movie.json` beside `model_index.json`."""
 
 from __future__ import annotations
 

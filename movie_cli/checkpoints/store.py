@@ -1,7 +1,7 @@
 """From what a user types after `--model`, `--vae`, `--scheduler` and `--lora` to files on this machine.
 
-Promises to look for a checkpoint in a fixed order (the embedded models, the user's models folder, a folder, the Hugging
-Face Hub), to fetch nothing when offline, and to fetch only JSON, safetensors and vocabularies. What does not fit a
+A checkpoint is looked for in a fixed order (the embedded models, the user's models folder, a folder, the Hugging
+Face Hub). Nothing is fetched when offline, and else only JSON, safetensors and vocabularies. What does not fit a
 checkpoint is refused before any weight is loaded, as far as configurations tell.
 """
 

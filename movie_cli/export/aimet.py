@@ -1,7 +1,7 @@
 """Quantization by Qualcomm's AIMET, with AdaRound, in a Python environment of its own: its torch is not ours.
 
-Promises that AIMET is found, or missed in one line, before a network is loaded; that nothing of it is imported here;
-and that a graph it fails on is not left half-written. What runs there is `aimet_script.py`, by path.
+AIMET is found, or missed in one line, before a network is loaded; nothing of it is imported here; and a graph it fails
+on is not left half-written. What runs there is `aimet_script.py`, by path.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Inputs of every graph as real edits have them: for fitting quantized graphs, and for measuring any.
 
-Promises several pictures, instructions, scales and seeds, and inputs that follow from each other: the decoder sees what
+There are several pictures, instructions, scales and seeds, and inputs follow from each other: the decoder sees what
 the denoiser made of what the encoder made. Computed by the float graphs themselves.
 """
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from movie_cli.backends.base import Pixels, Settings
 from movie_cli.backends.fidelity import draw_pictures
 from movie_cli.backends.graph_backend import GraphBackend
+from movie_cli.errors import SourceError
 
 Feeds = dict[str, NDArray[Any]]
 
@@ -73,7 +74,6 @@ def pictures_of(clips: Sequence[Path], size: tuple[int, int], count: int, seed: 
 def _spread(clip: Path, size: tuple[int, int], count: int) -> Iterator[Pixels]:
     """Up to `count` frames of a clip at even distances, brought to a size."""
     from movie_cli import media
-    from movie_cli.errors import SourceError
 
     info = media.probe(clip)
     length = info.length or 0.0

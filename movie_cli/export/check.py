@@ -1,6 +1,6 @@
 """`movie export check`: every graph of an export on real inputs, against torch in float32 and against each other.
 
-Promises that each number is measured anew, on edits the export was not fitted to, and that a bar which is missed is an
+Each number is measured anew, on edits the export was not fitted to, and a bar that is missed is an
 error. The bars are ratios of signal to error in dB; those of pictures are PSNR of 8-bit frames.
 """
 
@@ -19,6 +19,7 @@ from movie_cli.backends.base import Pixels, RuntimeConfig, Say
 from movie_cli.backends.fidelity import draw_clip, edit_clip, psnr
 from movie_cli.backends.graph_backend import Feeds, Graph, GraphBackend, Graphs
 from movie_cli.backends.onnx_backend import OnnxGraph, OnnxGraphs
+from movie_cli.backends.qnn_backend import QnnGraphs, present_devices
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import (
     FRAME_GRAPHS,
@@ -165,8 +166,6 @@ def _ways(folder: Path, export: Export, size: Size) -> list[_Way]:
         return [
             _Way(f"{export.precision} on the CPU", export.precision, graphs, lambda name: folder / export.graphs[name])
         ]
-    from movie_cli.backends.qnn_backend import QnnGraphs, present_devices
-
     ways = []
     for precision, place in (("float32", exact), ("w8a16", quantized)):
         files = {graph_name(size, graph): place(folder, size, graph) for graph in FRAME_GRAPHS}

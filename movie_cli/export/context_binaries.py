@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from movie_cli.backends.child import run_child
-from movie_cli.backends.qnn_backend import Soc
+from movie_cli.backends.qnn_backend import Soc, htp_session
 from movie_cli.errors import DeviceError, ModelError, MovieError
 
 SECONDS = 3600
@@ -43,8 +43,6 @@ def compile_graphs(graphs: Sequence[tuple[Path, Path]], soc: Soc) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Compile; the exit code is a `MovieError`'s."""
-    from movie_cli.backends.qnn_backend import htp_session
-
     soc, *places = arguments
     pairs = list(zip(places[::2], places[1::2], strict=True))
     try:

@@ -1,6 +1,6 @@
 """Writing an export's folder: hidden until it is whole, with a manifest that names every file.
 
-Promises that nothing stays behind where an export fails, also on a full disk, and that no folder is replaced that
+Nothing stays behind where an export fails, also on a full disk, and no folder is replaced that
 is not an export.
 """
 

@@ -1,8 +1,8 @@
 """The graphs that an export consists of, as torch modules with tensors in and out.
 
-Promises, for a batch of one, what `TorchBackend` computes in float32: the wrapped networks are the checkpoint's own.
+They compute, for a batch of one, what `TorchBackend` does in float32: the wrapped networks are the checkpoint's own.
 The one denoising step is folded in: scheduler and timestep are constants, and `edited` is the finished latents. Scales
-and noise are inputs. Knows nothing of ONNX.
+and noise are inputs.
 
 Graphs for the HTP take `log_scales`, natural logarithms, instead of `scales`: its Log gives 0 in 16 bits, which the
 same graph on the CPU does not show, and would leave both scales without effect.

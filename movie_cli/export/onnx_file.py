@@ -1,6 +1,6 @@
 """ONNX files: written from torch modules, moved, and told apart by where their weights lie.
 
-Promises static shapes, opset 20, one file (weights beside it only where they pass protobuf's 2 GiB, and go where it
+They have static shapes, opset 20, one file (weights beside it only where they pass protobuf's 2 GiB, and go where it
 goes), names that ONNX Runtime's quantizer can work with, and nothing of the machine it was made on.
 
 For Qualcomm's HTP operations are rewritten that it lacks, or computes wrongly in 16-bit activations as ONNX writes

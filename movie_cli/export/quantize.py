@@ -1,6 +1,6 @@
 """Graphs in other precisions: float16, and int8 weights with 16- or 8-bit activations, by ONNX Runtime for QNN.
 
-Promises QDQ graphs that Qualcomm's HTP takes whole: weights per channel and symmetric, the scales of normalisations
+Qualcomm's HTP takes these QDQ graphs whole: weights per channel and symmetric, the scales of normalisations
 unsigned (the HTP refuses signed ones there). Layers named as sensitive keep 16-bit weights.
 """
 

@@ -1,7 +1,7 @@
 """The denoiser: diffusers' conditional UNet with both guidance scales as embeddings.
 
-Promises one network class for every checkpoint of the method, from a stock InstructPix2Pix UNet (no
-guidance embedding) to a one-step student. Knows nothing of files, devices or schedulers.
+One network class serves every checkpoint of the method, from a stock InstructPix2Pix UNet (no
+guidance embedding) to a one-step student.
 """
 
 from __future__ import annotations

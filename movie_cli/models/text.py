@@ -1,6 +1,6 @@
 """The instruction encoder: a small transformer from word pieces to a sentence embedding, edits and code tokens.
 
-Promises, for any ids, an embedding in the space of all-MiniLM-L6-v2, one logit for each edit the checkpoint was trained
+Any ids give an embedding in the space of all-MiniLM-L6-v2, one logit for each edit the checkpoint was trained
 on, and the tokens for the denoiser's cross-attention: the edits' codes, mixed by how much of each is asked for. Knows
 nothing of images, or of how it was trained. Around it, and around CLIP's for checkpoints of SD's size, is what turns
 one instruction into what the UNet's cross-attention takes (`TextConditioner`).

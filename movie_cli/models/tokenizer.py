@@ -1,6 +1,6 @@
 """The instruction tokenizer: lower-case WordPiece over `tokenizers`, in the folder layout of transformers.
 
-Promises ids and a mask for any Python strings whatever: empty, very long, control characters, other scripts, lone
+Any Python strings get ids and a mask: empty, very long, control characters, other scripts, lone
 surrogates. Imports neither transformers nor, before `encode` is called, torch;
 transformers' `PreTrainedTokenizerFast.from_pretrained` reads the same folder.
 

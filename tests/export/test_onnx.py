@@ -18,7 +18,7 @@ from movie_cli.backends.fidelity import draw_clip, psnr
 from movie_cli.checkpoints.exported import read_export
 from movie_cli.cli import main
 from movie_cli.errors import DeviceError, ModelError, OutputError, UsageError
-from movie_cli.export import folder as folders
+from movie_cli.export import export_folder as folders
 from movie_cli.export.build import check_sizes
 from tests.export import SIZE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from movie_cli.backends import opening
+from movie_cli.backends import registry
 from movie_cli.editing.editor import Editor
 from tests.fuzz.films import Case, Film, Sound, cases
 from tests.fuzz.properties import KEPT, check, check_drawn
@@ -14,7 +14,7 @@ from tests.fuzz.properties import KEPT, check, check_drawn
 @pytest.fixture(autouse=True)
 def network_left_out(monkeypatch):
     """The command is run without its network, which must be back for other tests."""
-    monkeypatch.setattr(opening, "open_backend", opening.open_backend)
+    monkeypatch.setattr(registry, "open_backend", registry.open_backend)
     monkeypatch.setattr(Editor, "size_for", vars(Editor)["size_for"])
 
 
