@@ -21,7 +21,8 @@ from movie_cli.batch.manifest import STREAM, read_manifest
 from movie_cli.cli import types
 from movie_cli.cli.batch_jobs import make_jobs
 from movie_cli.cli.batch_report import BatchReport
-from movie_cli.cli.edit import check_engine, shared_options
+from movie_cli.cli.edit import check_engine
+from movie_cli.cli.edit_options import shared_options
 from movie_cli.cli.errors import one_line
 from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import OutputOptions, emit, output_options, shown_as
