@@ -89,9 +89,9 @@ def _top_level_boxes(path: Path, limit: int = 4096) -> dict[bytes, int]:
             elif size == 0:
                 size = end - offset
             found.setdefault(kind, offset)
-            if size < 8:
-                break
             offset += size
+            if size < 8 or offset >= end:
+                break
     return found
 
 

@@ -117,6 +117,13 @@ def test_a_tiny_file_with_a_huge_picture_is_refused(tmp_path):
         probe(path)
 
 
+def test_a_box_larger_than_any_file_is_the_last_one(tmp_path):
+    path = tmp_path / "huge.mp4"
+    path.write_bytes(b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\1free" + b"\xff" * 8)
+    with pytest.raises(SourceError, match="huge"):
+        probe(path)
+
+
 def test_a_stream_that_grows_is_stopped(tmp_path):
     path = tmp_path / "grows.h264"
     small = make_clip(tmp_path / "small.h264", frames=5).read_bytes()
