@@ -136,7 +136,7 @@ class Routes:
             held = f"because few players play it in {target.muxer} (--audio copy keeps it)"
         elif self._begins_late(packets):
             held = f"because sound in {target.muxer} begins with the picture: silence goes before it"
-        elif codec and not full and self._may_hold(codec):
+        elif codec and not full and self._may_hold(codec) and stream.codec_context.channels:
             skipped = try_copy(target, stream, packets)
             if skipped is not None:
                 self._copy(stream, output, Fraction(skipped, stream.codec_context.sample_rate or 1))

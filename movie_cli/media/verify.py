@@ -68,6 +68,11 @@ def _ends_well(path: Path, last: int | None, seconds: float) -> bool:
             except av.error.FFmpegError:
                 return False
         final = None
-        for frame in container.decode(stream):
-            final = frame
+        try:
+            for frame in container.decode(stream):
+                final = frame
+        except av.error.FFmpegError:
+            if math.isinf(seconds):
+                raise
+            return False  # it began in the middle of a group of pictures
         return final is not None and (final.pts is None or last is None or final.pts == last)

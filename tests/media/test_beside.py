@@ -212,3 +212,15 @@ def test_a_timecode_track_is_kept_without_a_word(tmp_path, name, out):
     report = identity_edit(source, tmp_path / out)
     assert not report.messages
     assert probe(tmp_path / out).video.metadata["timecode"] == probe(source).video.metadata["timecode"]
+
+
+def test_sound_without_channels_is_left_out_and_the_film_is_whole(tmp_path):
+    source = make_clip(tmp_path / "a.mkv", audio=True)
+    # The number of channels in Matroska's header and in AAC's configuration, as damage may leave them.
+    damaged_bytes = source.read_bytes().replace(b"\x9f\x81\x02", b"\x9f\x81\x00").replace(b"\x12\x10V", b"\x12\x00V")
+    source.write_bytes(damaged_bytes)
+    assert probe(source).audio[0].channels == 0
+    report = identity_edit(source, tmp_path / "o.mp4")
+    assert report.frames == 20
+    assert probe(tmp_path / "o.mp4").video.frames == 20
+    assert any("is left out" in message for message in report.messages)
