@@ -30,7 +30,7 @@ def bucket(monkeypatch):
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    s3fs.S3FileSystem(skip_instance_cache=True).mkdir("clips")
+    s3fs.S3FileSystem(skip_instance_cache=True).makedirs("clips", exist_ok=True)
     yield s3fs.S3FileSystem(skip_instance_cache=True, use_listings_cache=False)
     thread.stop()
 
@@ -128,7 +128,7 @@ def test_a_batch_in_a_bucket(movie, tmp_path, bucket):  # noqa: F811
     assert done.returncode == 0, done.stdout + done.stderr
     assert bucket.find("clips/out") == ["clips/out/a b.mp4", "clips/out/deep/b.mp4"]
     again = movie(*command)
-    assert again.stdout.count("done before") == 2, again.stdout
+    assert "2 done before" in again.stdout
     escape = {"source": "s3://clips/in/a b.mp4", "instruction": "sepia", "output": "../x.mp4"}
     for output in ("../x.mp4", "s3://clips/x.mp4", "s3://clips/out/../x.mp4"):
         Path("jobs.jsonl").write_text(json.dumps(escape | {"output": output}))

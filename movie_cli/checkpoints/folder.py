@@ -17,8 +17,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-
 from movie_cli.checkpoints.descriptor import read_descriptor
 from movie_cli.checkpoints.exported import is_export, read_export, read_json
 from movie_cli.errors import ModelError
@@ -155,6 +153,8 @@ def check_safetensors(path: Path) -> int:
     Raises:
         ModelError: the file is missing, truncated, longer than its header says, or no safetensors file.
     """
+    from safetensors import SafetensorError, safe_open  # `movie --help` does without
+
     try:
         with safe_open(path, framework="numpy") as tensors:
             return sum(math.prod(tensors.get_slice(key).get_shape()) for key in tensors.keys())  # noqa: SIM118
@@ -211,6 +211,7 @@ def _verify_file(path: Path, name: str, listed: str | None) -> Verified:
 
 def _check_numbers(path: Path) -> None:
     import torch  # numpy has no bfloat16
+    from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as tensors:
