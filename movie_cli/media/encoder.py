@@ -30,6 +30,7 @@ from movie_cli.media.orientation import UPRIGHT, Orientation
 from movie_cli.media.reader import Frame, FrameReader
 from movie_cli.media.side_data import FRAME_PACKING
 from movie_cli.media.tags import HOLD_STEREO, stream_tags
+from movie_cli.media.threads import kept_priority
 
 _FIXED_RATE_MUXERS = frozenset({"avi", "yuv4mpegpipe"})
 _UNUSABLE_MATRICES = frozenset({0, 8, 10, 14})
@@ -190,7 +191,8 @@ class FrameEncoder:
         Raises:
             av.error.FFmpegError, ValueError: it refuses its options.
         """
-        self.stream.codec_context.open(strict=False)
+        with kept_priority():
+            self.stream.codec_context.open(strict=False)
 
     def frame(self, pixels: NDArray[np.uint8], pts: int, duration: int | None = None) -> av.VideoFrame:
         """One upright frame as it is to be encoded.

@@ -1,4 +1,4 @@
-"""Decoding and encoding beside the network: `prefetch` and `WriterThread`.
+"""Decoding and encoding beside the network: `prefetch`, `WriterThread` and `kept_priority`.
 
 Queues are bounded, errors reach the caller with their own type, and threads end promptly when either side stops, by an
 error, by Ctrl-C or because nobody wants the rest.
@@ -7,9 +7,12 @@ error, by Ctrl-C or because nobody wants the rest.
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
 Item = TypeVar("Item")
@@ -17,6 +20,8 @@ Item = TypeVar("Item")
 _POLL = 0.1
 """Seconds between looks at the stop flag of a thread that waits for room or for work."""
 
+_REAL_TIME = (1, 2)
+"""Linux's SCHED_FIFO and SCHED_RR."""
 
 QUEUE_BYTES = 256 << 20
 """Bytes of frames that may wait in one queue, where one frame is not more by itself."""
@@ -188,3 +193,25 @@ def _drain(source: queue.Queue[tuple[bool, Any]]) -> None:
     with contextlib.suppress(queue.Empty):
         while True:
             source.get_nowait()
+
+
+@contextlib.contextmanager
+def kept_priority() -> Iterator[None]:
+    """Threads that a library makes real-time ones meanwhile get the policy back that the caller has.
+
+    SVT-AV1 gives its threads, and the one that opens it, the highest real-time priority wherever it may, as root may in
+    a container. All other programs, and all that this one starts afterwards, would wait for them.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        for task in Path("/proc/self/task").iterdir():
+            thread = int(task.name)
+            # A thread may be gone by now, and a sandbox may refuse: both leave things as they are.
+            with contextlib.suppress(OSError):
+                if os.sched_getscheduler(thread) in _REAL_TIME and policy not in _REAL_TIME:
+                    os.sched_setscheduler(thread, policy, parameters)

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from movie_cli.media import WriterThread, prefetch, queue_depth
+from movie_cli.media import EncodeOptions, VideoWriter, WriterThread, prefetch, probe, queue_depth
+from tests.media.clips import make_clip
 
 
 def alive():
@@ -105,3 +109,13 @@ def test_few_large_frames_wait():
     assert queue_depth(8, 640 * 480 * 3) == 8
     assert queue_depth(8, 7680 * 4320 * 3) == 2
     assert queue_depth(8, 1 << 40) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="real-time priority is asked of Linux")
+def test_no_encoder_leaves_real_time_threads(tmp_path):
+    info = probe(make_clip(tmp_path / "in.mp4", frames=3))
+    with VideoWriter(tmp_path / "out.mp4", info, EncodeOptions(codec="av1")) as writer:
+        threads = [int(task.name) for task in Path("/proc/self/task").iterdir()]
+        assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_OTHER}
+        writer.abort()
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
