@@ -15,6 +15,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 
+from movie_cli.media.bitmaps import OnScreen
 from movie_cli.media.containers import Container
 from movie_cli.media.trial import Gate, add_copy
 
@@ -66,12 +67,22 @@ class CopyRoute:
         self.refused = self.left = 0
         self._gate = Gate(container, source)
         self._last_dts: int | None = None
+        self._on_screen = OnScreen(source.codec_context.codec.canonical_name if source.type == "subtitle" else "")
 
     def take(self, packet: Packet[Any] | None) -> list[Packet[Any]]:
         """The packet, or what of it is kept."""
         if packet is None:
             self._gate.close()
             return []
+        if self._on_screen.holds(packet):
+            return []
+        return [*(self.at_zero() if (packet.pts or 0) >= 0 else ()), *self._kept(packet)]
+
+    def at_zero(self) -> list[Packet[Any]]:
+        """What is on screen already when the output begins; to be called when all packets before 0 are taken."""
+        return [kept for packet in self._on_screen.at_zero() for kept in self._kept(packet)]
+
+    def _kept(self, packet: Packet[Any]) -> list[Packet[Any]]:
         if not self.cover:
             kept = self._cut(packet)
             if kept is None:

@@ -110,6 +110,10 @@ class StreamCopier:
             packet, self._waiting = self._waiting, None
             self._write(packet.stream.index, packet, output)
             self._waiting = self._next()
+        if limit > 0:
+            for route in self._routes.values():
+                if isinstance(route, CopyRoute):
+                    self._mux(route.at_zero(), output)
 
     def finish(self, output: OutputContainer) -> None:
         """Write what decoders and encoders still hold, and say what was lost."""
@@ -127,6 +131,9 @@ class StreamCopier:
             # Whatever an odd stream makes a decoder or encoder do, the picture goes on.
             self._ended[index] = reason_of(error)
             return
+        self._mux(made, output)
+
+    def _mux(self, made: list[Packet[Any]], output: OutputContainer) -> None:
         for each in made:
             try:
                 output.mux_one(each)
