@@ -6,6 +6,7 @@ decoding (ATSC A/53 part 4; ITU-T H.264 and H.265, user data registered by T.35)
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 from collections.abc import Iterator
 from itertools import islice
@@ -25,10 +26,13 @@ CARRIERS = frozenset({"h264", "hevc", "mpeg2video"})
 """Codecs, by ffmpeg's common names, into whose pictures captions are put."""
 
 _PEEK = 96
-"""Packets among which captions are looked for: who has them has them in most pictures."""
+"""Packets among which captions are looked for before an edit; those that begin later are found on the way."""
 
 _REORDERED = 32
 """More packets than any stream stores before one that is shown earlier."""
+
+_LEAD_IN = 1.0
+"""Seconds before a part from which its packets are read, as some are stored before ones that are shown earlier."""
 
 _MARK = b"GA94\x03"
 _COUNTRY = b"\xb5\x00\x31"
@@ -87,15 +91,28 @@ def _packets(container: InputContainer, index: int) -> Iterator[Packet[Any]]:
         return  # the reader of the pictures tells
 
 
-class CaptionCopier:
-    """Gives the frames of an output of `codec` the captions of the source's; reads it once, beside the writer."""
+def no_place(codec: str) -> str:
+    """The sentence where an output's codec takes no captions."""
+    return f"closed captions have no place in {codec} here and are left out (--codec h264 keeps them)"
 
-    def __init__(self, source: SourceInfo, codec: str) -> None:
+
+class CaptionCopier:
+    """Gives the frames of an output of `codec` the captions of the source's; reads it once, beside the writer.
+
+    `start` is the first instant that is wanted, in seconds on the source's timeline, or None. `lost` says that captions
+    were met for which the codec has no place.
+    """
+
+    def __init__(self, source: SourceInfo, codec: str, start: float | None) -> None:
+        self.lost = False
         self._codec = codec
         self._container = open_source(source.path)
         self._packets = map(Clock(source.splices), _packets(self._container, source.video.index))
         self._origin = source.video.origin * source.video.time_base
         self._half = float(1 / source.video.average_rate) / 2 if source.video.average_rate else 0.01
+        if start is not None and not source.splices:
+            with contextlib.suppress(av.error.FFmpegError):
+                self._container.seek(int((float(self._origin) + max(0.0, start - _LEAD_IN)) * av.time_base))
         self._read: list[tuple[float, bytes]] = []
         self._begun = False
         self._waiting: dict[int, bytes] = {}
@@ -117,8 +134,9 @@ class CaptionCopier:
             if self._begun or shown > time - self._half:
                 found += triplets
         self._begun = True
-        if found:
+        if found and self._codec in CARRIERS:
             self._waiting[pts] = found
+        self.lost = self.lost or (bool(found) and self._codec not in CARRIERS)
 
     def put_into(self, packet: Packet[Any]) -> Packet[Any]:
         """The packet with the captions of its frame."""

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from movie_cli.errors import OutputError
-from movie_cli.media.captions import CARRIERS
+from movie_cli.media.captions import CARRIERS, no_place
 from movie_cli.media.colour import FULL, LIMITED, ColourTags, FromRgb, ToPalette, default_matrix, off_black
 from movie_cli.media.containers import ISO_MUXERS, NO_DECODING_TIMES, container_for
 from movie_cli.media.encoding import FIXED_RATE_CODECS, PALETTE, EncodeOptions, Plan, plan_encoding
@@ -90,7 +90,7 @@ def plan_video(out: str | Path, source: SourceInfo, options: EncodeOptions, size
         messages.append(f"{container.muxer} keeps one frame rate: times are evened out")
     codec = Codec(plan.codec, "w").canonical_name
     if video.captions and codec not in CARRIERS:
-        messages.append(f"closed captions have no place in {codec} here and are left out (--codec h264 keeps them)")
+        messages.append(no_place(codec))
     if video.stereo in FRAME_PACKING and plan.codec == "libx264":
         packing = f"frame-packing={FRAME_PACKING[video.stereo]}"
         params = ":".join(filter(None, (packing, plan.codec_options.get("x264-params"))))

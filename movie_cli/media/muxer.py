@@ -16,7 +16,7 @@ import av
 import av.error
 
 from movie_cli.errors import OutputError
-from movie_cli.media.captions import CARRIERS, CaptionCopier
+from movie_cli.media.captions import CARRIERS, CaptionCopier, no_place
 from movie_cli.media.colour import has_alpha
 from movie_cli.media.containers import ISO_MUXERS, NO_DECODING_TIMES
 from movie_cli.media.encoder import AlphaCopier, FrameEncoder, VideoSetup
@@ -84,8 +84,9 @@ class Muxer:
         # With freely named tags an mp4 cannot hold a cover picture: tags that are added go first.
         free = bool(tags) or not options.metadata or not source.of_kind("cover")
         free = free and container.muxer in ISO_MUXERS
-        if source.video.captions and setup.codec in CARRIERS:
-            self._captions = CaptionCopier(source, setup.codec)
+        if source.video.codec in CARRIERS and (setup.codec in CARRIERS or not source.video.captions):
+            # Also where none were found: a broadcast's may begin with its second programme.
+            self._captions = CaptionCopier(source, setup.codec, start)
         if source.video.alpha and has_alpha(setup.plan.pix_fmt):
             self._alpha = AlphaCopier(source, setup.size, start, end)
         routes = Routes(source, options, container, start or 0.0, covers=not free)
@@ -164,6 +165,8 @@ class Muxer:
             self._copier.finish(self._output)
             self.messages.extend(self._copier.messages)
         self._output.close()
+        if self._captions is not None and self._captions.lost:
+            self.messages.append(no_place(self._setup.codec))
         if self._rounded:
             self.messages.append(
                 f"{self._rounded} timestamps are rounded to the {self._setup.plan.container.muxer} clock of "

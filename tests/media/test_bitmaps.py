@@ -75,7 +75,7 @@ def texts(path: Path) -> list[tuple[float, bytes]]:
 )
 def test_a_bitmap_that_is_on_screen_where_a_part_begins_is_kept(tmp_path, codec, shown, kept):
     source = film(tmp_path / "in.mkv", codec, shown)
-    stored = {time: data for time, data in texts(source)}
+    stored = dict(texts(source))
     report = identity_edit(source, tmp_path / "out.mkv", start=0.8)
     found = texts(tmp_path / "out.mkv")
     assert [data for _, data in found] == [stored[time] for time in kept]

@@ -22,8 +22,8 @@ def said(index: int) -> bytes:
     return bytes([0xFC, 0x20 + index, 0x80]) + b"\xfd\x80\x80\xfa\x00\x00"
 
 
-def captioned(path: Path, frames: int = 20, codec: str = "libx264") -> Path:
-    """A clip with B-frames whose frame number n says n."""
+def captioned(path: Path, frames: int = 20, codec: str = "libx264", silent: int = 0) -> Path:
+    """A clip with B-frames whose frame number n says n, after the first `silent` ones."""
     with av.open(str(path), "w") as container:
         video = container.add_stream(codec, rate=25)
         video.width, video.height = 64, 48
@@ -32,7 +32,8 @@ def captioned(path: Path, frames: int = 20, codec: str = "libx264") -> Path:
 
         def mux(packets: list[av.Packet]) -> None:
             for packet in packets:
-                made = av.Packet(with_captions(bytes(packet), name, said(packet.pts)))
+                words = said((packet.pts - silent) % 64)
+                made = av.Packet(with_captions(bytes(packet), name, words) if packet.pts >= silent else bytes(packet))
                 made.pts, made.dts, made.time_base = packet.pts, packet.dts, packet.time_base
                 made.is_keyframe, made.stream = packet.is_keyframe, video
                 container.mux(made)
@@ -48,7 +49,8 @@ def captioned(path: Path, frames: int = 20, codec: str = "libx264") -> Path:
 def captions(path: Path) -> list[bytes]:
     """The captions of all frames as ffmpeg's decoder finds them."""
     with av.open(str(path)) as container:
-        return [bytes(frame.side_data["A53_CC"]) for frame in container.decode(video=0)]
+        found = [frame.side_data.get("A53_CC") for frame in container.decode(video=0)]
+        return [b"" if each is None else bytes(each) for each in found]
 
 
 @pytest.mark.parametrize(("codec", "ending"), CODECS)
@@ -91,6 +93,17 @@ def test_captions_that_a_codec_has_no_place_for_are_told_of(tmp_path):
     report = identity_edit(source, tmp_path / "out.webm")
     assert any("captions" in message for message in report.messages)
     assert not probe(make_clip(tmp_path / "plain.mp4")).video.captions
+
+
+@pytest.mark.parametrize("start", [None, 4.0])
+def test_captions_that_begin_late_are_kept_or_told_of(tmp_path, start):
+    source = captioned(tmp_path / "in.ts", 130, silent=110)
+    assert not probe(source).video.captions
+    report = identity_edit(source, tmp_path / "out.mp4", start=start)
+    assert captions(tmp_path / "out.mp4")[-21:] == [b"", *map(said, range(20))]
+    assert not report.messages
+    report = identity_edit(source, tmp_path / "out.webm", start=start)
+    assert sum("captions" in message for message in report.messages) == 1
 
 
 def test_what_only_looks_like_captions():
