@@ -30,9 +30,9 @@ class Container:
     as sound with an encoder's lead-in does. `pipes`: it can be written without going back. `only_video`: it holds a
     single video stream. `numbered`: it is one file for each frame. `one_sound`: players only find a single audio
     stream in it. `beside`: the codecs of all other streams that survive, where the muxer would take anything.
-    `sound_from_zero`: it has no place for when sound begins. `sound`: the encoder of what it does not hold. `unplayed`:
-    how codecs begin that it holds and most players do not play. `lossless`: it has a place for plain samples.
-    `codec_delay`: it notes how much of the first sound is skipped.
+    `counts_sound`: its sound is numbered blocks, without a place for when it begins. `sound`: the encoder of what it
+    does not hold. `unplayed`: how codecs begin that it holds and most players do not play. `lossless`: it has a place
+    for plain samples. `codec_delay`: it notes how much of the first sound is skipped.
     """
 
     muxer: str
@@ -44,7 +44,7 @@ class Container:
     one_sound: bool = False
     numbered: bool = False
     beside: frozenset[str] | None = None
-    sound_from_zero: bool = False
+    counts_sound: bool = False
     sound: str = "aac"
     unplayed: tuple[str, ...] = ()
     lossless: bool = False
@@ -68,7 +68,7 @@ CONTAINERS: Mapping[str, Container] = {
     ".3gp": Container("3gp", "libx264", display_matrix=True, negative_times=True),
     ".mkv": Container("matroska", "libx264", pipes=True, lossless=True, codec_delay=True),
     ".webm": Container("webm", "libvpx-vp9", pipes=True, sound="libopus", codec_delay=True),
-    ".avi": Container("avi", "libx264", sound="libmp3lame", lossless=True, sound_from_zero=True),
+    ".avi": Container("avi", "libx264", sound="libmp3lame", lossless=True, counts_sound=True),
     ".flv": Container("flv", "libx264", beside=_IN_FLASH, one_sound=True),
     ".ts": Container("mpegts", "libx264", pipes=True, beside=_IN_TRANSPORT),
     ".mts": Container("mpegts", "libx264", pipes=True, beside=_IN_TRANSPORT),

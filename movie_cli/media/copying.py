@@ -67,6 +67,7 @@ class CopyRoute:
         self.refused = self.left = 0
         self._gate = Gate(container, source)
         self._last_dts: int | None = None
+        self._counted = source.type == "audio" and container.counts_sound
         self._on_screen = OnScreen(source.codec_context.codec.canonical_name if source.type == "subtitle" else "")
 
     def take(self, packet: Packet[Any] | None) -> list[Packet[Any]]:
@@ -89,6 +90,12 @@ class CopyRoute:
                 self.left += 1
                 return []
             packet = kept
+            if self._counted and packet.dts is not None and self.target.time_base:
+                # By whatever clock they come: two at one place would be refused.
+                unit = packet.time_base / self.target.time_base
+                packet.pts = packet.dts = round(packet.dts * unit)
+                packet.duration = max(1, round((packet.duration or 0) * unit))
+                packet.time_base = self.target.time_base
             if self._last_dts is not None and packet.dts is not None and packet.dts <= self._last_dts:
                 packet.dts = self._last_dts + 1
                 packet.pts = max(packet.pts or 0, packet.dts)

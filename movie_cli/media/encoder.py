@@ -6,6 +6,7 @@ The muxer of an output and the encoder of one segment use the very same set-up.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,7 +26,7 @@ from movie_cli.media.captions import CARRIERS, no_place
 from movie_cli.media.colour import FULL, LIMITED, ColourTags, FromRgb, ToPalette, default_matrix, off_black
 from movie_cli.media.containers import ISO_MUXERS, NO_DECODING_TIMES, container_for
 from movie_cli.media.encoding import FIXED_RATE_CODECS, PALETTE, EncodeOptions, Plan, plan_encoding
-from movie_cli.media.info import SourceInfo
+from movie_cli.media.info import SourceInfo, VideoInfo
 from movie_cli.media.orientation import UPRIGHT, Orientation
 from movie_cli.media.reader import Frame, FrameReader
 from movie_cli.media.side_data import FRAME_PACKING
@@ -38,6 +39,8 @@ _NO_RANGE = frozenset({"prores_ks", "prores", "prores_aw", "mpeg1video", "mpeg2v
 _NO_RANGE |= {"wmv1", "wmv2", "msmpeg4", "msmpeg4v2", "dnxhd", "libvpx"}
 """Codecs whose streams cannot say that they use the full range: players take them for limited."""
 _DEFAULT_RATE = Fraction(25)
+_HAIR = Fraction(1, 1000)
+"""Seconds by which a first picture is not late: some clocks count milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,10 @@ class VideoSetup:
 
     `codec` is the common name of what the encoder makes. `size` (width, height) is that of the upright frames, `stored`
     that of the encoded ones; `orientation` leads from one to the other. `rate` is what the encoder is told for its rate
-    control; `fixed_rate` says that container or encoder count frames instead of storing times. `metadata` are the
-    stream's tags, `messages` sentences about what is lost on the way.
+    control; `fixed_rate` says that container or encoder count frames instead of storing times. `zero` is the timestamp
+    of the source that becomes 0 where the whole of it is edited: its origin, or where frames are counted up to a frame
+    before it, so that the first one is at a whole number. `metadata` are the stream's tags, `messages` sentences about
+    what is lost on the way.
     """
 
     source: SourceInfo
@@ -61,6 +66,7 @@ class VideoSetup:
     rate: Fraction
     time_base: Fraction
     fixed_rate: bool
+    zero: int
     metadata: dict[str, str]
     messages: tuple[str, ...]
 
@@ -114,9 +120,16 @@ def plan_video(out: str | Path, source: SourceInfo, options: EncodeOptions, size
         rate=rate,
         time_base=1 / rate if fixed else video.time_base,
         fixed_rate=fixed,
+        zero=_counted_zero(video, rate) if fixed else video.origin,
         metadata=metadata,
         messages=(*messages, *lost),
     )
+
+
+def _counted_zero(video: VideoInfo, rate: Fraction) -> int:
+    """The timestamp from which the first picture is a whole number of frames away."""
+    number = math.ceil(((video.start - video.origin) * video.time_base - _HAIR) * rate)
+    return video.start - round(number / rate / video.time_base)
 
 
 def _rate_of(codec: str, rate: Fraction) -> Fraction:
@@ -167,13 +180,13 @@ def _output_tags(source: ColourTags, plan: Plan, rows: int) -> ColourTags:
 class FrameEncoder:
     """Encodes frames as `setup` says, by the video stream that it adds to a container; `open` it first.
 
-    `zero` is the timestamp of the source that becomes 0: its origin, unless somebody sets another. `alpha` adds the
+    `zero` is the timestamp of the source that becomes 0: the set-up's, unless somebody sets another. `alpha` adds the
     source's transparency to the frames.
     """
 
     def __init__(self, setup: VideoSetup, output: OutputContainer, alpha: AlphaCopier | None = None) -> None:
         self.setup = setup
-        self.zero = setup.source.video.origin
+        self.zero = setup.zero
         self.stream = _add_stream(output, setup)
         self._alpha = alpha
         pix_fmt = setup.plan.pix_fmt

@@ -89,7 +89,8 @@ class Muxer:
             self._captions = CaptionCopier(source, setup.codec, start)
         if source.video.alpha and has_alpha(setup.plan.pix_fmt):
             self._alpha = AlphaCopier(source, setup.size, start, end)
-        routes = Routes(source, options, container, start or 0.0, covers=not free)
+        begin = source.video.seconds(setup.zero) if start is None else start
+        routes = Routes(source, options, container, begin, covers=not free)
         if not container.only_video:
             self._copier = StreamCopier(source, routes, start, end, checked=checked)
         muxer_options = _muxer_options(setup, trimmed=start is not None, free=free)
@@ -120,7 +121,7 @@ class Muxer:
         if trimmed:
             self.encoder.zero = pts
         if self._copier is not None:
-            self._copier.begin(not trimmed, self._setup.source.video.seconds(pts))
+            self._copier.begin(not trimmed, self._setup.source.video.seconds(self.encoder.zero))
 
     def encode(self, frame: av.VideoFrame, time: float) -> None:
         """Write a frame of the encoder's that is shown at `time`, in seconds on the source's timeline."""
@@ -142,7 +143,7 @@ class Muxer:
                 f"{path} was encoded by another version of {setup.plan.codec}", "-y starts the edit from the beginning"
             )
         if self._joiner is None:
-            zero = round((self.encoder.zero - video.origin) * video.time_base / setup.time_base)
+            zero = round((self.encoder.zero - setup.zero) * video.time_base / setup.time_base)
             self._joiner = Joiner(self.encoder.stream, setup.time_base, zero)
         if self._captions is not None:
             for (pts, _), place in zip(segment.times, self._joiner.places(segment), strict=False):

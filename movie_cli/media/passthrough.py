@@ -6,6 +6,7 @@ another stream never costs the picture.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 _LEAD_IN = 1.0
 _SUBTITLE_REACH = 30.0
 """Seconds before a part's begin from which sound and subtitles are read, which may reach into it."""
+
+_COARSE, _FINE = Fraction(1, 1000), Fraction(1, 90000)
+"""Units of time in seconds: those above the first are divided before anything moves, to those of the second."""
 
 
 class StreamCopier:
@@ -78,12 +82,11 @@ class StreamCopier:
         self._routes = self._choice.made
 
     def begin(self, keep_times: bool, first: float) -> None:
-        """Start reading. `first` is the first video frame's time in seconds on the source's timeline.
+        """Start reading. `first` is what becomes 0, in seconds on the source's timeline, as it is the video's zero.
 
-        With `keep_times` the packets stay where they are, else `first` becomes their zero as it is the video's.
+        With `keep_times` that is the source's own zero, or nearly so, and what comes before it may be kept.
         """
-        if not keep_times:
-            self._zero = Fraction(first).limit_denominator(1_000_000_000)
+        self._zero = Fraction(first).limit_denominator(1_000_000_000)
         if not self._routes:
             return
         for route in self._routes.values():
@@ -166,6 +169,12 @@ class StreamCopier:
         pts, dts = packet.pts, packet.dts
         if pts is None and dts is None:
             return False
+        if packet.time_base > _COARSE and ((self._origin + self._zero) / packet.time_base).denominator != 1:
+            # AVI counts sound in blocks, between which a part may begin.
+            finer = math.ceil(packet.time_base / _FINE)
+            packet.time_base /= finer
+            packet.duration = (packet.duration or 0) * finer
+            pts, dts = (None if time is None else time * finer for time in (pts, dts))
         moved = round((self._origin + self._zero) / packet.time_base)
         packet.pts = (pts if pts is not None else dts or 0) - moved
         packet.dts = packet.pts if dts is None else dts - moved

@@ -153,7 +153,7 @@ class Routes:
         if plan is None:
             return f", {held}, and it cannot be decoded (.mkv holds most)"
         negative = target.negative_times or target.codec_delay
-        route = SoundRoute(stream, output, plan, negative_times=negative, from_zero=target.sound_from_zero)
+        route = SoundRoute(stream, output, plan, negative_times=negative, from_zero=target.counts_sound)
         self._describe(route)
         mixed = f", mixed down to {plan.layout}" if _channels(plan.layout) < stream.codec_context.channels else ""
         self.messages.append(f"{label} is converted to {plan}{mixed}, {held}")
@@ -196,7 +196,7 @@ class Routes:
 
     def _begins_late(self, packets: list[Packet[Any]]) -> bool:
         """Whether sound would be heard too early where the container has no place for its beginning."""
-        if not self.container.sound_from_zero or not packets or packets[0].pts is None:
+        if not self.container.counts_sound or not packets or packets[0].pts is None:
             return False
         return packets[0].pts * packets[0].time_base - self._zero > _LATE
 

@@ -168,7 +168,8 @@ class SoundRoute:
             if self._kind is not None and self._next is not None:
                 self._next = round(self._next * Fraction(rate, self._kind[2]))
             self._kind = kind
-        place = None if frame.pts is None else round(frame.pts * unit * rate)
+        # A packet's times may be in a finer unit than the source's, by which what comes late is judged.
+        place = None if frame.pts is None else round(frame.pts * (frame.time_base or unit) * rate)
         late = 0
         if self._next is None:
             late = place or 0

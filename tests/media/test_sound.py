@@ -22,7 +22,8 @@ def clicking(
 ) -> Path:
     """A clip of 2.4 s with a click at each of CLICKS, whose sound begins late and has a gap or a drift if asked."""
     with av.open(str(path), "w") as container:
-        video = container.add_stream("libvpx" if path.suffix == ".webm" else "mpeg4", rate=25, options={"g": "5"})
+        codec_of = {".webm": "libvpx", ".flv": "flv"}
+        video = container.add_stream(codec_of.get(path.suffix, "mpeg4"), rate=25, options={"g": "5"})
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         sound = container.add_stream(codec, rate=rate)
         sound.layout, sound.bit_rate = layout, 128_000
@@ -200,3 +201,37 @@ def test_films_that_people_have(tmp_path, name, out, codec):
     # A last packet of silence may make it longer.
     assert -0.002 < length_now - length < 0.05
     assert loudness_now == pytest.approx(loudness, abs=0.5)
+
+
+def last_picture(path: Path) -> float:
+    """When the last picture is shown, in seconds from the first, or in AVI, which shows that from 0 on, from 0."""
+    with av.open(str(path)) as container:
+        shown = [p.dts if path.suffix == ".avi" else p.pts for p in container.demux(video=0) if p.size]
+        return float(max(shown) * container.streams.video[0].time_base) - begin_of(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "rate", "out", "audio"),
+    [
+        ("dvd.avi", "ac3", 44100, "o.mov", "auto"),
+        ("dvd.avi", "ac3", 48000, "o.mov", "transcode"),
+        ("dvd.avi", "ac3", 44100, "o.webm", "auto"),
+        ("web.flv", "aac", 48000, "o.avi", "auto"),
+        ("web.flv", "aac", 44100, "o.avi", "transcode"),
+        ("web.flv", "aac", 44100, "o.mp4", "transcode"),
+    ],
+)
+@pytest.mark.parametrize("start", [None, 0.3, 0.7])
+def test_sound_in_blocks_or_with_a_coarse_clock_keeps_its_distance_to_the_picture(
+    tmp_path, name, codec, rate, out, audio, start
+):
+    source = clicking(tmp_path / name, codec, rate=rate)
+    part = {} if start is None else {"start": begin_of(source) + start}
+    report = identity_edit(source, tmp_path / out, EncodeOptions(audio=audio), **part)
+    assert not any("kept" in message for message in report.messages)
+    wanted = [last_picture(source) - click for click in heard(source)]
+    # What is copied into AVI begins with its first packet, not with the part.
+    near = 25e-3 if out.endswith(".avi") and audio == "auto" else 2.1e-3 if out.endswith(".avi") else 1.1e-3
+    found = [last_picture(tmp_path / out) - click for click in heard(tmp_path / out)]
+    assert found == pytest.approx(wanted[-len(found) :], abs=near)
+    assert len(found) == sum(click > (start or 0) for click in heard(source))
