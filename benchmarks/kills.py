@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: 0)")
     options, more = parser.parse_known_args()
     # Imported before any fork; torch starts no threads before it computes.
-    import movie_cli.editing.pipeline  # noqa: F401
+    import movie_cli.editing.video  # noqa: F401
 
     model = str(Path(options.model).absolute()) if Path(options.model).is_dir() else options.model
     edit = ["edit", str(options.clip.absolute()), "make it winter", "-o", OUTPUT, "--no-cache", "--progress", "none"]

@@ -32,9 +32,9 @@ import harness
 import numpy as np
 
 from movie_cli.cli.output import quieten_libraries
-from movie_cli.editing.editors import Editors
-from movie_cli.editing.pipeline import edit_video
+from movie_cli.editing.editor import Editors
 from movie_cli.editing.request import EditRequest, SilentReporter, TimeValue
+from movie_cli.editing.video import edit_video
 from movie_cli.errors import InterruptedEdit, MovieError
 from movie_cli.recipe import Recipe
 

@@ -22,7 +22,7 @@ from movie_cli.recipe import Recipe
 
 if TYPE_CHECKING:
     from movie_cli.editing.editor import Editor
-    from movie_cli.editing.pipeline import EditSummary
+    from movie_cli.editing.video import EditSummary
 
 __version__ = "0.1.0"
 __all__ = [
@@ -55,8 +55,8 @@ def edit(source: str | Path, recipe: Recipe | str, output: str | Path, **options
     Raises:
         MovieError: whatever went wrong, with nothing left under the output's name.
     """
-    from movie_cli.editing.pipeline import edit_video
     from movie_cli.editing.request import EditRequest, SilentReporter, check_output, check_source
+    from movie_cli.editing.video import edit_video
 
     check_source(str(source))
     check_output(str(source), str(output))

@@ -85,7 +85,7 @@ def run_without_network(arguments: Sequence[str]) -> int:
     return main(list(arguments))
 
 
-PRELOAD = ("movie_cli.cli.edit", "tools.command", "movie_cli.editing.pipeline")
+PRELOAD = ("movie_cli.cli.edit", "tools.command", "movie_cli.editing.video")
 """What the server imports once."""
 
 

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Literal, Self
 
 from movie_cli import remote
 from movie_cli.editing.folder_lock import lock_file
-from movie_cli.editing.identity import content_identity
+from movie_cli.editing.job import content_identity
 from movie_cli.errors import MovieError, OutputError, output_error
 from movie_cli.media.sequence import files_of
 

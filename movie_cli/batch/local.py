@@ -263,7 +263,7 @@ def work(pipe: Connection, threads: int, light: bool) -> None:
             from movie_cli.models.light_imports import import_networks
 
             import_networks()
-        from movie_cli.editing.editors import Editors
+        from movie_cli.editing.editor import Editors
 
         torch.set_num_threads(threads)
         editors = Editors()
@@ -273,8 +273,8 @@ def work(pipe: Connection, threads: int, light: bool) -> None:
 
 def edit_one(request: EditRequest, reporter: Any, editors: Any) -> Result:
     """Edit, and say what became of it."""
-    from movie_cli.editing.pipeline import edit_video
     from movie_cli.editing.request import check_output, check_source
+    from movie_cli.editing.video import edit_video
 
     try:
         check_source(request.source)

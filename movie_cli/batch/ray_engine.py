@@ -131,7 +131,7 @@ class _Run:
                 reference = worker.whole.remote(dataclasses.replace(cluster.request, resume=again))
             else:
                 reference = worker.segment.remote(
-                    cluster.request, cluster.choice, task.mark, task.limit, self._shipped(cluster)
+                    cluster.request, cluster.choice, task.begin, task.limit, self._shipped(cluster)
                 )
             self._flights[reference] = _Flight(worker, opened, task)
 

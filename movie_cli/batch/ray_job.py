@@ -22,13 +22,13 @@ from movie_cli.batch.jobs import Job, Listener, Result
 from movie_cli.batch.local import check_free
 from movie_cli.batch.ray_worker import Part
 from movie_cli.checkpoints.exported import is_export
-from movie_cli.editing.continuing import OVERLAP, Mark
-from movie_cli.editing.editors import Editors
-from movie_cli.editing.finishing import open_writer
-from movie_cli.editing.pipeline import is_whole, make_plan, whole_already, work_folder
+from movie_cli.editing.clip import OVERLAP, ResumePoint
+from movie_cli.editing.editor import Editors
+from movie_cli.editing.plan import make_plan
 from movie_cli.editing.request import EditRequest, SilentReporter, check_output, check_source
-from movie_cli.editing.running import Edit
+from movie_cli.editing.sinks import open_writer
 from movie_cli.editing.staging import clean, prepare, send
+from movie_cli.editing.video import Edit, is_whole, whole_already, work_folder
 from movie_cli.editing.work_folder import ANCHORS
 from movie_cli.errors import MovieError, SourceError, output_error
 from movie_cli.media.scan import frame_times
@@ -36,10 +36,10 @@ from movie_cli.media.scan import frame_times
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker is asked: `number` of the segment (None: the whole video), from `mark` on, `limit` frames."""
+    """What a worker is asked: `number` of the segment (None: the whole video), from `begin` on, `limit` frames."""
 
     number: int | None
-    mark: Mark | None = None
+    begin: ResumePoint | None = None
     limit: int | None = None
 
 
@@ -140,13 +140,13 @@ class ClusterJob:
         assert self._times is not None
         first = number * self.made.segment
         if not first:
-            mark = None
+            begin = None
         else:
             if picture is None and number - 1 in self.folder.finished:
                 picture = self.folder.load(number - 1).last_picture
-            mark = Mark(first, tuple(self._times[max(0, first - OVERLAP) : first]), picture)
+            begin = ResumePoint(first, tuple(self._times[max(0, first - OVERLAP) : first]), picture)
         # The last one reads on to the end: there must not be more frames than the packets told.
-        return Task(number, mark, self.made.segment if number + 1 < self.count else None)
+        return Task(number, begin, self.made.segment if number + 1 < self.count else None)
 
     def take(self, task: Task, part: Part) -> Task | None:
         """Keep a segment that has come back; what is to be done again, if anything.

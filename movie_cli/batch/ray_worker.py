@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,12 +21,12 @@ from movie_cli.backends.base import RuntimeConfig
 from movie_cli.batch.jobs import Result
 from movie_cli.batch.local import edit_one
 from movie_cli.editing import clip
-from movie_cli.editing.continuing import Mark
-from movie_cli.editing.editors import Editors
-from movie_cli.editing.finishing import open_encoder
+from movie_cli.editing.clip import ResumePoint
+from movie_cli.editing.editor import Editors
+from movie_cli.editing.latent_cache import ClipCache
+from movie_cli.editing.pipeline import Pipeline, load_editor
 from movie_cli.editing.plan import Plan, make_plan
-from movie_cli.editing.request import EditRequest, SilentReporter
-from movie_cli.editing.running import Edit
+from movie_cli.editing.request import EditRequest, Reporter, SilentReporter
 from movie_cli.editing.sinks import SegmentSink
 from movie_cli.errors import known_error
 from movie_cli.media.segments import Segment
@@ -95,14 +94,19 @@ class Worker:
     def anchors(
         self, request: EditRequest, choice: RuntimeConfig
     ) -> tuple[bytes | None, list[tuple[str, str]]] | Result:
-        """What `Edit.anchors` gives, and what is to be told of the edit."""
+        """What `Anchors.make` gives, and what is to be told of the edit."""
         return _told(lambda: self._anchors(request, choice))
 
     def segment(
-        self, request: EditRequest, choice: RuntimeConfig, mark: Mark | None, limit: int | None, anchors: bytes | None
+        self,
+        request: EditRequest,
+        choice: RuntimeConfig,
+        begin: ResumePoint | None,
+        limit: int | None,
+        anchors: bytes | None,
     ) -> Part | Result:
-        """Edit one segment: at most `limit` frames after `mark`."""
-        return _told(lambda: self._segment(request, choice, mark, limit, anchors))
+        """Edit one segment: at most `limit` frames from `begin` on."""
+        return _told(lambda: self._segment(request, choice, begin, limit, anchors))
 
     def whole(self, request: EditRequest) -> tuple[Result, list[tuple[str, str]]]:
         """Edit a whole video, which cannot be divided."""
@@ -123,33 +127,39 @@ class Worker:
             self._source = (wanted, path)
         return self._source[1]
 
-    def _made(self, request: EditRequest, choice: RuntimeConfig) -> Plan:
+    def _planned(self, request: EditRequest, choice: RuntimeConfig) -> Plan:
         if self._plan is None or self._plan[:2] != (request, choice):
-            made = dataclasses.replace(make_plan(request, self._readable(request)), choice=choice)
-            self._plan = (request, choice, made)
+            plan = dataclasses.replace(make_plan(request, self._readable(request)), choice=choice)
+            self._plan = (request, choice, plan)
         return self._plan[2]
+
+    def _pipeline(self, request: EditRequest, choice: RuntimeConfig, reporter: Reporter) -> Pipeline:
+        plan = self._planned(request, choice)
+        editor = load_editor(plan, self._editors, reporter)
+        return Pipeline(plan, self._readable(request), editor, reporter, ClipCache(lambda text: None))
 
     def _anchors(self, request: EditRequest, choice: RuntimeConfig) -> tuple[bytes | None, list[tuple[str, str]]]:
         notes = Notes()
-        edit = Edit(self._made(request, choice), self._readable(request), self._editors, notes, None)
-        edit.load()
-        return edit.anchors(), notes.said
+        return self._pipeline(request, choice, notes).anchors.make(), notes.said
 
     def _segment(
-        self, request: EditRequest, choice: RuntimeConfig, mark: Mark | None, limit: int | None, anchors: bytes | None
+        self,
+        request: EditRequest,
+        choice: RuntimeConfig,
+        begin: ResumePoint | None,
+        limit: int | None,
+        anchors: bytes | None,
     ) -> Part:
-        made = self._made(request, choice)
-        edit = Edit(made, self._readable(request), self._editors, SilentReporter(), None, anchors=anchors)
-        edit.load()
+        pipeline = self._pipeline(request, choice, SilentReporter())
+        pipeline.anchors.use(anchors or pipeline.anchors.make())
         with tempfile.TemporaryDirectory(prefix="movie-segment-") as folder:
             parcel = _Parcel(folder)
-            encoder = partial(open_encoder, made)
-            with SegmentSink(parcel, encoder, made.segment, 0, lambda: None) as sink:
-                edit.edit(sink, mark, limit)
+            with SegmentSink(parcel, self._planned(request, choice)) as sink:
+                pipeline.run(sink, begin, limit)
             if parcel.segment is None:
-                raise ValueError("there are no frames after the mark")
-            damage = clip.damage_to_text(edit.damage)
-            return Part(parcel.segment, parcel.packets(), edit.source.picture, damage)
+                raise ValueError("there are no frames from there on")
+            damage = clip.damage_to_text(pipeline.damage)
+            return Part(parcel.segment, parcel.packets(), pipeline.picture, damage)
 
 
 def _told(action: Callable[[], Value]) -> Value | Result:

@@ -19,8 +19,7 @@ from movie_cli.bench.pipeline import STEPS, seconds_a_frame
 from movie_cli.bench.shapes import SHAPES, part_of
 from movie_cli.bench.stages import as_values, make_clip, matmul_peak, measure_stages, measure_whole
 from movie_cli.checkpoints.descriptor import Descriptor
-from movie_cli.editing.editor import Editor
-from movie_cli.editing.editors import Editors
+from movie_cli.editing.editor import Editor, Editors
 from movie_cli.editing.plan import make_plan
 from movie_cli.editing.request import EditRequest
 from movie_cli.media import FrameReader, probe

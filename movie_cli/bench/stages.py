@@ -19,9 +19,10 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from movie_cli.editing.editors import Editors
-from movie_cli.editing.pipeline import EditSummary, edit_video, make_plan
+from movie_cli.editing.editor import Editors
+from movie_cli.editing.plan import make_plan
 from movie_cli.editing.request import EditRequest, SilentReporter
+from movie_cli.editing.video import EditSummary, edit_video
 from movie_cli.errors import output_error
 from movie_cli.media import FrameReader, VideoWriter, probe
 

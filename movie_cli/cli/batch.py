@@ -161,7 +161,7 @@ def _warn_of_unknown(jobs: Sequence[Job], report: BatchReport) -> None:
         from movie_cli.models.light_imports import import_networks
 
         import_networks()
-    from movie_cli.editing.known import unknown_instructions
+    from movie_cli.editing.editor import unknown_instructions
 
     found = unknown_instructions(requests)
     for text, _ in found[:SHOWN]:
@@ -178,7 +178,7 @@ def _show_plans(left: Sequence[Job], before: Counter[str], report: BatchReport, 
         BatchError: some cannot be done.
     """
     from movie_cli.batch.local import check_free
-    from movie_cli.editing.pipeline import plan
+    from movie_cli.editing.plan import describe_plan
 
     bad = 0
     for job in left:
@@ -186,7 +186,7 @@ def _show_plans(left: Sequence[Job], before: Counter[str], report: BatchReport, 
         try:
             check_source(request.source)
             check_free(request)
-            facts = dict(plan(request))
+            facts = dict(describe_plan(request))
             told = "{} frames at {}".format("?" if facts["frames"] is None else facts["frames"], facts["size"])
         except MovieError as error:
             bad += 1

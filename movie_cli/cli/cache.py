@@ -6,7 +6,7 @@ import click
 
 from movie_cli.cli.help import Command, Group
 from movie_cli.cli.output import emit, human_bytes, json_option, print_pairs
-from movie_cli.editing.cache_folder import CacheFolder
+from movie_cli.editing.latent_cache import LatentCache
 
 
 @click.group(cls=Group)
@@ -18,7 +18,7 @@ def cache() -> None:
 @json_option
 def info(as_json: bool) -> None:
     """Show where the cache is and how full it is."""
-    facts = CacheFolder().info()
+    facts = LatentCache().info()
     if as_json:
         emit("cache", entries=facts.entries, bytes=facts.bytes, limit=facts.limit, root=str(facts.root))
         return
@@ -35,7 +35,7 @@ def info(as_json: bool) -> None:
 @json_option
 def clear(as_json: bool) -> None:
     """Remove every clip from the cache, except those in use at the moment."""
-    store = CacheFolder()
+    store = LatentCache()
     before = store.info().bytes
     removed = store.clear()
     after = store.info()

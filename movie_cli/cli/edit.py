@@ -1,7 +1,7 @@
 """`movie edit`: the main job.
 
 Promises that everything which can be refused without opening the source or the model is refused first, and that
-nothing existing is replaced without consent. The work is `movie_cli.editing.pipeline`'s.
+nothing existing is replaced without consent. The work is `movie_cli.editing.video`'s.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
         from movie_cli.models.light_imports import import_networks
 
         import_networks()
-    from movie_cli.editing.pipeline import edit_video
+    from movie_cli.editing.video import edit_video
     from movie_cli.editing.work_folder import was_published
 
     whole = request.resume and output != STREAM and was_published(Path(output))
@@ -113,9 +113,9 @@ def may_overwrite(output: str, yes: bool, no: bool, shown: OutputOptions) -> boo
 
 
 def _show_plan(request: EditRequest, shown: OutputOptions) -> None:
-    from movie_cli.editing.pipeline import plan
+    from movie_cli.editing.plan import describe_plan
 
-    planned = plan(request)
+    planned = describe_plan(request)
     if shown.json:
         emit("plan", **planned)
     else:

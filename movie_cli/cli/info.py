@@ -41,7 +41,7 @@ def _working_size(found: SourceInfo) -> tuple[int, int] | None:
     """The size at which the default model would work; None without that model."""
     from movie_cli.checkpoints.descriptor import read_descriptor
     from movie_cli.checkpoints.store import DEFAULT_MODEL, resolve
-    from movie_cli.editing.size import working_size
+    from movie_cli.editing.editor import working_size
 
     try:
         model = read_descriptor(resolve(DEFAULT_MODEL, offline=True))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from movie_cli.comparison.films import Film, in_step
-from movie_cli.editing.labels import PAPER, write_label
+from movie_cli.editing.contact_sheet import PAPER, write_label
 from movie_cli.media import Frame, VideoWriter, WriteReport
 
 GAP, LABEL = 6, 24

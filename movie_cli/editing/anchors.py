@@ -1,7 +1,7 @@
-"""Which frames the others attend to: one of the whole clip, the newest of a row, or one of each scene.
+"""Which frames the others attend to, and their latents: one of the clip, the newest of a row, or one of each scene.
 
-Promises a schedule that follows from the source alone, so that it is the same whether an edit runs in one go, is
-continued, or is spread over machines. Knows nothing of networks.
+A schedule follows from the source alone, so that it is the same whether an edit runs in one go, is continued, or is
+spread over machines.
 """
 
 from __future__ import annotations
@@ -14,12 +14,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
 from movie_cli.backends.base import Pixels
+from movie_cli.editing import clip
+from movie_cli.editing.cached_clip import CachedClip
 from movie_cli.editing.clip import Span
+from movie_cli.editing.editor import Editor
+from movie_cli.editing.plan import Plan
+from movie_cli.errors import SourceError
 from movie_cli.media import FrameReader, SourceInfo
 from movie_cli.media.scan import frame_times
+from movie_cli.media.timing import seconds_to_pts
 from movie_cli.recipe import AnchorRule
 
 BANK = 3
@@ -130,3 +136,91 @@ def _frames(path: Path, info: SourceInfo, span: Span) -> Iterator[tuple[int, Pix
     with FrameReader(path, start=span.start, end=span.end, info=info) as reader:
         for frame in reader:
             yield frame.pts, frame.pixels
+
+
+class Anchors:
+    """The anchors of one edit: made once, kept for later runs and other machines, and set as frames need them.
+
+    `cached` is the clip in the latent cache, if it is there. Without `use` frames attend to themselves alone.
+    """
+
+    def __init__(self, plan: Plan, path: Path, editor: Editor, cached: CachedClip | None = None) -> None:
+        self._plan, self._path, self._editor, self._cached = plan, path, editor, cached
+        self._schedule: Schedule | None = None
+        self._current: tuple[int, ...] = ()
+        self._frames: dict[int, Pixels] = {}
+
+    def make(self) -> bytes | None:
+        """What frames attend to, as safetensors: source latents, or a schedule where anchors move; None without."""
+        rule, span = AnchorRule.parse(self._plan.request.recipe.anchors), self._plan.span
+        if rule.kind == "none":
+            return None
+        if rule.moves:
+            schedule = make_schedule(rule, self._path, self._plan.info, span)
+            return None if schedule is None else schedule.to_bytes()
+        latents = self._first(span.middle if rule.kind == "middle" else span.start)
+        return None if latents is None else save({"latents": self._editor.backend.to_cache(latents)})
+
+    def use(self, made: bytes | None) -> None:
+        """Let frames attend to what `make` gave, here or elsewhere."""
+        self._schedule, self._current = None, ()
+        if made is None:
+            return
+        found = load(made)
+        if "latents" in found:
+            self._editor.set_anchors(self._editor.backend.from_cache(found["latents"]))
+        else:
+            self._schedule = Schedule.from_arrays(found)
+
+    def runs(self, times: Sequence[int]) -> Iterator[tuple[slice, bool]]:
+        """Runs of frames with the same anchors, which are set in the editor, and whether they are other than before."""
+        if self._schedule is None:
+            yield slice(None), False
+            return
+        for frames, anchors in self._schedule.parts(times):
+            changed = anchors != self._current
+            if changed:
+                self._editor.set_anchors(self._latents(anchors))
+                self._current = anchors
+            yield frames, changed
+
+    def _first(self, seconds: float | None) -> Any | None:
+        """Latents of the first frame at or after an instant, or of the first of all; None where none can be read."""
+        plan, video = self._plan, self._plan.info.video
+        if self._cached is not None:
+            wanted = video.origin + seconds_to_pts(seconds or 0.0, video.time_base)
+            late = (index for index, (pts, _) in enumerate(self._cached.times) if seconds is None or pts >= wanted)
+            return self._editor.backend.from_cache(self._cached.at(next(late, 0))[0])
+        frame = clip.frame_at(self._path, plan.info, plan.span, seconds, plan.working)
+        if frame is None:
+            frame = clip.frame_at(self._path, plan.info, plan.span, plan.span.start, plan.working)
+        return None if frame is None else self._editor.encode(frame)
+
+    def _latents(self, anchors: tuple[int, ...]) -> Any:
+        """Latents of the frames with these timestamps, as one batch; the newest frames are kept to be read once.
+
+        Raises:
+            SourceError: one is not there any more.
+        """
+        if self._cached is not None:
+            places = {pts: index for index, (pts, _) in enumerate(self._cached.times)}
+            stored = [self._cached.at(places[pts])[0] for pts in anchors if pts in places]
+            if len(stored) == len(anchors):
+                return self._editor.backend.from_cache(np.concatenate(stored))
+        for pts in anchors:
+            if pts not in self._frames:
+                self._frames[pts] = self._read(pts)
+        while len(self._frames) > 2 * BANK:
+            self._frames.pop(next(iter(self._frames)))
+        return self._editor.encode(np.concatenate([self._frames[pts] for pts in anchors]))
+
+    def _read(self, pts: int) -> Pixels:
+        plan, video = self._plan, self._plan.info.video
+        # Half a unit early: the instant must not round to after the frame.
+        seconds = float((pts - video.origin - 0.5) * video.time_base) if pts > video.origin else None
+        frame = clip.frame_at(self._path, plan.info, plan.span, seconds, plan.working)
+        if frame is None:
+            raise SourceError(
+                f"{self._path} has no frame at {float(pts * video.time_base):.3f} s any more", "try again"
+            )
+        return frame

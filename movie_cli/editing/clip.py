@@ -1,25 +1,27 @@
-"""The part of a source that is edited: its range in seconds, its working frames, its latents from cache or network.
+"""The part of a source that is edited: its range in seconds, and its frames, also from the middle on.
 
-Promises the same frames and latents whether they are decoded or come from the latent cache.
+An edit goes on in the middle where an earlier run or another machine stopped. It gets the very frames that reading from
+the beginning would give there: seeking is believed only if the frames before the place have the timestamps, and the
+last of them the picture, that are known of them; otherwise the source is read from the beginning.
 """
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import itertools
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 
 from movie_cli.backends.base import Pixels
-from movie_cli.checkpoints.descriptor import Descriptor
-from movie_cli.checkpoints.exported import MANIFEST
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import SourceError
-from movie_cli.media import Damage, Frame, FrameReader, SourceInfo
+from movie_cli.media import Damage, Frame, FrameReader, SourceInfo, VideoInfo
 from movie_cli.media.reader import check_range
 from movie_cli.media.scan import frame_times
 
@@ -35,7 +37,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Piece:
+class Batch:
     """A batch on its way: frames at the working size, the frames they came from, and source latents if known.
 
     `full` is None where the output has the working size. `times` holds `(pts, duration)` of each frame.
@@ -44,7 +46,7 @@ class Piece:
     small: Pixels
     full: list[Pixels] | None
     times: list[tuple[int, int | None]]
-    latents: Any | None = None
+    latents: Any = None
 
 
 def span_of(request: EditRequest, info: SourceInfo) -> Span:
@@ -107,22 +109,22 @@ def _shown(info: SourceInfo, start: float | None, most: int) -> list[float]:
     return [float((pts - info.video.origin) * info.video.time_base) for pts in times]
 
 
-def batches(frames: Iterator[Frame], size: int, keep_full: bool, cut: int | None = None) -> Iterator[Piece]:
-    """Gather frames into pieces of `size`; the last one, and one that ends at a multiple of `cut`, may be shorter."""
+def batches(frames: Iterator[Frame], size: int, keep_full: bool, cut: int | None = None) -> Iterator[Batch]:
+    """Gather frames into batches of `size`; the last one, and one that ends at a multiple of `cut`, may be shorter."""
     pending: list[Frame] = []
     for count, frame in enumerate(frames, 1):
         pending.append(frame)
         if len(pending) == size or (cut is not None and count % cut == 0):
-            yield _piece(pending, keep_full)
+            yield _batch(pending, keep_full)
             pending = []
     if pending:
-        yield _piece(pending, keep_full)
+        yield _batch(pending, keep_full)
 
 
-def _piece(frames: list[Frame], keep_full: bool) -> Piece:
+def _batch(frames: list[Frame], keep_full: bool) -> Batch:
     small = np.stack([frame.pixels if frame.small is None else frame.small for frame in frames])
     full = [frame.pixels for frame in frames] if keep_full else None
-    return Piece(small, full, [(frame.pts, frame.duration) for frame in frames])
+    return Batch(small, full, [(frame.pts, frame.duration) for frame in frames])
 
 
 def frame_at(path: Path, info: SourceInfo, span: Span, seconds: float | None, size: tuple[int, int]) -> Pixels | None:
@@ -134,18 +136,6 @@ def frame_at(path: Path, info: SourceInfo, span: Span, seconds: float | None, si
             return (frame.pixels if frame.small is None else frame.small)[None]
     except (SourceError, StopIteration):
         return None
-
-
-def autoencoder_id(descriptor: Descriptor) -> str:
-    """A digest of the autoencoder's files: latents of another autoencoder must not be mistaken for its own."""
-    digest = hashlib.blake2b(digest_size=8)
-    files = [descriptor.folder / MANIFEST] if descriptor.export else descriptor.vae_folder.glob("*")
-    for path in sorted(files):
-        if path.is_file():
-            digest.update(path.name.encode())
-            with path.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "blake2b").digest())
-    return digest.hexdigest()
 
 
 def damage_to_text(damage: Damage | None) -> dict[str, str]:
@@ -160,3 +150,108 @@ def damage_from_text(meta: dict[str, str]) -> Damage | None:
     if "damage" not in meta:
         return None
     return Damage(float(meta["damage_time"]), meta["damage"], 0, meta["damage_fatal"] == "1")
+
+
+OVERLAP = 3
+"""Frames before the place that are read again."""
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """A place between two frames: the number of frames before it, the timestamps of the last of them, its picture.
+
+    `picture` is what `picture_of` gave for the last frame before, or None where that is not known.
+    """
+
+    index: int
+    before: tuple[int, ...]
+    picture: int | None
+
+    @classmethod
+    def after(cls, index: int, times: Sequence[tuple[int, int | None]], picture: int | None) -> ResumePoint:
+        """The place after `index` frames, the last of which have these `(pts, duration)`."""
+        return cls(index, tuple(pts for pts, _ in times[-OVERLAP:]), picture)
+
+
+def picture_of(small: Pixels) -> int:
+    """A CRC-32 of a source's frame at the working size."""
+    return zlib.crc32(np.ascontiguousarray(small).data)
+
+
+class FrameSource:
+    """The frames of a source from a point on; iterate once, then look at `reader`. `picture` is that before the point.
+
+    Args:
+        open_reader: Gives a reader of the edited range that begins at an instant in seconds, or at the range's begin.
+        video: What is known of the video.
+        point: Where to begin; None for the beginning.
+
+    Raises:
+        SourceError: as `FrameReader`; or the source no longer reads as it did.
+    """
+
+    def __init__(
+        self, open_reader: Callable[[float | None], FrameReader], video: VideoInfo, point: ResumePoint | None
+    ) -> None:
+        self._open_reader = open_reader
+        self._video = video
+        self._point = point
+        self.picture: int | None = None
+        self.reader: FrameReader | None = None
+
+    def __iter__(self) -> Iterator[Frame]:
+        if self._point is None:
+            yield from self._open(None)
+            return
+        frames = None
+        # Only what goes wrong before the first frame is a reason to begin again: later, frames would come twice.
+        with contextlib.suppress(SourceError):
+            frames = self._sought(self._point)
+        yield from self._from_beginning(self._point) if frames is None else frames
+
+    def _sought(self, point: ResumePoint) -> Iterator[Frame] | None:
+        video = self._video
+        frames = self._open(float((point.before[0] - video.origin) * video.time_base))
+        for pts in point.before:
+            frame = next(frames, None)
+            if frame is None or frame.pts != pts:
+                return None
+            self.picture = _picture(frame)
+        if point.picture is not None and self.picture != point.picture:
+            return None
+        return frames
+
+    def _from_beginning(self, point: ResumePoint) -> Iterator[Frame]:
+        frames = self._open(None)
+        frame = None
+        for _ in range(point.index):
+            frame = next(frames, None)
+        path = self.reader.path if self.reader is not None else ""
+        if frame is None or frame.pts != point.before[-1]:
+            raise SourceError(f"{path} no longer has the frames that were edited", "-y starts from the beginning")
+        self.picture = _picture(frame)
+        if point.picture is not None and self.picture != point.picture:
+            raise SourceError(f"{path} no longer decodes as it did", "-y starts from the beginning")
+        yield from frames
+
+    def _open(self, seconds: float | None) -> Iterator[Frame]:
+        self.close()
+        self.reader = self._open_reader(seconds)
+        return iter(self.reader)
+
+    def close(self) -> None:
+        """Let go of the source. Safe to call twice; not while another thread is iterating."""
+        if self.reader is not None:
+            self.reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _picture(frame: Frame) -> int:
+    return picture_of(frame.pixels if frame.small is None else frame.small)

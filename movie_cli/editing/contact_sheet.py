@@ -1,7 +1,6 @@
 """A contact sheet of a preview: text scales and frames from left to right, everything else from top to bottom.
 
-Promises labels that say what to type for each tile and a picture that needs no font of the system. Knows nothing of
-models and files.
+Labels say what to type for each tile, in the font that Pillow brings along.
 """
 
 from __future__ import annotations
@@ -9,12 +8,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from movie_cli.backends.base import Pixels
-from movie_cli.editing.labels import PAPER, write_label
 from movie_cli.editing.request import PreviewRequest, TimeValue
 from movie_cli.recipe import Recipe
+
+PAPER, INK = (250, 250, 248), (20, 20, 20)
+FONT_SIZE, SMALLEST_FONT = 15, 9
+
+
+def write_label(draw: ImageDraw.ImageDraw, place: tuple[int, int], label: str, width: int) -> None:
+    """Write one line whose left middle is at `place`, smaller or cut off where it is wider than `width` pixels."""
+    size = FONT_SIZE
+    while size > SMALLEST_FONT and draw.textlength(label, font=ImageFont.load_default(size=size)) > width:
+        size -= 1
+    font = ImageFont.load_default(size=size)
+    while len(label) > 1 and draw.textlength(label, font=font) > width:
+        label = label[:-2].rstrip("…") + "…"
+    draw.text(place, label, fill=INK, font=font, anchor="lm")
+
 
 _GAP, _LABEL = 6, 24
 

@@ -1,22 +1,26 @@
 """The editor: set an instruction once, prepare anchors once, edit any number of frames.
 
-Promises the same pixels for a frame whatever batch it comes in. Knows nothing of files and video containers.
+A frame has the same pixels whatever batch it comes in. Nothing here knows of files and containers.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from movie_cli.backends.base import Backend, Carry, FetchFrames, Pixels, Settings, TextEmbedding
+from movie_cli.backends import registry
+from movie_cli.backends.base import Backend, Carry, FetchFrames, Pixels, RuntimeConfig, Settings, TextEmbedding
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import nearest_size
-from movie_cli.editing.size import working_size
-from movie_cli.errors import DeviceMemoryError, UsageError
+from movie_cli.checkpoints.store import open_model
+from movie_cli.editing.request import EditRequest
+from movie_cli.errors import DeviceMemoryError, MovieError, UsageError
 from movie_cli.recipe import Recipe
 
 
@@ -147,3 +151,81 @@ def unknown(descriptor: Descriptor, instruction: str, text: TextEmbedding) -> st
         f'{descriptor.name} was not trained on "{instruction}"; nearest edits it knows: {names} '
         "(another checkpoint: --model)"
     )
+
+
+class Editors:
+    """Gives editors and keeps the one that was used last, with the texts it has embedded."""
+
+    def __init__(self) -> None:
+        self._key: tuple[Descriptor, RuntimeConfig] | None = None
+        self._editor: Editor | None = None
+
+    def get(self, descriptor: Descriptor, choice: RuntimeConfig) -> Editor:
+        """An editor for a checkpoint on a device.
+
+        Raises:
+            ModelError: the checkpoint is damaged.
+            DeviceError: the device has too little memory.
+        """
+        key = (descriptor, choice)
+        if self._editor is None or self._key != key:
+            self._editor = None  # two models at once may be too much for the device
+            self._editor = Editor(registry.open_backend(descriptor, choice))
+            self._key = key
+        return self._editor
+
+
+MINIMUM_SIDE = 64
+MOST_UPSCALING = 4.0
+"""A source of fewer pixels than a quarter of the native area is enlarged by this factor of area at most."""
+
+
+def working_size(width: int, height: int, native_area: int, multiple: int) -> tuple[int, int]:
+    """Width and height, multiples of `multiple`, of about `native_area` pixels and the source's shape.
+
+    `width` and `height` are those on a screen of square pixels: the network sees the picture as a person does.
+    """
+    area = min(native_area, MOST_UPSCALING * width * height)
+    ratio = width / height
+    exact = math.sqrt(area * ratio), math.sqrt(area / ratio)
+    low = max(multiple, MINIMUM_SIDE)
+    # A ribbon of a picture would be cut to nothing by its short side's minimum: bound the long side by the area.
+    long = max(low, native_area // low // multiple * multiple)
+    rounded = tuple(min(long, max(low, round(side / multiple) * multiple)) for side in exact)
+    return rounded[0], rounded[1]
+
+
+def unknown_instructions(requests: Iterable[EditRequest]) -> list[tuple[str, int]]:
+    """A sentence for each instruction that its model does not know, and how many requests have it."""
+    wanted = Counter((each.recipe.model, each.recipe.instruction, each.offline) for each in requests)
+    judges: dict[str, Callable[[str], TextEmbedding] | None] = {}
+    found = []
+    for (model, instruction, offline), count in wanted.items():
+        try:
+            descriptor = open_model(model, offline)
+            if model not in judges:
+                judges[model] = _judge(descriptor)
+            judge = judges[model]
+            if judge is None or (text := judge(instruction)).known:
+                continue
+            found.append((unknown(descriptor, instruction, text), count))
+        except MovieError:
+            continue
+    return found
+
+
+def _judge(descriptor: Descriptor) -> Callable[[str], TextEmbedding] | None:
+    """What tells whether a checkpoint knows a text; None where it takes any."""
+    if not descriptor.edits:
+        return None
+    if descriptor.export is None:
+        from movie_cli.checkpoints.load import load_text
+
+        encoder = load_text(descriptor.folder)
+
+        def judge(text: str) -> TextEmbedding:
+            encoded = encoder.encode(text)
+            return TextEmbedding(encoded.tokens, None, encoded.known, encoded.nearest)
+
+        return judge
+    return registry.open_backend(descriptor, registry.choose_runtime(descriptor)).embed_text

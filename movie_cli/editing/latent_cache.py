@@ -1,10 +1,11 @@
 """Source latents on disk, so that a second edit of a clip decodes and encodes nothing.
 
-Promises that a hit is the same clip, range, size, autoencoder and number type, read by the same software; that any
-number of processes may share the cache; and that a damaged entry is a miss. It may fail at any time with OSError, and
-an edit must go on without it. Knows nothing of videos.
+A hit is the same clip, range, size, autoencoder and number type, read by the same software; any number of processes may
+share the cache; a damaged entry is a miss. It may fail at any time, and an edit goes on without it: `ClipCache` is the
+cache as one edit uses it.
 
-On disk: `root/<key>/` with `entry.json` and shards, `root/identities.json`, and `root/tmp-*` while a clip is written.
+On disk: `root/<key>/` with `entry.json` and shards (`cached_clip`), `root/identities.json`, and `root/tmp-*` while a
+clip is written.
 """
 
 from __future__ import annotations
@@ -12,27 +13,59 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import shutil
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import av
 
 import movie_cli
-from movie_cli.editing.cache_entry import CachedClip, CacheWriter
-from movie_cli.editing.cache_folder import (
-    IDENTITIES_NAME,
-    LIMIT_BYTES,
-    TEMPORARY_PREFIX,
-    CacheFolder,
-    CacheFull,
-    CacheInfo,
-)
-from movie_cli.editing.folder_lock import remove_unless_held
-from movie_cli.editing.identity import content_identity
+from movie_cli.backends.base import Pixels
+from movie_cli.checkpoints.descriptor import Descriptor
+from movie_cli.checkpoints.exported import MANIFEST
+from movie_cli.editing import clip
+from movie_cli.editing.cached_clip import CachedClip, CacheWriter
+from movie_cli.editing.folder_lock import LOCK_NAME, TRASH_PREFIX, remove_unless_held
+from movie_cli.editing.job import content_identity
+from movie_cli.editing.plan import Plan
+from movie_cli.editing.request import STREAM
+from movie_cli.media import Damage
+from movie_cli.places import latents_folder
 
-__all__ = ["LIMIT_BYTES", "CacheFull", "CacheInfo", "CacheWriter", "CachedClip", "LatentCache"]
+LIMIT_BYTES = 4 * 2**30
+KEEP_FREE_BYTES = 2**30
+"""What the cache leaves free on its disk: the output may need it."""
+TEMPORARY_PREFIX = "tmp-"
+IDENTITIES_NAME = "identities.json"
+
+_YOUNG_SECONDS = 60.0
+# A temporary folder younger than this may not be held yet by the process that has just made it.
+
+
+class CacheFull(OSError):  # noqa: N818  (named like the standard library's OSErrors)
+    """The clip does not fit: the cache's limit or the disk is too small for it."""
+
+
+@dataclass(frozen=True)
+class CacheInfo:
+    """What the cache holds: clips, their bytes on disk, its folder, and its limit in bytes."""
+
+    entries: int
+    bytes: int
+    root: Path
+    limit: int
+
+
+@dataclass(frozen=True)
+class _Entry:
+    folder: Path
+    bytes: int
+    used: int
 
 
 @functools.cache
@@ -49,10 +82,23 @@ def reading_identity() -> tuple[str, ...]:
     return (movie_cli.__version__, av.__version__, *libraries, digest.hexdigest())
 
 
+def autoencoder_id(descriptor: Descriptor) -> str:
+    """A digest of the autoencoder's files: latents of another autoencoder must not be mistaken for its own."""
+    digest = hashlib.blake2b(digest_size=8)
+    files = [descriptor.folder / MANIFEST] if descriptor.export else descriptor.vae_folder.glob("*")
+    for path in sorted(files):
+        if path.is_file():
+            digest.update(path.name.encode())
+            with path.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "blake2b").digest())
+    return digest.hexdigest()
+
+
 class LatentCache:
     """The cache in `root`, by default this machine's. Making one touches no disk.
 
-    `on_message` gets one sentence for each thing a user may want to know, such as a damaged entry.
+    It stays under its limit, the least recently used clips go first, and nothing is removed that another process is
+    reading or writing. `on_message` gets one sentence for each thing a user may want to know, such as a damaged entry.
     """
 
     def __init__(
@@ -61,8 +107,8 @@ class LatentCache:
         limit_bytes: int = LIMIT_BYTES,
         on_message: Callable[[str], None] | None = None,
     ) -> None:
-        self._folder = CacheFolder(root, limit_bytes)
-        self.root = self._folder.root
+        self.root = latents_folder() if root is None else root
+        self.limit_bytes = limit_bytes
         self._on_message = on_message or (lambda text: None)
 
     def key_of(self, path: Path, start: str, end: str, size: tuple[int, int], autoencoder_id: str, dtype: str) -> str:
@@ -101,14 +147,15 @@ class LatentCache:
             OSError: the cache cannot be written.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        self._folder.sweep()
-        self._folder.make_room(0)
+        self.sweep()
+        self.make_room(0)
         temporary = self.root / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
-        return CacheWriter(temporary, self.root / key, self._folder.make_room)
+        return CacheWriter(temporary, self.root / key, self.make_room)
 
     def info(self) -> CacheInfo:
         """Count what is there."""
-        return self._folder.info()
+        entries = list(self._entries())
+        return CacheInfo(len(entries), sum(entry.bytes for entry in entries), self.root, self.limit_bytes)
 
     def clear(self) -> int:
         """Remove every clip that no process is reading or writing; returns how many.
@@ -116,4 +163,136 @@ class LatentCache:
         Raises:
             OSError: the folder may not be written.
         """
-        return self._folder.clear()
+        removed = sum(remove_unless_held(entry.folder) for entry in list(self._entries()))
+        self.sweep()
+        (self.root / IDENTITIES_NAME).unlink(missing_ok=True)
+        return removed
+
+    def make_room(self, needed: int) -> None:
+        """Remove the least recently used clips until `needed` more bytes fit; those in use stay.
+
+        Raises:
+            CacheFull: they cannot fit.
+            OSError: the folder is gone.
+        """
+        if needed > self.limit_bytes:
+            raise CacheFull(f"the clip's latents outgrow the cache's limit of {self.limit_bytes / 2**30:.3g} GiB")
+        entries = sorted(self._entries(), key=lambda entry: entry.used)
+        total = sum(entry.bytes for entry in entries)
+        for entry in entries:
+            if total + needed <= self.limit_bytes and self._free() >= KEEP_FREE_BYTES:
+                return
+            if remove_unless_held(entry.folder):
+                total -= entry.bytes
+        if self._free() < KEEP_FREE_BYTES:
+            raise CacheFull(f"the disk of {self.root} has only {self._free() / 2**20:.0f} MiB left")
+        if total + needed > self.limit_bytes:
+            raise CacheFull("the latent cache is full of clips that are in use")
+
+    def sweep(self) -> None:
+        """Remove what processes that died have left."""
+        for folder in self._folders():
+            if not folder.name.startswith((TEMPORARY_PREFIX, TRASH_PREFIX)):
+                continue
+            try:
+                age = time.time() - folder.stat().st_mtime
+            except OSError:
+                continue  # removed by another process meanwhile
+            if age > _YOUNG_SECONDS:
+                remove_unless_held(folder)
+
+    def _entries(self) -> Iterator[_Entry]:
+        for folder in self._folders():
+            if folder.name.startswith((TEMPORARY_PREFIX, TRASH_PREFIX)):
+                continue
+            try:
+                files = {path.name: path.stat() for path in folder.iterdir()}
+            except OSError:
+                continue  # removed by another process meanwhile
+            used = files[LOCK_NAME].st_mtime_ns if LOCK_NAME in files else 0
+            yield _Entry(folder, sum(file.st_size for file in files.values()), used)
+
+    def _folders(self) -> list[Path]:
+        try:
+            return [path for path in self.root.iterdir() if path.is_dir() and not path.is_symlink()]
+        except OSError:
+            return []
+
+    def _free(self) -> int:
+        return shutil.disk_usage(self.root).free
+
+
+class ClipCache:
+    """The latents of one clip as one edit uses them: found or not, filled on the way, given up at the first trouble.
+
+    No failure of the cache is a failure of the edit: a sentence says so. Leave it, as a context manager, when the edit
+    is done or has failed. `clip` is the clip if it was there whole.
+    """
+
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        self._warn = warn
+        self.clip: CachedClip | None = None
+        self._writer: CacheWriter | None = None
+
+    def open(self, plan: Plan, path: Path, fill: bool) -> None:
+        """Look for the clip; with `fill`, and without one, whatever `store` gets is kept for the next edit."""
+        request = plan.request
+        if not request.use_cache or request.source == STREAM or not path.is_file():  # numbered pictures are no file
+            return
+        cache = LatentCache(on_message=self._warn)
+        try:
+            key = cache.key_of(
+                path,
+                str(request.start),
+                f"{request.end} {request.duration}",
+                plan.working,
+                autoencoder_id=autoencoder_id(plan.descriptor),
+                dtype=plan.choice.latents_type,
+            )
+            self.clip = cache.open(key)
+            if self.clip is None:
+                self._writer = cache.writer(key) if fill else None
+            elif request.strict and clip.damage_from_text(self.clip.meta):
+                self.clip.close()
+                self.clip = None
+        except OSError as error:
+            self._give_up(error)
+
+    def store(self, latents: Any, frames: Pixels, times: list[tuple[int, int | None]]) -> None:
+        """Keep one piece."""
+        if self._writer is None:
+            return
+        try:
+            self._writer.add(latents, frames, times)
+        except OSError as error:
+            self._give_up(error)
+
+    def commit(self, damage: Damage | None) -> None:
+        """All pieces are stored."""
+        if self._writer is None:
+            return
+        try:
+            self._writer.commit(clip.damage_to_text(damage))
+        except OSError as error:
+            self._give_up(error)
+
+    @property
+    def fills(self) -> bool:
+        """Whether `store` keeps anything."""
+        return self._writer is not None
+
+    def _give_up(self, error: OSError) -> None:
+        if self._writer is not None:
+            self._writer.discard()
+            self._writer = None
+        reason = error.strerror or str(error)
+        self._warn(f"source latents are not kept for a second edit: {reason}")
+
+    def __enter__(self) -> ClipCache:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._writer is not None:
+            self._writer.discard()
+        if self.clip is not None:
+            self.clip.close()

@@ -1,111 +1,261 @@
-"""An edit from file to file.
+"""The pipeline: decode -> encode -> denoise -> decode -> detail -> sink, in bounded memory.
 
-Promises constant memory, an output that appears under its name only when it is whole, finished segments that outlive
-an interruption in a hidden folder beside it, and a word about every choice. What happens to the frames is `running`'s.
+One thread decodes, the caller's runs the network, one transfers detail and encodes; queues between them are bounded.
+The same segments come out whether they are made in one run, in several, or on several machines: what frames take over
+from one another is one `FrameRun`, which begins anew with each segment.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from movie_cli import media
-from movie_cli.editing.editors import Editors
-from movie_cli.editing.finishing import EditSummary, summarize
-from movie_cli.editing.job import job_of
-from movie_cli.editing.plan import Plan, make_plan, plan
-from movie_cli.editing.request import STREAM, EditRequest, Reporter
-from movie_cli.editing.running import Edit
-from movie_cli.editing.staging import is_staged, staged
-from movie_cli.editing.work_folder import WorkFolder, changes_of, published, remove_published
-from movie_cli.errors import InterruptedEdit, MovieError, UsageError
+from movie_cli.backends.base import Carry, FetchFrames, Pixels
+from movie_cli.editing import clip
+from movie_cli.editing.anchors import Anchors
+from movie_cli.editing.clip import Batch, FrameSource, ResumePoint
+from movie_cli.editing.editor import Editor, Editors, joined, unknown
+from movie_cli.editing.latent_cache import ClipCache
+from movie_cli.editing.plan import Plan
+from movie_cli.editing.request import Reporter
+from movie_cli.editing.sinks import Sink
+from movie_cli.media import FrameReader, WriterThread, prefetch
 
-__all__ = ["EditSummary", "Plan", "edit_video", "is_whole", "make_plan", "plan", "whole_already", "work_folder"]
+QUEUE = 4
+"""Batches that may wait before and behind the network."""
+
+BLOCK = 16
+"""Side of the squares that are compared: what moves in a corner must count as much as what fills the picture."""
 
 
-def edit_video(request: EditRequest, reporter: Reporter, editors: Editors | None = None) -> EditSummary:
-    """Edit a video. `editors` may hold the model already.
+class FrameRun:
+    """What frames in a row take over from one another: all the state there is, made anew at each segment and anchor.
+
+    A frame that shows what the one before showed takes over its edit: films drawn on twos, screen recordings and
+    converted frame rates are full of them. Of others a recurrent network sees the edit before. How frames come in
+    batches does not matter. `threshold` is the mean difference in code values (of 255) that a square of 16 pixels may
+    have; 0 takes equal frames alone.
+    """
+
+    def __init__(self, threshold: float) -> None:
+        self._threshold = threshold
+        self._source: Pixels | None = None
+        self._edited: FetchFrames | None = None
+        self._carry = Carry()
+        self.reused = 0
+
+    def edit(self, frames: Pixels, edit: Callable[[list[int], Carry], FetchFrames]) -> FetchFrames:
+        """Edited frames for `(N, H, W, 3)`; `edit` is called once with the numbers of those that must be edited."""
+        fresh: list[int] = []
+        use: list[int] = []
+        for number, frame in enumerate(frames):
+            if self._source is None or not self._is_still(frame, self._source):
+                self._source = frame.copy()
+                fresh.append(number)
+            use.append(len(fresh) - 1)
+        self.reused += len(frames) - len(fresh)
+        before, edited = self._edited, edit(fresh, self._carry) if fresh else None
+        if edited is not None:
+            self._edited = edited
+            if len(fresh) == len(frames):
+                return edited
+        return lambda: np.stack([_at(before, -1) if index < 0 else _at(edited, index) for index in use])
+
+    def _is_still(self, frame: Pixels, before: Pixels) -> bool:
+        if not self._threshold:
+            return bool(np.array_equal(frame, before))
+        change = np.abs(frame.astype(np.int16) - before).mean(axis=2, dtype=np.float32)
+        rows, columns = (np.arange(0, side, BLOCK) for side in change.shape)
+        sums = np.add.reduceat(np.add.reduceat(change, rows, axis=0), columns, axis=1)
+        areas = np.diff(np.append(rows, change.shape[0]))[:, None] * np.diff(np.append(columns, change.shape[1]))
+        return bool((sums / areas).max() <= self._threshold)
+
+
+def _at(edited: FetchFrames | None, index: int) -> Pixels:
+    assert edited is not None
+    found: Pixels = edited()[index]
+    return found
+
+
+def load_editor(plan: Plan, editors: Editors, reporter: Reporter) -> Editor:
+    """An editor with the model and the recipe of a plan; tells of both.
 
     Raises:
-        MovieError: whatever went wrong, with nothing left under the asked name. Finished segments are kept in a hidden
-            folder beside it, and the hint says so.
-        InterruptedEdit: Ctrl-C or a termination, where finished segments are kept.
-        KeyboardInterrupt: as it came, where nothing is left.
+        ModelError, DeviceError: as `Editors.get`.
     """
-    with staged(request, reporter) as (here, told):
-        summary = _edit(here, told, editors or Editors())
-    return replace(summary, output=request.output)
+    editor = editors.get(plan.descriptor, plan.choice)
+    reporter.message(
+        "info", f"{plan.descriptor.name} on {plan.choice.reason}, working at {plan.working[0]}x{plan.working[1]}"
+    )
+    for note in (*filter(None, [plan.hardware.note]), *plan.info.notes):
+        reporter.message("info", note)
+    instruction = plan.request.recipe.instruction
+    text = editor.set_recipe(plan.request.recipe)
+    for note in editor.backend.notes:
+        reporter.message("info", note)
+    if not text.known:
+        reporter.message("warning", unknown(plan.descriptor, instruction, text))
+    return editor
 
 
-def _edit(request: EditRequest, reporter: Reporter, editors: Editors) -> EditSummary:
-    """Edit into a file on this machine, unless it is whole already."""
-    with media.local_source(request.source, request.reading) as path:
-        made = make_plan(request, path, lambda text: reporter.message("info", text))
-        if request.output == STREAM:
-            return Edit(made, path, editors, reporter, None).run()
-        if is_whole(made, path):
-            return whole_already(made, reporter)
-        with work_folder(made, path) as folder:
-            return Edit(made, path, editors, reporter, folder).run()
+class Pipeline:
+    """The way of one edit's frames. `run` it once, then look at `damage`, `picture`, `reused` and `notes`.
 
-
-@contextlib.contextmanager
-def work_folder(made: Plan, path: Path) -> Iterator[WorkFolder]:
-    """The folder of finished segments; errors that pass through get a hint where it can be continued."""
-    request = made.request
-    job = job_of(request, path, made.descriptor, made.choice, made.batch)
-    folder = WorkFolder(Path(request.output), job, resume=request.resume, anew=request.overwrite and not request.resume)
-    try:
-        yield folder
-    except (MovieError, KeyboardInterrupt) as error:
-        if not made.resumable:
-            folder.discard()
-        if not folder.finished_frames:
-            raise
-        kept = f"{folder.finished_frames} frames are kept: the same command with --resume continues"
-        if isinstance(error, KeyboardInterrupt):
-            raise InterruptedEdit("interrupted", kept) from error
-        error.hint = f"{error.hint}; {kept}" if error.hint else kept
-        raise
-    finally:
-        folder.close()
-
-
-def is_whole(made: Plan, path: Path) -> bool:
-    """Whether there is nothing to resume because an earlier try of the very same edit was stopped when it was done.
-
-    Raises:
-        UsageError: the output is whole, but of another edit, and may not be replaced.
+    `damage` is where the source broke, `picture` a CRC-32 of the frame before the first one, `reused` how many frames
+    share the edit of the one before, `notes` what the reader has to say.
     """
-    request = made.request
-    output = Path(request.output)
-    before = published(output) if request.resume else None
-    if before is None:
-        return False
-    changes = changes_of(before.job, job_of(request, path, made.descriptor, made.choice, made.batch))
-    if not changes:
-        return True
-    if is_staged(request):
-        output.unlink(missing_ok=True)  # ours, and of no use any more
-    elif not request.overwrite:
-        raise UsageError(
-            f"{output} exists, and is of another edit: {'; '.join(changes)}",
-            "-y replaces it; or choose another name with -o",
+
+    def __init__(self, plan: Plan, path: Path, editor: Editor, reporter: Reporter, cache: ClipCache) -> None:
+        self._plan, self._path, self._editor, self._reporter, self._cache = plan, path, editor, reporter, cache
+        self._told = len(editor.backend.notes)
+        self._source: FrameSource | None = None
+        self.anchors = Anchors(plan, path, editor, cache.clip)
+        self.damage: media.Damage | None = None
+        self.notes: tuple[str, ...] = ()
+        self.reused = 0
+
+    @property
+    def picture(self) -> int | None:
+        """A CRC-32 of the frame before the first one, where that was read."""
+        return None if self._source is None else self._source.picture
+
+    def run(self, sink: Sink, begin: ResumePoint | None = None, limit: int | None = None) -> None:
+        """Edit the frames from `begin` on, at most `limit`.
+
+        Raises:
+            MovieError: whatever went wrong.
+        """
+        plan = self._plan
+        with ExitStack() as stack:
+            frames = self._frames(stack, begin, limit)
+            batches = self._decoded(frames) if self._cache.clip is None else self._cached(frames, begin)
+            thread: WriterThread[tuple[Batch, FetchFrames]] = stack.enter_context(
+                WriterThread(lambda done: self._write(sink, *done), self._depth(QUEUE, plan.batch))
+            )
+            for batch, edited in self._edited(self._encoded(batches), 0 if begin is None else begin.index):
+                thread.put((batch, edited))
+                if self._cache.fills:
+                    self._cache.store(self._editor.backend.to_cache(batch.latents), batch.small, batch.times)
+            thread.finish()
+            sink.finish()
+
+    # Decode
+
+    def _frames(
+        self, stack: ExitStack, begin: ResumePoint | None, limit: int | None
+    ) -> Callable[[], Iterator[media.Frame]]:
+        """What begins to decode when it is called: a cached clip may need no frames."""
+
+        def decoded() -> Iterator[media.Frame]:
+            self._source = stack.enter_context(FrameSource(self._reader, self._plan.info.video, begin))
+            frames: Iterator[media.Frame] = islice(iter(self._source), limit)
+            return stack.enter_context(prefetch(frames, self._depth(QUEUE * self._plan.batch, 1)))
+
+        return decoded
+
+    def _reader(self, start: float | None) -> FrameReader:
+        """A reader of the edited range that begins at `start`, or at the range's begin."""
+        plan = self._plan
+        return FrameReader(
+            self._path,
+            start=plan.span.start if start is None else start,
+            end=plan.span.end,
+            strict=plan.request.strict,
+            info=plan.info,
+            also_size=plan.working if plan.working != plan.info.video.display_size else None,
+            decode_on=plan.hardware.decode_on,
         )
-    return False
 
+    def _decoded(self, frames: Callable[[], Iterator[media.Frame]]) -> Iterator[Batch]:
+        plan = self._plan
+        yield from clip.batches(frames(), plan.batch, plan.needs_full, plan.segment)
+        self._finish_reader()
 
-def whole_already(made: Plan, reporter: Reporter) -> EditSummary:
-    """An edit for which `is_whole` holds: only its folder is left to remove, or the output to send to a store."""
-    request = made.request
-    output = Path(request.output)
-    before = published(output)
-    frames = (before.frames if before is not None else 0) or media.probe(output).video.frames or 0
-    if not is_staged(request):
-        remove_published(output)
-    reporter.message("info", f"{request.output} was whole already")
-    summary = summarize(made, frames, 0.0, cached=False, resumed=frames)
-    reporter.done(asdict(summary))
-    return summary
+    def _cached(self, frames: Callable[[], Iterator[media.Frame]], begin: ResumePoint | None) -> Iterator[Batch]:
+        """Batches with latents from the cache; frames too, unless the output needs the source's own size."""
+        plan, cached, from_cache = self._plan, self._cache.clip, self._editor.backend.from_cache
+        assert cached is not None
+        stored = cached.batches(plan.batch, begin.index if begin is not None else 0, plan.segment)
+        if not plan.needs_full:
+            for latents, small, times in stored:
+                yield Batch(small, None, times, from_cache(latents))
+            self.damage = clip.damage_from_text(cached.meta)
+            return
+        batches = clip.batches(frames(), plan.batch, keep_full=True, cut=plan.segment)
+        for batch, (latents, _, _) in zip(batches, stored, strict=True):
+            yield replace(batch, latents=from_cache(latents))
+        self._finish_reader()
+
+    def _finish_reader(self) -> None:
+        if self._source is not None and self._source.reader is not None:
+            self.damage = self._source.reader.damage
+            self.notes = self._source.reader.notes
+
+    # The network
+
+    def _encoded(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Batches with the source latents that they lack."""
+        for batch in batches:
+            yield batch if batch.latents is not None else replace(batch, latents=self._editor.encode(batch.small))
+
+    def _edited(self, batches: Iterator[Batch], position: int) -> Iterator[tuple[Batch, FetchFrames]]:
+        """Batches with their edited frames, denoised and decoded; `position` frames have come before."""
+        still, segment = self._plan.request.recipe.still, self._plan.segment
+        run = FrameRun(still)
+        for batch in batches:
+            if position % segment == 0:
+                run = FrameRun(still)
+            position += len(batch.small)
+            edited = []
+            for frames, other_anchors in self.anchors.runs([pts for pts, _ in batch.times]):
+                if other_anchors:
+                    run = FrameRun(still)
+                edited.append(self._edit(batch.small[frames], batch.latents[frames], run))
+            yield batch, joined(edited)
+
+    def _edit(self, small: Pixels, latents: Any, run: FrameRun) -> FetchFrames:
+        def edit(fresh: list[int], carry: Carry) -> FetchFrames:
+            if len(fresh) == len(small):
+                return self._editor.edit_later(small, latents, carry)
+            return self._editor.edit_later(small[fresh], latents[fresh], carry)
+
+        before = run.reused
+        edited = run.edit(small, edit)
+        self.reused += run.reused - before
+        while self._editor.notes:
+            self._reporter.message("warning", self._editor.notes.pop(0))
+        notes = self._editor.backend.notes  # some of them come with the first frames
+        for note in notes[self._told :]:
+            self._reporter.message("info", note)
+        self._told = len(notes)
+        return edited
+
+    # Detail and sink, in a thread of their own
+
+    def _write(self, sink: Sink, batch: Batch, fetch: FetchFrames) -> None:
+        for pixels, small, (pts, duration) in zip(
+            self._detailed(batch, fetch()), batch.small, batch.times, strict=True
+        ):
+            sink.write(pixels, pts, duration, small)
+            self._reporter.advance(1)
+
+    def _detailed(self, batch: Batch, edited: Pixels) -> Iterator[Pixels]:
+        """Edited frames at the output's size, with the source's fine detail."""
+        if batch.full is None:
+            yield from edited
+            return
+        transfer, recipe = self._editor.backend.transfer_detail, self._plan.request.recipe
+        for full, small, result in zip(batch.full, batch.small, edited, strict=True):
+            yield transfer(full, small, result, self._plan.size, recipe.detail)
+
+    def _depth(self, wanted: int, frames: int) -> int:
+        """How many items of so many frames may wait: fewer where frames are very large."""
+        width, height = self._plan.info.video.coded_size
+        return media.queue_depth(wanted, frames * width * height * 3)

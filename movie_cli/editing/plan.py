@@ -144,41 +144,41 @@ def encode_options(request: EditRequest) -> EncodeOptions:
     )
 
 
-def changes_of(made: Plan) -> list[str]:
+def changes_of(plan: Plan) -> list[str]:
     """Sentences about what the output will not keep as it is; nothing is written.
 
     Raises:
         MovieError: the container refuses what it would get.
     """
-    encode, span = encode_options(made.request), made.span
+    encode, span = encode_options(plan.request), plan.span
     return media.what_changes(
-        made.request.output,
-        made.info,
+        plan.request.output,
+        plan.info,
         encode,
-        size=made.size,
+        size=plan.size,
         start=span.start,
         end=span.end,
         tagged=encode.metadata,
     )
 
 
-def plan(request: EditRequest) -> Mapping[str, object]:
-    """What `edit_video` would do, for `--dry-run`; nothing is written."""
+def describe_plan(request: EditRequest) -> Mapping[str, object]:
+    """What `edit_video` would do, in words, for `--dry-run`; nothing is written."""
     with media.local_source(request.source, request.reading) as path:
-        made = make_plan(request, path)
-        changes = changes_of(made)
+        plan = make_plan(request, path)
+        changes = changes_of(plan)
     return {
         "source": request.source,
         "output": request.output,
-        "frames": made.span.frames,
-        "size": "{}x{}".format(*made.size),
-        "working size": "{}x{}".format(*made.working),
-        "model": f"{made.descriptor.name} ({made.descriptor.stage}, {request.recipe.steps or made.descriptor.steps} "
-        f"steps of {made.descriptor.passes} UNet passes)",
-        "device": f"{made.choice.device}, {made.choice.reason}",
-        "batch size": made.batch,
-        **({"video": made.hardware.note} if made.hardware.note else {}),
-        "not kept as it is": "; ".join([*made.info.notes, *changes]) or "nothing",
-        "segments": f"of {made.segment} frames" if made.joined else "none: it cannot be resumed",
+        "frames": plan.span.frames,
+        "size": "{}x{}".format(*plan.size),
+        "working size": "{}x{}".format(*plan.working),
+        "model": f"{plan.descriptor.name} ({plan.descriptor.stage}, {request.recipe.steps or plan.descriptor.steps} "
+        f"steps of {plan.descriptor.passes} UNet passes)",
+        "device": f"{plan.choice.device}, {plan.choice.reason}",
+        "batch size": plan.batch,
+        **({"video": plan.hardware.note} if plan.hardware.note else {}),
+        "not kept as it is": "; ".join([*plan.info.notes, *changes]) or "nothing",
+        "segments": f"of {plan.segment} frames" if plan.joined else "none: it cannot be resumed",
         "recipe": asdict(request.recipe),
     }

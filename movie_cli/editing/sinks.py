@@ -1,7 +1,7 @@
-"""Where edited frames go: into segments of a work folder, or, for a pipe, straight to its end.
+"""Where edited frames go: into segments of a work folder, or straight into the output; and how segments become one.
 
-Promises that a segment stands in the folder as soon as its last frame is written, and that an unfinished one leaves
-nothing. Used by one thread at a time.
+A segment stands in the folder as soon as its last frame is written, and an unfinished one leaves nothing. The output
+is the same whoever made the segments, and gets its name only while the source is what was edited.
 """
 
 from __future__ import annotations
@@ -11,10 +11,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from movie_cli import media
 from movie_cli.backends.base import Pixels
-from movie_cli.editing.continuing import picture_of
+from movie_cli.editing.clip import picture_of
+from movie_cli.editing.job import SourceWatch
+from movie_cli.editing.plan import Plan, encode_options
+from movie_cli.editing.work_folder import WorkFolder
 from movie_cli.media import VideoWriter
+from movie_cli.media.outfile import Naming
 from movie_cli.media.segments import Segment, SegmentEncoder
+from movie_cli.recipe import RECIPE_KEY
 
 
 class Sink(Protocol):
@@ -52,23 +58,15 @@ class SegmentStore(Protocol):
 
 
 class SegmentSink:
-    """Encodes frames into segments of `length` frames, the last one shorter, beginning with number `first`.
+    """Encodes frames into segments of `plan.segment` frames, the last one shorter, beginning with number `first`.
 
-    `encoder` opens the encoder of a segment's file; `finished` is called after each segment. As a context manager it
-    drops an unfinished segment.
+    `finished` is called after each segment. As a context manager it drops an unfinished segment.
     """
 
     def __init__(
-        self,
-        folder: SegmentStore,
-        encoder: Callable[[Path], SegmentEncoder],
-        length: int,
-        first: int,
-        finished: Callable[[], None],
+        self, folder: SegmentStore, plan: Plan, first: int = 0, finished: Callable[[], None] = lambda: None
     ) -> None:
-        self._folder, self._encoder, self._length = folder, encoder, length
-        self._number = first
-        self._finished = finished
+        self._folder, self._plan, self._number, self._finished = folder, plan, first, finished
         self._open: SegmentEncoder | None = None
         self._last: Pixels | None = None
 
@@ -80,10 +78,11 @@ class SegmentSink:
     def write(self, pixels: Pixels, pts: int, duration: int | None, source: Pixels) -> None:
         """Encode one frame."""
         if self._open is None:
-            self._open = self._encoder(self._folder.part(self._number))
+            plan, path = self._plan, self._folder.part(self._number)
+            self._open = SegmentEncoder(path, plan.request.output, plan.info, encode_options(plan.request), plan.size)
         self._open.write(pixels, pts, duration)
         self._last = source
-        if self._open.frames_written == self._length:
+        if self._open.frames_written == self._plan.segment:
             self.finish()
 
     def finish(self) -> None:
@@ -105,3 +104,41 @@ class SegmentSink:
         if self._open is not None:
             self._open.abort()
             self._open = None
+
+
+def open_writer(plan: Plan, hidden_in: Path | None) -> VideoWriter:
+    """A writer of the output, whose hidden file is in the folder given."""
+    keep_tags = plan.request.encode.metadata
+    return VideoWriter(
+        plan.request.output,
+        plan.info,
+        encode_options(plan.request),
+        size=plan.size,
+        start=plan.span.start,
+        end=plan.span.end,
+        metadata={RECIPE_KEY: plan.request.recipe.to_json()} if keep_tags else {},
+        hidden_in=hidden_in,
+    )
+
+
+def naming_of(plan: Plan, watch: SourceWatch, folder: WorkFolder | None) -> Naming:
+    """How the output gets its name: what cannot be continued later is kept if the name is taken meanwhile."""
+
+    def ready(whole: Path) -> None:
+        watch.check()
+        if folder is not None:
+            folder.note_published(whole)
+
+    return Naming(ready, replace=plan.request.overwrite, keep=not plan.resumable)
+
+
+def join(plan: Plan, folder: WorkFolder, count: int, watch: SourceWatch, until: float | None) -> media.WriteReport:
+    """Put the output together from the first `count` segments, check it and give it its name.
+
+    Raises:
+        MovieError: it cannot be written, or the source has changed.
+    """
+    with open_writer(plan, folder.path) as writer:
+        for number in range(count):
+            writer.write_segment(folder.load(number), folder.packets(number))
+        return writer.commit(until=until, naming=naming_of(plan, watch, folder))

@@ -128,7 +128,7 @@ class WorkFolder:
                 "--resume continues it, -y starts from the beginning",
             )
         if self._frames and not anew:
-            changes = changes_of(kept or {}, job) if check else []
+            changes = differences(kept or {}, job) if check else []
             if changes:
                 raise UsageError(
                     f"the interrupted edit of {self.output} cannot be continued: {'; '.join(changes)}",
@@ -312,7 +312,7 @@ class WorkFolder:
             raise output_error(self.output, error) from error
 
 
-def changes_of(kept: Mapping[str, str], job: Mapping[str, str]) -> list[str]:
+def differences(kept: Mapping[str, str], job: Mapping[str, str]) -> list[str]:
     """What differs, as clauses for a person."""
     changes = []
     for name in dict.fromkeys([*kept, *job]):

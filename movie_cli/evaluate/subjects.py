@@ -17,8 +17,7 @@ from movie_cli.backends.base import Pixels
 from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.backends.torch_devices import choose_torch
 from movie_cli.checkpoints.store import open_model
-from movie_cli.editing.editor import Editor
-from movie_cli.editing.size import working_size
+from movie_cli.editing.editor import Editor, working_size
 from movie_cli.errors import UsageError
 from movie_cli.evaluate.measures import to_float, to_frames
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe

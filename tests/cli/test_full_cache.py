@@ -8,7 +8,7 @@ import huggingface_hub
 import pytest
 
 from movie_cli.checkpoints import hub
-from movie_cli.editing import cache_folder
+from movie_cli.editing import latent_cache
 from movie_cli.errors import OutputError
 from tests.cli.running import assert_refused
 from tests.cli.test_models import hub as hub_on_this_machine  # noqa: F401 - a fixture
@@ -17,10 +17,10 @@ from tests.media.clips import make_clip
 from tests.small_disk import small_disk
 
 
-@pytest.mark.parametrize("keep_free", [0, cache_folder.KEEP_FREE_BYTES])
+@pytest.mark.parametrize("keep_free", [0, latent_cache.KEEP_FREE_BYTES])
 def test_an_edit_goes_on_without_the_latent_cache(movie, tiny, tmp_path, monkeypatch, keep_free):
     # With nothing kept free, what fails is the write of a shard in mid-edit.
-    monkeypatch.setattr(cache_folder, "KEEP_FREE_BYTES", keep_free)
+    monkeypatch.setattr(latent_cache, "KEEP_FREE_BYTES", keep_free)
     make_clip(tmp_path / "in.mp4", frames=40, size=(96, 64))
     with small_disk(tmp_path / "home", 400) as home:
         done = movie("edit", "in.mp4", "sepia", "-o", "out.mp4", "--model", str(tiny), "-q")

@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from movie_cli.editing.continuing import FrameSource, Mark, picture_of
+from movie_cli.editing.clip import FrameSource, ResumePoint, picture_of
 from movie_cli.errors import SourceError
 from movie_cli.media import FrameReader, probe
 from tests.media.clips import CLIPS, make_clip, needs_shared
@@ -16,7 +16,7 @@ def check_every_place(path, places):
         whole = [(frame.pts, picture_of(frame.pixels)) for frame in reader]
     for place in places(len(whole)):
         before = whole[:place]
-        mark = Mark.after(place, [(pts, None) for pts, _ in before], before[-1][1])
+        mark = ResumePoint.after(place, [(pts, None) for pts, _ in before], before[-1][1])
         opened = []
 
         def open_reader(start, opened=opened):
@@ -54,7 +54,7 @@ def test_real_clips(path):
 def test_another_source_is_refused(tmp_path):
     path = make_clip(tmp_path / "a.mp4")
     info = probe(path)
-    mark = Mark(10, (7, 8, 9), picture=1)
+    mark = ResumePoint(10, (7, 8, 9), picture=1)
     with (
         FrameSource(lambda start: FrameReader(path, start, info=info), info.video, mark) as source,
         pytest.raises(SourceError, match="no longer"),
@@ -77,7 +77,7 @@ def test_damage_after_a_good_seek_is_not_read_twice(tmp_path):
         opened.append(start)
         return FrameReader(path, start, strict=True, info=info, threads=1)
 
-    mark = Mark.after(30, whole[:30], whole[29][1])
+    mark = ResumePoint.after(30, whole[:30], whole[29][1])
     with FrameSource(open_reader, info.video, mark) as source, pytest.raises(SourceError, match=r"decoded|breaks"):
         for frame in source:
             found.append(frame.pts)

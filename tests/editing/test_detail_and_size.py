@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from movie_cli.editing.size import working_size
+from movie_cli.editing.editor import working_size
 from movie_cli.models import torch_free
 from movie_cli.models.detail import transfer
 

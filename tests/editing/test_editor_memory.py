@@ -8,7 +8,6 @@ import pytest
 from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.backends.torch_devices import choose_torch
 from movie_cli.checkpoints.store import open_model
-from movie_cli.editing import editors
 from movie_cli.editing.editor import Editor
 from movie_cli.errors import DeviceError, DeviceMemoryError
 from movie_cli.recipe import Recipe
@@ -67,7 +66,7 @@ def test_one_frame_is_too_much(model):
 
 
 def test_the_command_goes_on_with_a_warning_or_says_why_not(movie, model, tmp_path, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(editors.registry, "open_backend", Small)
+    monkeypatch.setattr("movie_cli.backends.registry.open_backend", Small)
     make_clip(tmp_path / "in.mp4", frames=8, size=(96, 64))
     command = ["edit", "in.mp4", "sepia", "-o", "o.mp4", "--model", str(model), "--no-cache", "-q"]
     done = movie(*command, "--batch-size", "4")

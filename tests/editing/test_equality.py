@@ -14,9 +14,10 @@ import pytest
 
 from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.batch.ray_worker import Part, Worker
-from movie_cli.editing.continuing import Mark
-from movie_cli.editing.pipeline import edit_video, make_plan, work_folder
+from movie_cli.editing.clip import ResumePoint
+from movie_cli.editing.plan import make_plan
 from movie_cli.editing.request import SilentReporter
+from movie_cli.editing.video import edit_video, work_folder
 from movie_cli.editing.work_folder import ANCHORS
 from movie_cli.errors import DeviceMemoryError, InterruptedEdit
 from tests import tiny
@@ -125,7 +126,7 @@ def test_segments_made_apart(ask, source):
     with work_folder(make_plan(apart, source), source) as folder:
         for number in numbers:
             first = number * SEGMENT
-            mark = Mark(first, tuple(times[max(0, first - 3) : first]), None) if first else None
+            mark = ResumePoint(first, tuple(times[max(0, first - 3) : first]), None) if first else None
             part = worker.segment(asked, choice, mark, SEGMENT, anchors)
             assert isinstance(part, Part), part
             folder.part(number).write_bytes(part.packets)

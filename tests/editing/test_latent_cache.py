@@ -16,7 +16,7 @@ import av
 import numpy as np
 import pytest
 
-from movie_cli.editing import cache_folder, latent_cache
+from movie_cli.editing import latent_cache
 from movie_cli.editing.latent_cache import CacheFull, LatentCache
 
 KEY = "a" * 40
@@ -232,7 +232,7 @@ def test_a_clip_bigger_than_the_cache_is_given_up_and_leaves_the_others(tmp_path
 
 def test_a_full_disk_is_told_by_an_oserror(tmp_path, monkeypatch):
     cache = LatentCache(tmp_path / "latents")
-    monkeypatch.setattr(cache_folder, "KEEP_FREE_BYTES", shutil.disk_usage(tmp_path).total + 1)
+    monkeypatch.setattr(latent_cache, "KEEP_FREE_BYTES", shutil.disk_usage(tmp_path).total + 1)
     with pytest.raises(OSError, match="MiB left"):
         cache.writer(KEY)
     assert left_behind(cache.root) == []
@@ -291,7 +291,7 @@ sys.stdin.read()
 
 @pytest.mark.parametrize("job", ["read", "write"])
 def test_another_process_is_left_alone_until_it_dies(tmp_path, monkeypatch, job):
-    monkeypatch.setattr(cache_folder, "_YOUNG_SECONDS", 0.0)
+    monkeypatch.setattr(latent_cache, "_YOUNG_SECONDS", 0.0)
     cache = LatentCache(tmp_path)
     write(cache, KEY, 32)
     command = [sys.executable, "-c", OTHER_PROCESS, str(tmp_path), job]

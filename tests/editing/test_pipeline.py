@@ -10,7 +10,7 @@ import pytest
 
 from movie_cli import media
 from movie_cli.backends.torch_backend import TorchBackend
-from movie_cli.editing import pipeline, running
+from movie_cli.editing import pipeline, plan, video
 from movie_cli.editing.request import EditRequest, EncodeOptions, TimeValue
 from movie_cli.errors import InterruptedEdit, SourceError, UsageError
 from movie_cli.recipe import RECIPE_KEY, Recipe
@@ -82,7 +82,7 @@ def frames_of(path):
 
 def edit(*args, **changes):
     recorder = Recorder()
-    summary = pipeline.edit_video(request(*args, **changes), recorder)
+    summary = video.edit_video(request(*args, **changes), recorder)
     return summary, recorder
 
 
@@ -119,7 +119,7 @@ def test_a_second_edit_comes_from_the_cache_and_is_the_same(tmp_path, model, mon
     encode = TorchBackend.encode_frames
     monkeypatch.setattr(TorchBackend, "encode_frames", lambda self, frames: calls.append(1) or encode(self, frames))
     if size == first.working_size:
-        monkeypatch.setattr(running, "FrameReader", None)
+        monkeypatch.setattr(pipeline, "FrameReader", None)
     second, _ = edit(source, tmp_path / "b.mkv", model)
     assert (first.cached, second.cached, calls) == (False, True, [])
     for (_, a), (_, b) in zip(frames_of(tmp_path / "a.mkv"), frames_of(tmp_path / "b.mkv"), strict=True):
@@ -144,7 +144,7 @@ def test_a_duration_in_frames_counts_frames_from_any_start(tmp_path, model, star
     asked = request(
         source, tmp_path / "out.mp4", model, start=TimeValue.parse(start), duration=TimeValue.parse(duration)
     )
-    assert pipeline.edit_video(asked, Recorder()).frames == (1 if duration == "1f" else 3)
+    assert video.edit_video(asked, Recorder()).frames == (1 if duration == "1f" else 3)
 
 
 def test_start_and_duration(tmp_path, model):
@@ -216,7 +216,7 @@ def test_an_interrupted_edit_leaves_nothing(tmp_path, model, monkeypatch):
 
 def test_the_plan_says_what_would_be_done_and_writes_nothing(tmp_path, model):
     source = make_clip(tmp_path / "in.mp4")
-    made = pipeline.plan(request(source, tmp_path / "out.mp4", model))
+    made = plan.describe_plan(request(source, tmp_path / "out.mp4", model))
     assert made["frames"] == 9
     assert not (tmp_path / "out.mp4").exists()
 

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from movie_cli.editing.pipeline import edit_video
-from movie_cli.editing.still import FrameRun
+from movie_cli.editing.pipeline import FrameRun
+from movie_cli.editing.video import edit_video
 from movie_cli.errors import InterruptedEdit, UsageError
 from movie_cli.recipe import Recipe
 from tests import tiny

@@ -9,8 +9,8 @@ import os
 import pytest
 
 from movie_cli import files, places
-from movie_cli.editing.pipeline import edit_video
 from movie_cli.editing.request import EncodeOptions, SilentReporter
+from movie_cli.editing.video import edit_video
 from movie_cli.editing.work_folder import WorkFolder, folder_for
 from movie_cli.errors import InterruptedEdit, OutputError, UsageError
 from tests.editing.moving_scenes import Stop, pictures, request, scenes

@@ -81,7 +81,7 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     with tempfile.TemporaryDirectory(prefix="movie-fuzz-") as folder:
         os.environ["MOVIE_HOME"] = f"{folder}/home"
-        import movie_cli.editing.pipeline  # noqa: F401 - before the memory is counted
+        import movie_cli.editing.video  # noqa: F401 - before the memory is counted
 
         limit = _status("VmSize") * 1024 + ADDRESS_SPACE
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from movie_cli.editing import identity
-from movie_cli.editing.identity import content_identity
+from movie_cli.editing import job
+from movie_cli.editing.job import content_identity
 
 
 def age(path, seconds: float = 100.0) -> None:
@@ -49,7 +49,7 @@ def test_a_damaged_memory_does_no_harm(tmp_path, text):
 
 
 def test_the_memory_stays_small(tmp_path, monkeypatch):
-    monkeypatch.setattr(identity, "REMEMBERED", 3)
+    monkeypatch.setattr(job, "REMEMBERED", 3)
     memory = tmp_path / "memory.json"
     for number in range(6):
         source = tmp_path / f"{number}.mp4"
@@ -60,7 +60,7 @@ def test_the_memory_stays_small(tmp_path, monkeypatch):
 
 
 def test_big_files_are_told_apart_without_being_read_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(identity, "WHOLE_BYTES", 2**20)
+    monkeypatch.setattr(job, "WHOLE_BYTES", 2**20)
     size = 3 * 2**30
     source = tmp_path / "big.mp4"
     with source.open("wb") as file:

@@ -1,8 +1,7 @@
 """One clip in the latent cache: a folder of safetensors shards, how it is written and how it is read.
 
-Promises that a folder under its final name is whole, that reading holds one shard in memory however long the clip
-is, and that what is read is what was written (every shard carries a CRC-32 in `entry.json`). Knows nothing of keys,
-size limits or other entries: see `latent_cache`.
+A folder under its final name is whole, reading holds one shard in memory however long the clip is, and what is read is
+what was written: every shard has a CRC-32 in `entry.json`.
 """
 
 from __future__ import annotations
