@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from movie_cli.errors import UsageError
-from movie_cli.places import config_file
+from movie_cli.files import config_file
 from movie_cli.recipe import Recipe
 
 TABLE = "presets"

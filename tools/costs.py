@@ -16,8 +16,7 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from torch import Tensor, nn
 
-from movie_cli.bench.shapes import INSTRUCT_PIX2PIX, PROMPT_TOKENS, SCALE_DIM, SD_AUTOENCODER
-from movie_cli.models.operations import Operations, count
+from movie_cli.bench.shapes import INSTRUCT_PIX2PIX, PROMPT_TOKENS, SCALE_DIM, SD_AUTOENCODER, Operations, count
 from movie_cli.train import surgery
 from movie_cli.train.discriminator import Heads, encoder_features, feature_widths
 from movie_cli.train.surgery import TARGETS, WHOLE

@@ -19,7 +19,7 @@ from movie_cli.backends.child import run_child
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import FORMAT, graph_name, int8_file, read_export, read_json, weights_digest
 from movie_cli.errors import ModelError, OutputError
-from movie_cli.places import graphs_folder
+from movie_cli.files import graphs_folder
 
 PROGRAM = "movie_cli.export.preparing"
 SECONDS = 1800

@@ -8,28 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
-import os
-import signal
-import socket
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 
 from movie_cli.backends.base import RuntimeConfig
 from movie_cli.batch.jobs import Job, Listener, Result
-from movie_cli.batch.local import threads_for
 from movie_cli.batch.ray_job import ClusterJob, Indivisible, Task, absolute
-from movie_cli.batch.ray_worker import Part, Worker
+from movie_cli.batch.ray_worker import Part, connected_workers
+from movie_cli.editing.request import EditRequest, Reporter
 from movie_cli.errors import DeviceError, InterruptedEdit, MovieError, known_error
 
 TRIES = 4
 """How often a task is begun before its job fails: it may be what brings workers down."""
-CONNECT_SECONDS = 10.0
 LOST_SECONDS = 300.0
 """How long all workers may be away."""
 
@@ -70,7 +66,7 @@ class RayEngine:
         """See `Engine.run`."""
         if not jobs:
             return
-        with _connected(self._address, self._workers, self._threads) as (ray, actors):
+        with connected_workers(self._address, self._workers, self._threads) as (ray, actors):
             _Run(ray, actors, listener, fail_fast).run(jobs)
 
 
@@ -284,62 +280,41 @@ class _Run:
                 self._end(other, KeyboardInterrupt())
 
 
-@contextlib.contextmanager
-def _connected(address: str | None, count: int | None, threads: int | None) -> Iterator[tuple[Any, list[Any]]]:
-    """Ray and some workers, which are gone afterwards; so is a cluster that was made here.
+class _AsReporter:
+    """Tells a reporter of the one job there is."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self.result: Result | None = None
+
+    def started(self, job: Job, total_frames: int | None) -> None:
+        self._reporter.start(total_frames, Path(job.request.source).name)
+
+    def message(self, job: Job, level: Literal["info", "warning"], text: str) -> None:
+        self._reporter.message(level, text)
+
+    def advanced(self, job: Job, frames: int) -> None:
+        self._reporter.advance(frames)
+
+    def ended(self, job: Job, result: Result) -> None:
+        self.result = result
+
+
+def edit_on_cluster(request: EditRequest, reporter: Reporter, address: str | None, workers: int | None) -> None:
+    """Edit a video on a Ray cluster, its segments side by side.
 
     Raises:
-        DeviceError: Ray is not installed, or the cluster does not answer.
+        MovieError: whatever went wrong, as `edit_video`.
+        InterruptedEdit: Ctrl-C or a termination; finished segments are kept.
     """
+    told = _AsReporter(reporter)
     try:
-        ray: Any = importlib.import_module("ray")
-    except ImportError as error:
-        raise DeviceError("Ray is not installed", 'pip install "movie-cli[ray]"') from error
-    _check_reachable(address)
-    handlers = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
-    cores = os.cpu_count() or 1
-    local = {} if address else {"num_cpus": count or cores, "include_dashboard": False}
-    try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **local)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DeviceError(
-            f"the Ray cluster {address or 'here'} does not answer: {reason}", "ray start --head"
-        ) from error
-    finally:
-        # Ray takes SIGTERM for itself, which would end the program without a word.
-        for kind, handler in handlers:
-            signal.signal(kind, handler)
-    actors: list[Any] = []
-    try:
-        resources = ray.cluster_resources()
-        gpus, cpus = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
-        number = count or gpus or max(1, cpus // 2)
-        each = threads or threads_for(number)
-        torch.set_num_threads(each)  # it is part of what makes two jobs the same
-        needs = {"num_gpus": 1, "num_cpus": 1} if gpus else {"num_cpus": max(1, cpus // number)}
-        remote = ray.remote(max_restarts=-1, max_task_retries=0, **needs)(Worker)
-        actors = [remote.remote(each) for _ in range(number)]
-        yield ray, actors
-    finally:
-        for actor in actors:
-            with contextlib.suppress(Exception):
-                ray.kill(actor)
-        ray.shutdown()
-
-
-def _check_reachable(address: str | None) -> None:
-    """Try the cluster's port: Ray itself would try for minutes.
-
-    Raises:
-        DeviceError: nobody listens there.
-    """
-    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise DeviceError(
-            f"the Ray cluster at {address} does not answer: {error}", "`ray start --head` shows a cluster's address"
-        ) from error
+        RayEngine(address, workers, torch.get_num_threads()).run(
+            [Job(1, request.source, request)], told, fail_fast=True
+        )
+    except KeyboardInterrupt as error:
+        raise InterruptedEdit("interrupted", "the same command with --resume continues what is done") from error
+    assert told.result is not None
+    if told.result.outcome != "done":
+        raise told.result.error()
+    reporter.done(told.result.facts)

@@ -6,11 +6,15 @@ an encoder of its own. Failures come back as values, so that an exception means 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import importlib
 import os
+import signal
+import socket
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +23,7 @@ from typing import Any, TypeVar
 from movie_cli import media
 from movie_cli.backends.base import RuntimeConfig
 from movie_cli.batch.jobs import Result
-from movie_cli.batch.local import edit_one
+from movie_cli.batch.local import edit_one, threads_for
 from movie_cli.editing import clip
 from movie_cli.editing.clip import ResumePoint
 from movie_cli.editing.editor import Editors
@@ -28,11 +32,12 @@ from movie_cli.editing.pipeline import Pipeline, load_editor
 from movie_cli.editing.plan import Plan, make_plan
 from movie_cli.editing.request import EditRequest, Reporter, SilentReporter
 from movie_cli.editing.sinks import SegmentSink
-from movie_cli.errors import known_error
+from movie_cli.errors import DeviceError, known_error
 from movie_cli.media.segments import Segment
 from movie_cli.reading import ReadOptions
 
 Value = TypeVar("Value")
+CONNECT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -167,3 +172,66 @@ def _told(action: Callable[[], Value]) -> Value | Result:
         return action()
     except Exception as error:
         return Result.of_error(known_error(error))
+
+
+@contextlib.contextmanager
+def connected_workers(address: str | None, count: int | None, threads: int | None) -> Iterator[tuple[Any, list[Any]]]:
+    """Ray and some workers, which are gone afterwards; so is a cluster that was made here.
+
+    Raises:
+        DeviceError: Ray is not installed, or the cluster does not answer.
+    """
+    try:
+        ray: Any = importlib.import_module("ray")
+    except ImportError as error:
+        raise DeviceError("Ray is not installed", 'pip install "movie-cli[ray]"') from error
+    _check_reachable(address)
+    handlers = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
+    cores = os.cpu_count() or 1
+    local = {} if address else {"num_cpus": count or cores, "include_dashboard": False}
+    try:
+        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **local)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DeviceError(
+            f"the Ray cluster {address or 'here'} does not answer: {reason}", "ray start --head"
+        ) from error
+    finally:
+        # Ray takes SIGTERM for itself, which would end the program without a word.
+        for kind, handler in handlers:
+            signal.signal(kind, handler)
+    import torch
+
+    actors: list[Any] = []
+    try:
+        resources = ray.cluster_resources()
+        gpus, cpus = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
+        number = count or gpus or max(1, cpus // 2)
+        each = threads or threads_for(number)
+        torch.set_num_threads(each)  # it is part of what makes two jobs the same
+        needs = {"num_gpus": 1, "num_cpus": 1} if gpus else {"num_cpus": max(1, cpus // number)}
+        remote = ray.remote(max_restarts=-1, max_task_retries=0, **needs)(Worker)
+        actors = [remote.remote(each) for _ in range(number)]
+        yield ray, actors
+    finally:
+        for actor in actors:
+            with contextlib.suppress(Exception):
+                ray.kill(actor)
+        ray.shutdown()
+
+
+def _check_reachable(address: str | None) -> None:
+    """Try the cluster's port: Ray itself would try for minutes.
+
+    Raises:
+        DeviceError: nobody listens there.
+    """
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise DeviceError(
+            f"the Ray cluster at {address} does not answer: {error}", "`ray start --head` shows a cluster's address"
+        ) from error

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from movie_cli.backends.base import RuntimeConfig
-from movie_cli.bench.pipeline import STEPS, seconds_a_frame
-from movie_cli.bench.shapes import SHAPES, part_of
+from movie_cli.bench.diffusers_pipeline import STEPS, seconds_a_frame
+from movie_cli.bench.shapes import SHAPES, Operations, count, part_of
 from movie_cli.bench.stages import as_values, make_clip, matmul_peak, measure_stages, measure_whole
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.editing.editor import Editor, Editors
@@ -24,7 +24,6 @@ from movie_cli.editing.plan import make_plan
 from movie_cli.editing.request import EditRequest
 from movie_cli.media import FrameReader, probe
 from movie_cli.models.attention import AnchorStore, ConditioningCache, attach
-from movie_cli.models.operations import Operations, count
 from movie_cli.recipe import Recipe
 
 

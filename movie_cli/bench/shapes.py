@@ -1,7 +1,9 @@
 """Networks of the true shapes with random weights, so that speed and operations are known without any download.
 
 `nano` is the embedded model, `sd15-movie` the method's one-step editor at Stable Diffusion 1.5 scale with TAESD,
-`sd15-base` InstructPix2Pix with its own autoencoder.
+`sd15-base` InstructPix2Pix with its own autoencoder. Operations are counted by torch on the meta device (no weights, no
+memory, seconds): twice the multiply-adds of convolutions and matrix products. Products of attention (queries with keys,
+their weights with values) are counted apart, as the paper's figures leave them out.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from diffusers import (
     LCMScheduler,
     UNet2DConditionModel,
 )
+from torch.utils.flop_counter import FlopCounterMode
 
 from movie_cli.checkpoints.load import AUTOENCODERS, UNETS
 from movie_cli.checkpoints.save import save_checkpoint
@@ -157,3 +160,35 @@ def _clip(folder: Path) -> tuple[Any, Any]:
         eos_token_id=tokenizer.eos_token_id,
     )
     return CLIPTextModel(config).half(), tokenizer
+
+
+_ATTENTION = ("attention", "bmm")
+"""In the names of torch's operators that multiply queries, keys and values."""
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Floating-point operations of one call."""
+
+    layers: int
+    attention: int
+
+    def __add__(self, other: Operations) -> Operations:
+        return Operations(self.layers + other.layers, self.attention + other.attention)
+
+    def __mul__(self, times: int) -> Operations:
+        return Operations(self.layers * times, self.attention * times)
+
+    @property
+    def total(self) -> int:
+        """With attention."""
+        return self.layers + self.attention
+
+
+def count(call: Callable[[], object]) -> Operations:
+    """What `call` computes, on the meta device: elsewhere attention is one operator, which torch does not count."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        call()
+    found = {str(name): number for name, number in counter.get_flop_counts()["Global"].items()}
+    attention = sum(number for name, number in found.items() if any(part in name for part in _ATTENTION))
+    return Operations(sum(found.values()) - attention, attention)

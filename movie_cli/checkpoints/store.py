@@ -17,7 +17,7 @@ from movie_cli.checkpoints.descriptor import Descriptor, Variant, read_descripto
 from movie_cli.checkpoints.exported import is_export
 from movie_cli.checkpoints.folder import OPTIONAL_PARTS, PARTS_WITH_WEIGHTS, PICKLES, check_folder
 from movie_cli.errors import ModelError, UsageError
-from movie_cli.places import models_folder
+from movie_cli.files import models_folder
 from movie_cli.recipe import Recipe
 
 EMBEDDED = Path(__file__).parent

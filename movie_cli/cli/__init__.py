@@ -1,7 +1,7 @@
 """The command line: a client of the library that parses, calls and shows.
 
-Promises that `movie --help` and `movie --version` import neither torch nor PyAV: commands import what they need when
-they run. Exit codes are made here and nowhere else.
+`movie --help` and `movie --version` import neither torch nor PyAV: commands import what they need when they run. Exit
+codes are made in `errors` and nowhere else.
 """
 
 from __future__ import annotations

@@ -110,8 +110,7 @@ def _seconds(value: TimeValue | None, name: str) -> float | None:
 
 
 def _page(path: Path, films: Any, limit: float | None, embed: bool, reporter: LineReporter) -> int:
-    from movie_cli.comparison.films import compared_size, in_step
-    from movie_cli.comparison.measure import measure
+    from movie_cli.comparison.films import compared_size, in_step, measure
     from movie_cli.comparison.page import copies_folder, write_page
 
     def counted() -> Any:

@@ -68,7 +68,7 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
     request = dataclasses.replace(request, overwrite=overwrite)
     with make_reporter(shown) as reporter:
         if values["engine"] == "ray":
-            from movie_cli.batch.one import edit_on_cluster
+            from movie_cli.batch.ray_engine import edit_on_cluster
 
             edit_on_cluster(request, reporter, values["address"], values["workers"])
         else:

@@ -1,4 +1,4 @@
-"""`movie models list|show|pull|verify`: which checkpoints are here, what they can do, and getting more."""
+"""`movie models list|show|pull|verify` and `movie presets`: which checkpoints and named looks there are, and more."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from movie_cli.cli.errors import one_line
 from movie_cli.cli.help import Command, Group, themed
 from movie_cli.cli.output import emit, human_bytes, json_option, print_pairs, print_table, quieten_libraries
 from movie_cli.errors import UsageError
+from movie_cli.presets import Preset, list_presets
 
 
 @click.group(cls=Group)
@@ -27,7 +28,7 @@ def models() -> None:
 def list_(as_json: bool) -> None:
     """List the embedded models and those in the models folder."""
     from movie_cli.checkpoints.store import DEFAULT_MODEL, damaged_models, list_models
-    from movie_cli.places import models_folder
+    from movie_cli.files import models_folder
 
     found = list_models()
     for name, error in damaged_models():
@@ -150,3 +151,43 @@ def _lines(model: Descriptor, facts: FolderFacts) -> list[tuple[str, object]]:
 
 def _values(model: Descriptor) -> dict[str, object]:
     return dataclasses.asdict(model) | {"folder": str(model.folder)}
+
+
+@click.command(cls=Command, examples=("movie presets", "movie edit in.mp4 --preset dusk -o out.mp4"))
+@json_option
+def presets(as_json: bool) -> None:
+    """List the named looks.
+
+    More of them can be written into config.toml: a table [presets.NAME] with an instruction and any of text-scale,
+    image-scale, seed, steps, model, size, anchors and detail.
+    """
+    found = list_presets()
+    if as_json:
+        for preset in found:
+            emit("preset", name=preset.name, description=preset.description, own=preset.own, **preset.values)
+        return
+    print_table(
+        ("preset", "instruction", "options", "look"),
+        [(preset.name, str(preset.values["instruction"]), options_of(preset), _look(preset)) for preset in found],
+    )
+
+
+def options_of(preset: Preset) -> str:
+    """What one would type for the rest of the preset."""
+    words = []
+    for name, value in preset.values.items():
+        if name == "instruction":
+            continue
+        text = (
+            "x".join(map(str, value))
+            if isinstance(value, tuple)
+            else f"{value:g}"
+            if isinstance(value, float)
+            else value
+        )
+        words.append(f"--{name.replace('_', '-')} {text}")
+    return " ".join(words)
+
+
+def _look(preset: Preset) -> str:
+    return f"{preset.description} (your own)".strip() if preset.own else preset.description

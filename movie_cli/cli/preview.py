@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +17,9 @@ from movie_cli.cli import common, types
 from movie_cli.cli.edit import may_overwrite
 from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import OutputOptions, emit, output_options, shown_as
-from movie_cli.cli.picture import check_terminal, draw
 from movie_cli.cli.reporters import make_reporter
 from movie_cli.editing.request import STREAM, PreviewRequest, Reporter, TimeValue, check_output, check_source
-from movie_cli.errors import UsageError
+from movie_cli.errors import OutputError, UsageError
 from movie_cli.files import write_whole
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
 
@@ -32,6 +34,7 @@ TEXT_SCALES, IMAGE_SCALES = (4.0, 8.0, 12.0), (1.25, 1.75)
 """What one instruction is shown at unless told otherwise (MoViE's Figure 4)."""
 SHEET_WIDTH, LEAST_TILE, MOST_TILE = 1800, 160, 480
 MOST_TILES = 400
+_NO_TERMINAL = "name a file with -o sheet.png"
 
 EXAMPLES = (
     'movie preview in.mp4 "make it winter" -o sheet.png',
@@ -206,3 +209,50 @@ def _save(picture: Image.Image, path: Path) -> None:
     stream = io.BytesIO()
     picture.save(stream, kind, **({} if kind == "PNG" else {"quality": 92}))
     write_whole(path, stream.getvalue())
+
+
+def check_terminal() -> None:
+    """Refuse where nothing can be drawn.
+
+    Raises:
+        UsageError: stdout is no terminal, or one that shows neither images nor blocks.
+    """
+    if not sys.stdout.isatty():
+        raise UsageError("there is no terminal to draw the sheet in", _NO_TERMINAL)
+    if os.environ.get("TERM") == "dumb" or not (sys.stdout.encoding or "").lower().startswith("utf"):
+        raise UsageError("this terminal shows neither images nor Unicode blocks", _NO_TERMINAL)
+
+
+def draw(picture: Image.Image) -> None:
+    """Draw across the terminal's width.
+
+    Raises:
+        OutputError: the package that draws is not installed.
+    """
+    if has_iterm2_images():
+        sys.stdout.write(iterm2_image(picture) + "\n")
+        return
+    try:
+        # Asks the terminal what it understands when it is imported.
+        from textual_image.renderable import Image as TerminalImage
+    except ImportError as error:
+        raise OutputError(
+            "drawing in the terminal needs textual-image, which is not installed", _NO_TERMINAL
+        ) from error
+    from rich.console import Console
+
+    Console().print(TerminalImage(picture, width="100%", height="auto"))
+
+
+def has_iterm2_images() -> bool:
+    """Whether the terminal is iTerm2, by what it sets, also over ssh."""
+    return os.environ.get("TERM_PROGRAM") == "iTerm.app" or os.environ.get("LC_TERMINAL") == "iTerm2"
+
+
+def iterm2_image(picture: Image.Image) -> str:
+    """The escape sequence of iTerm2's inline images protocol, as wide as the terminal."""
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    content = stream.getvalue()
+    text = base64.b64encode(content).decode("ascii")
+    return f"\x1b]1337;File=inline=1;size={len(content)};width=100%;preserveAspectRatio=1:{text}\a"

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from movie_cli.errors import UsageError
-from movie_cli.places import config_file
+from movie_cli.files import config_file
 from movie_cli.presets import TABLE
 
 PREFIX = "MOVIE_"

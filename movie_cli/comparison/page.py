@@ -18,8 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 import movie_cli
-from movie_cli.comparison.films import Film, compared_size, frame_seconds
-from movie_cli.comparison.measure import Curves
+from movie_cli.comparison.films import Curves, Film, compared_size, frame_seconds
 from movie_cli.files import write_whole
 from movie_cli.media import EncodeOptions, FrameReader, VideoWriter
 

@@ -34,8 +34,8 @@ from movie_cli.editing.folder_lock import LOCK_NAME, TRASH_PREFIX, remove_unless
 from movie_cli.editing.job import content_identity
 from movie_cli.editing.plan import Plan
 from movie_cli.editing.request import STREAM
+from movie_cli.files import latents_folder
 from movie_cli.media import Damage
-from movie_cli.places import latents_folder
 
 LIMIT_BYTES = 4 * 2**30
 KEEP_FREE_BYTES = 2**30

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
-from movie_cli import places, remote
+from movie_cli import files, remote
 from movie_cli.editing.request import EditRequest, Reporter
 from movie_cli.editing.work_folder import remove_published
 from movie_cli.errors import MovieError, output_error
@@ -67,7 +67,7 @@ def prepare(request: EditRequest) -> EditRequest:
     """
     if not remote.is_url(request.output):
         return request
-    path = places.outputs_folder() / request.key / remote.file_name(request.output)
+    path = files.outputs_folder() / request.key / remote.file_name(request.output)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not request.resume:
@@ -79,7 +79,7 @@ def prepare(request: EditRequest) -> EditRequest:
 
 def is_staged(request: EditRequest) -> bool:
     """Whether a request came from `prepare`, which sends its output to a store when it is whole."""
-    return places.outputs_folder() in Path(request.output).parents
+    return files.outputs_folder() in Path(request.output).parents
 
 
 def send(here: EditRequest, request: EditRequest) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from movie_cli.bench.measuring import operation_values, operations_of_kind
-from movie_cli.models.operations import count
+from movie_cli.bench.shapes import count
 
 
 def test_a_product_of_matrices():

@@ -103,7 +103,7 @@ def test_the_terminal_shows_half_blocks_where_it_has_no_pictures(model, monkeypa
 def test_iterm2_gets_the_picture_itself(monkeypatch, capsys):
     import base64
 
-    from movie_cli.cli.picture import draw
+    from movie_cli.cli.preview import draw
 
     monkeypatch.setenv("LC_TERMINAL", "iTerm2")
     draw(Image.new("RGB", (40, 30), (1, 2, 3)))

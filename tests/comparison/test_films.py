@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from movie_cli.comparison.films import in_step, open_films
-from movie_cli.comparison.measure import measure
+from movie_cli.comparison.films import in_step, measure, open_films
 from movie_cli.errors import UsageError
 from tests.comparison.clips import FRAMES, SIZE, STEP, counting, frame_of
 

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from movie_cli import files, places
+from movie_cli import files
 from movie_cli.editing.request import EncodeOptions, SilentReporter
 from movie_cli.editing.video import edit_video
 from movie_cli.editing.work_folder import WorkFolder, folder_for
@@ -156,7 +156,7 @@ def test_an_output_that_waits_to_be_sent_is_of_its_own_edit_only(tmp_path, tiny,
     (tmp_path / "far").mkdir()
     assert edit_video(dataclasses.replace(asked, resume=True), SilentReporter()).frames == 9
     assert len(pictures(tmp_path / "far" / "out.mkv")) == 9
-    assert list(places.outputs_folder().iterdir()) == []
+    assert list(files.outputs_folder().iterdir()) == []
 
 
 def test_a_url_that_something_has_meanwhile_is_not_replaced(tmp_path, tiny, source):
@@ -170,7 +170,7 @@ def test_a_url_that_something_has_meanwhile_is_not_replaced(tmp_path, tiny, sour
     output.unlink()
     summary = edit_video(dataclasses.replace(asked, resume=True), SilentReporter())
     assert (summary.frames, summary.resumed) == (6, 6)
-    assert list(places.outputs_folder().iterdir()) == []
+    assert list(files.outputs_folder().iterdir()) == []
 
 
 def test_strict_is_part_of_the_job(tmp_path, tiny, source):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from movie_cli.models.operations import count
+from movie_cli.bench.shapes import count
 from tools import costs
 
 
