@@ -24,17 +24,20 @@ from movie_cli.models.regions import RegionNetwork, RegionShape
 
 FOLDER, CONFIG, WEIGHTS = "regions", "config.json", "model.safetensors"
 CLASS_NAME = "RegionNetwork"
+SCALE = ".scale"
 WIDEST, DEEPEST = 4096, 64
 _AGAIN = "copy or download the checkpoint again"
 
 
-def save_regions(network: RegionNetwork, folder: Path, half: bool = False) -> None:
-    """Write a region network into `folder`; with `half` its weights in float16."""
+def save_regions(network: RegionNetwork, folder: Path, packed: bool = False) -> None:
+    """Write a region network into `folder`; `packed` for publishing: convolutions' weights in eight bits."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {"_class_name": CLASS_NAME, **network.config()}
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    tensors = {name: _stored(name, value, half) for name, value in network.state_dict().items() if _is_stored(name)}
-    save_file(tensors, folder / WEIGHTS)
+    tensors = {
+        name: value.detach().cpu().contiguous() for name, value in network.state_dict().items() if _is_stored(name)
+    }
+    save_file(_packed(tensors) if packed else tensors, folder / WEIGHTS)
 
 
 def load_regions(checkpoint: Path) -> RegionNetwork | None:
@@ -65,7 +68,7 @@ def read_regions(folder: Path) -> RegionNetwork:
     weights = folder / WEIGHTS
     check_safetensors(weights)
     try:
-        tensors = load_file(weights)
+        tensors = _unpacked(load_file(weights))
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{weights} cannot be loaded: {error}", _AGAIN) from error
     # Compared without memory first: a configuration may ask for any amount.
@@ -100,6 +103,23 @@ def _is_stored(name: str) -> bool:
     return not name.endswith("num_batches_tracked")
 
 
-def _stored(name: str, value: Tensor, half: bool) -> Tensor:
-    plain = value.detach().cpu().contiguous()
-    return plain.to(torch.float16) if half and not name.endswith(("running_mean", "running_var")) else plain
+def _packed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of convolutions as int8, each output channel with a scale of its own beside them."""
+    packed = dict(tensors)
+    for name, value in tensors.items():
+        if value.dim() == 4:
+            scale = value.abs().amax(dim=(1, 2, 3)).clamp_min(1e-12) / 127
+            packed[name + SCALE] = scale
+            packed[name] = (value / scale.view(-1, 1, 1, 1)).round().to(torch.int8)
+    return packed
+
+
+def _unpacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What `_packed` made, in float32 again; a scale that fits no weights stays a tensor too many."""
+    values = dict(tensors)
+    for name, value in tensors.items():
+        scale = tensors.get(name + SCALE)
+        if scale is not None and value.dim() == 4 and scale.shape == value.shape[:1]:
+            values[name] = value.float() * scale.view(-1, 1, 1, 1)
+            del values[name + SCALE]
+    return values

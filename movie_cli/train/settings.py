@@ -258,7 +258,8 @@ class RegionsSettings(StageSettings):
         ((256, 192, 1),), "width, height and steps, in turn; the last goes on: small pictures first save time"
     )
     pasted: float = setting(0.1, "chosen: share of samples with a subject of another photograph", 0, 1)
-    plain: float = setting(0.5, "chosen: share of samples after the first size that are crops and no more", 0, 1)
+    plain: float = setting(0.5, "chosen: share of samples that are crops and no more", 0, 1)
+    balance: float = setting(0.5, "chosen: share of photographs drawn for a region, each as often", 0, 1)
     rarity: float = setting(0.2, "chosen: power of a region's rarity that its pixels count by", 0, 1)
     uncertain: float = setting(0.03, "chosen: what a label counts that teachers do not agree on", 0, 1)
     parts_weight: float = setting(0.4, "chosen: of hair, skin and clothes within persons", 0)

@@ -18,7 +18,7 @@ from tests.models.test_regions import SMALL
 @pytest.fixture
 def saved(tmp_path):
     torch.manual_seed(0)
-    save_regions(RegionNetwork(SMALL), tmp_path / "regions", half=True)
+    save_regions(RegionNetwork(SMALL), tmp_path / "regions", packed=True)
     return tmp_path
 
 
@@ -27,10 +27,10 @@ def test_what_was_written_is_read(saved):
     first, second = load_regions(saved), load_regions(saved)
     assert torch.equal(first.regions(image), second.regions(image))
     stored = load_file(saved / "regions" / WEIGHTS)
-    assert stored["head.weight"].dtype == torch.float16
+    assert stored["head.weight"].dtype == torch.int8
     torch.manual_seed(0)
     made = RegionNetwork(SMALL).eval()
-    torch.testing.assert_close(first.regions(image), made.regions(image), atol=1e-3, rtol=0)
+    torch.testing.assert_close(first.regions(image), made.regions(image), atol=5e-3, rtol=0)
 
 
 def test_a_checkpoint_may_be_without(tmp_path):

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from movie_cli.checkpoints.regions import load_regions
-from movie_cli.errors import ModelError, UsageError
+from movie_cli.errors import ModelError
 from movie_cli.models.region_names import REGIONS, SCENE
 from movie_cli.train.regions.labels import MOSAIC, merge
 from movie_cli.train.regions.samples import RegionSamples
@@ -122,6 +122,21 @@ def test_held_out_photographs_are_not_learnt_from_and_samples_follow_from_their_
 
 
 @needs_teachers
-def test_a_start_is_refused(work):
-    with pytest.raises(UsageError, match="nano"):
-        run(work, "started", 'start="nano"')
+def test_a_run_goes_on_from_another_ones_network(work):
+    whole = load_file(work / "whole" / "checkpoint" / "regions" / "model.safetensors")
+    start = json.dumps(str(work / "whole" / "checkpoint"))
+    still = run(work, "still", f"start={start}", "network={}", "learning_rate=0")
+    assert all(torch.equal(value, still[name]) for name, value in whole.items() if "running" not in name)
+    with pytest.raises(ModelError, match="another shape"):
+        run(work, "wider", f"start={start}", "network={widths = [8, 8, 8, 24]}")
+
+
+def test_rare_regions_are_drawn_as_often_as_others():
+    from movie_cli.train.regions.samples import _chances
+
+    shares = np.zeros((10, 12))
+    shares[:9, 0] = shares[9, 1] = 0.5
+    drawn = np.diff([0, *_chances(shares, 1.0)])
+    assert drawn[9] == pytest.approx(0.5)
+    assert drawn.sum() == pytest.approx(1)
+    assert np.diff([0, *_chances(shares, 0.0)]) == pytest.approx(0.1)

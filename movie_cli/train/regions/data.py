@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from movie_cli.errors import SourceError, UsageError
+from movie_cli.errors import SourceError
 from movie_cli.train.photos import PhotoFolder
 from movie_cli.train.regions.opinions import Opinions
 from movie_cli.train.regions.samples import RegionSamples
@@ -19,10 +19,8 @@ def open_opinions(settings: RegionsSettings, work: Path, say: Callable[[str], No
     Raises:
         SourceError: no photographs are named, or there are none.
         ModelError: a teacher's file is missing or another one.
-        UsageError: what runs teachers is not installed, or a checkpoint to start from is named.
+        UsageError: what runs teachers is not installed.
     """
-    if settings.start:
-        raise UsageError(f"regions are not trained from {settings.start}, but from nothing", "leave START out")
     if not settings.data.folder:
         raise SourceError("there are no photographs to train on", "name a folder with --data")
     folder = Path(settings.teachers).expanduser()
@@ -37,4 +35,12 @@ def open_opinions(settings: RegionsSettings, work: Path, say: Callable[[str], No
 
 def open_samples(settings: RegionsSettings, opinions: Opinions) -> RegionSamples:
     """The samples that the settings ask for."""
-    return RegionSamples(opinions, settings.seed, settings.batch, settings.sizes, settings.pasted, settings.plain)
+    return RegionSamples(
+        opinions,
+        settings.seed,
+        settings.batch,
+        settings.sizes,
+        settings.pasted,
+        settings.plain,
+        settings.balance,
+    )

@@ -34,6 +34,8 @@ SMALLEST_CROP = 0.4
 SUBJECTS = tuple(SCENE.index(name) for name in ("person", "animal", "vehicle"))
 LEAST, MOST = 0.02, 0.6
 """Share of a photograph that a subject fills which is put into another."""
+RAREST = 0.002
+"""Mean share of the photographs from which a region is looked for: of less there is nothing to learn from."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,8 @@ class RegionSamples:
     """Endless samples by number from what the teachers said.
 
     `sizes` are `(width, height, steps)`: the size of pictures for so many steps of `batch` samples, then the next; the
-    last goes on. `pasted` is the share of samples with a subject of another photograph, `plain` that of samples after
-    the first size that are crops and nothing more.
+    last goes on. `pasted` is the share of samples with a subject of another photograph, `plain` that of samples that
+    are crops and nothing more, `balance` that of photographs drawn for a region, each region as often as another.
     """
 
     sequential = False
@@ -98,6 +100,7 @@ class RegionSamples:
         sizes: Sequence[tuple[int, int, int]],
         pasted: float,
         plain: float = 0.0,
+        balance: float = 0.0,
     ) -> None:
         self._opinions, self._seed, self._batch, self._sizes = opinions, seed, batch, sizes
         self._pasted, self._plain = pasted, plain
@@ -106,7 +109,7 @@ class RegionSamples:
         self.held_out_rows = [row for row in ready if is_held_out(opinions.paths[row])]
         self._labels = _Labels(opinions)
         shares = np.stack([self._labels.shares(row) for row in self.rows])
-        self._chances = _chances(shares)
+        self._chances = _chances(shares, balance)
         self.shares = torch.from_numpy(shares.mean(axis=0)).float()
         """What share of the photographs each of `SCENE` fills."""
         self._subjects = {
@@ -129,8 +132,7 @@ class RegionSamples:
         width, height = self.size(number)
         row = self.rows[rng.choices(range(len(self.rows)), cum_weights=self._chances)[0]]
         sample = self._crop(row, width, height, rng, number)
-        first = self._sizes[0][2] * self._batch
-        if number >= first and rng.random() < self._plain:
+        if rng.random() < self._plain:
             return sample
         if rng.random() < self._pasted:
             kind = rng.choice([kind for kind in SUBJECTS if self._subjects[kind]] or [-1])
@@ -217,12 +219,11 @@ def label_planes(opinions: Opinions, row: int) -> NDArray[np.uint8]:
     return result
 
 
-def _chances(shares: NDArray[np.float64]) -> list[float]:
-    """Running sums of how often each photograph is drawn: rare regions are looked at more often."""
-    rarity = 1 / np.sqrt(shares.mean(axis=0) + 0.01)
-    chances = np.sqrt(shares) @ rarity
-    chances = 0.2 + 0.8 * chances / chances.mean()
-    return list(np.cumsum(chances))
+def _chances(shares: NDArray[np.float64], balance: float) -> list[float]:
+    """Running sums of how often photographs are drawn, from the shares `(N, 12)` of their regions."""
+    wanted = np.sqrt(shares[:, shares.mean(axis=0) > RAREST])
+    by_region = (wanted / wanted.sum(axis=0)).mean(axis=1)
+    return list(np.cumsum((1 - balance) / len(shares) + balance * by_region))
 
 
 def _part(planes: NDArray[np.uint8], box: tuple[int, int, int, int], mirrored: bool) -> Tensor:

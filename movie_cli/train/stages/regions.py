@@ -14,7 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from movie_cli.checkpoints.regions import FOLDER, save_regions
+from movie_cli.checkpoints.regions import FOLDER, read_regions, save_regions
+from movie_cli.checkpoints.store import open_model
+from movie_cli.errors import ModelError
 from movie_cli.models.region_names import SCENE
 from movie_cli.models.regions import PERSON, RegionNetwork, RegionShape, probabilities
 from movie_cli.train.regions.opinions import Opinions
@@ -39,12 +41,11 @@ class RegionsStage(Stage):
     def __init__(self, settings: RegionsSettings, opinions: Opinions) -> None:
         super().__init__(settings)
         torch.manual_seed(settings.seed)
-        shape = RegionShape(**settings.network) if settings.network else RegionShape()
-        self.network = RegionNetwork(shape)
+        self.network = _network(settings)
         for module in self.network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = settings.norm_momentum
-        self.reader = nn.Conv2d(shape.decoder[2], FEATURE_WIDTH, 1)
+        self.reader = nn.Conv2d(self.network.shape.decoder[2], FEATURE_WIDTH, 1)
         self.parts["all"] = nn.ModuleDict({NETWORK: self.network, READER: self.reader})
         ready = [row for row in range(len(opinions.paths)) if opinions.done[row]]
         chosen = ready[:: max(1, len(ready) // CALIBRATION)]
@@ -113,6 +114,25 @@ class RegionsStage(Stage):
         """Weights, and the normalizations' running means."""
         module = self.parts[part]
         return dict(module.named_parameters()) | dict(module.named_buffers())
+
+
+def _network(settings: RegionsSettings) -> RegionNetwork:
+    """The network to train: a checkpoint's, or a new one of the shape that the settings give.
+
+    Raises:
+        ModelError: the checkpoint to start from has no regions, or another network than the settings ask for.
+    """
+    shape = RegionShape(**settings.network) if settings.network else RegionShape()
+    if not settings.start:
+        return RegionNetwork(shape)
+    # A run of this stage leaves the region network alone, which is no whole checkpoint.
+    folder = Path(settings.start).expanduser()
+    if not (folder / FOLDER).is_dir():
+        folder = open_model(settings.start).folder
+    network = read_regions(folder / FOLDER)
+    if settings.network and network.shape != shape:
+        raise ModelError(f"{settings.start} has a region network of another shape than network=", "leave network= out")
+    return network.train()
 
 
 def _label_losses(logits: Tensor, batch: RegionBatch, uncertain: float, rarity: Tensor) -> tuple[Tensor, Tensor]:
