@@ -13,6 +13,7 @@ from movie_cli.cli.export import export
 from movie_cli.cli.help import Group
 from movie_cli.cli.info import info
 from movie_cli.cli.machine import cache, completion, devices
+from movie_cli.cli.mask import mask
 from movie_cli.cli.models import models, presets
 from movie_cli.cli.preview import preview
 from movie_cli.cli.train import train
@@ -22,7 +23,7 @@ EXAMPLES = (
     'movie preview in.mp4 "make it winter" -o sheet.png',
 )
 SECTIONS = {
-    "Video": ("edit", "preview", "compare", "batch", "info"),
+    "Video": ("edit", "preview", "mask", "compare", "batch", "info"),
     "Models": ("presets", "models", "eval", "train", "export"),
     "Machine": ("devices", "cache", "bench", "completion"),
 }
@@ -42,7 +43,7 @@ def movie() -> None:
     """
 
 
-for command in (edit, preview, compare, batch, info, presets, models, evaluate, train, export):
+for command in (edit, preview, mask, compare, batch, info, presets, models, evaluate, train, export):
     movie.add_command(command)
 for command in (devices, cache, bench, completion):
     movie.add_command(command)

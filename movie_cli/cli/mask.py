@@ -1,0 +1,96 @@
+"""`movie mask`: where a place is in a video, as a grey video to look at and to mend."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any
+
+import click
+
+from movie_cli.cli import common, types
+from movie_cli.cli.edit import may_overwrite
+from movie_cli.cli.help import Command, Decorator, themed, with_options
+from movie_cli.cli.output import output_options, shown_as
+from movie_cli.cli.reporters import make_reporter
+from movie_cli.editing.request import STREAM, TimeValue, check_output, check_source
+from movie_cli.errors import ModelError, UsageError
+from movie_cli.models.region_names import PLACES, read_place
+
+SMALL = 0.001
+"""A mean share of the frame below which a place is said not to be in the video."""
+EXAMPLES = (
+    "movie mask in.mp4 sky -o sky.mp4",
+    "movie mask in.mp4 people,animal -o mask.mp4 --start 2 --end 5",
+)
+
+_where, _file, _machine = map(themed, ("Where", "Output file", "Machine"))
+
+
+def _mask_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    options: tuple[Decorator, ...] = (
+        _where("--start", type=types.TIME, setting=False, help="Begin here."),
+        _where("--end", type=types.TIME, setting=False, help="Stop before this."),
+        _file("-o", "--output", setting=False, required=True, metavar="OUT", help="The mask's video."),
+        _machine("--model", default="nano", show_default=True, metavar="NAME|FOLDER|ID", help="Whose regions."),
+        common.OFFLINE,
+        common.YES,
+        common.NO,
+    )
+    return with_options(function, options)
+
+
+@click.command(cls=Command, examples=EXAMPLES, options_metavar="-o OUT [OPTIONS]")
+@click.argument("source", metavar="SOURCE")
+@click.argument("place", metavar="PLACE")
+@_mask_options
+@output_options
+def mask(source: str, place: str, **values: Any) -> None:
+    """Write where something is, as a grey video.
+
+    It is white where the PLACE is and black where it is not, of the source's size and times. PLACE is one of the
+    places below, or several with commas between them.
+    """
+    shown = shown_as(values)
+    output = values["output"]
+    weights = read_place(place)
+    if STREAM in {source, output}:
+        raise UsageError("masks are made of files, not of streams", "name files")
+    check_source(source)
+    check_output(source, output)
+    may_overwrite(output, values["yes"], values["no"], shown)
+    from movie_cli.checkpoints.regions import load_regions
+    from movie_cli.checkpoints.store import open_model
+    from movie_cli.editing.masks import RegionMasks, write_mask
+    from movie_cli.media import probe
+
+    network = load_regions(open_model(values["model"], values["offline"]).folder)
+    if network is None:
+        raise ModelError(f"the model {values['model']} has no regions", "--model nano has")
+    info = probe(source)
+    began = time.monotonic()
+    with make_reporter(shown) as reporter:
+        whole = values["start"] is None and values["end"] is None
+        reporter.start(info.video.frames if whole else None, Path(output).name)
+        span = _seconds(values["start"], "start"), _seconds(values["end"], "end")
+        report = write_mask(Path(output), info, RegionMasks(network, weights), span, reporter.advance)
+        for message in report.written.messages:
+            reporter.message("info", message)
+        if report.share < SMALL:
+            reporter.message("warning", f"there is hardly any {place} in {source}: the mask is black")
+        seconds = round(time.monotonic() - began, 3)
+        facts = {"output": output, "frames": report.written.frames, "seconds": seconds}
+        reporter.done(facts | {"share": round(report.share, 4)})
+
+
+mask.help = f"{cleandoc(mask.help or '')}\n\nPlaces: {', '.join(PLACES)}."
+
+
+def _seconds(value: TimeValue | None, name: str) -> float | None:
+    if value is None:
+        return None
+    if value.seconds is None:
+        raise UsageError(f"--{name} is {value}, a number of frames", "give it in seconds or as HH:MM:SS")
+    return float(value.seconds)

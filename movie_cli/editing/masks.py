@@ -1,0 +1,210 @@
+"""Masks: where an edit goes, for every frame at its own size, from the regions that a network sees or from a file.
+
+Regions come on a grid of a quarter of what the network sees. They are carried to the frame by a guided filter (He, Sun,
+Tang 2010; fast form: He and Sun 2015): in every window the mask is a linear map of the source's luma, which is applied
+to the luma at full size. So edges of a mask are edges of the picture, and it is steady where the picture is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+from torch import Tensor
+
+from movie_cli.media import EncodeOptions, FrameReader, SourceInfo, VideoWriter, WriteReport, probe
+from movie_cli.models.regions import RegionNetwork, SteadyRegions, input_size, place_map
+from movie_cli.models.torch_free import LUMA
+
+RADIUS, EPSILON = 4, 1e-3
+"""The guided filter's window in pixels of what the network sees, and the variance of luma that is no edge."""
+BLACK, WHITE = 0.25, 0.75
+"""Probabilities of the place below which a mask is black, and above which it is white."""
+BEFORE = 5.0
+"""Seconds before a wanted time from which a mask is read: the picture that is shown then may have begun earlier."""
+SLACK = 1e-4
+"""Seconds by which times of two files may differ and be the same."""
+Pixels = NDArray[np.uint8]
+
+
+class Masks(Protocol):
+    """Masks of one clip's frames in order."""
+
+    def mask(self, frame: Pixels, small: Pixels, seconds: float) -> Pixels:
+        """The mask `(H, W)`, 255 where the edit goes, of a frame `(H, W, 3)`.
+
+        Args:
+            frame: The frame at the mask's size, uint8 RGB.
+            small: The same picture at any smaller size.
+            seconds: When it is shown, after the source's first picture.
+        """
+
+    def close(self) -> None:
+        """Let go of files."""
+
+
+class RegionMasks:
+    """Masks of a place: weights of regions, of which those of `spared` are taken away."""
+
+    def __init__(
+        self, network: RegionNetwork, weights: Mapping[str, float], spared: Mapping[str, float] | None = None
+    ) -> None:
+        self._regions = SteadyRegions(network)
+        self._weights, self._spared = weights, spared or {}
+
+    def mask(self, frame: Pixels, small: Pixels, seconds: float) -> Pixels:
+        """As `Masks.mask`."""
+        del seconds
+        picture = _planes(small) * 2 - 1
+        size = input_size(frame.shape[1], frame.shape[0])[::-1]
+        if picture.shape[-2:] != size:
+            picture = F.interpolate(picture, size, mode="bilinear", antialias=True)
+        regions = self._regions.see(picture)
+        place = place_map(regions, self._weights) * (1 - place_map(regions, self._spared))
+        guide = _luma((picture + 1) / 2)
+        rough = F.interpolate(place, size, mode="bilinear")
+        both = F.interpolate(torch.cat(_guided(guide, rough), dim=1), frame.shape[:2], mode="bilinear")
+        fine = both[:, :1].mul_(_luma(_planes(frame))).add_(both[:, 1:])
+        fine = fine.sub_(BLACK).div_(WHITE - BLACK).clamp_(0, 1)
+        mask: Pixels = fine[0, 0].mul_(255).round_().to(torch.uint8).numpy()
+        return mask
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class FileMasks:
+    """Masks from a video, a picture or numbered pictures: its transparency where it has some, else its luma.
+
+    The file's first picture belongs to the source's first one, whatever part is edited from `seconds` on. It is brought
+    to the frame's size, and that picture counts which is shown at the frame's time; the last one stays.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        info = probe(path)
+        start = None if is_still(info) else seconds - BEFORE
+        self._pictures = _pictures(info, start)
+        self._shown = next(self._pictures)
+        if start is not None and self._shown[0] > seconds:
+            # What is shown then began longer ago.
+            self._pictures = _pictures(info, None)
+            self._shown = next(self._pictures)
+        self._following = next(self._pictures, None)
+
+    def mask(self, frame: Pixels, small: Pixels, seconds: float) -> Pixels:
+        """As `Masks.mask`."""
+        del small
+        while self._following is not None and self._following[0] <= seconds + SLACK:
+            self._shown, self._following = self._following, next(self._pictures, None)
+        height, width = frame.shape[:2]
+        mask = self._shown[1]
+        return mask if mask.shape == (height, width) else _resized(mask, (width, height))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._pictures.close()
+
+
+def is_still(info: SourceInfo) -> bool:
+    """Whether the file is one picture, which is a mask for as long as one likes."""
+    return info.video.frames == 1 or info.length is None
+
+
+def _pictures(info: SourceInfo, start: float | None) -> Generator[tuple[float, Pixels]]:
+    """Times after the first picture, and planes `(h, w)`, from about `start` on."""
+    video, begin = info.video, float(info.video.begin)
+    since = None if start is None or start <= 0 else begin + start
+    alpha = video.presentation_size if video.alpha else None
+    with FrameReader(info.path, since, info=info, threads=1, alpha_size=alpha) as reader:
+        for frame in reader:
+            yield (
+                frame.time - begin,
+                frame.pixels[..., 0] if alpha else np.asarray(Image.fromarray(frame.pixels).convert("L")),
+            )
+
+
+@dataclass(frozen=True)
+class MaskReport:
+    """What was written, and the mean share of the frame that is white, in [0, 1]."""
+
+    written: WriteReport
+    share: float
+
+
+def write_mask(
+    output: Path,
+    info: SourceInfo,
+    masks: Masks,
+    span: tuple[float | None, float | None] = (None, None),
+    advance: Callable[[int], None] = lambda frames: None,
+) -> MaskReport:
+    """Write masks as a grey video of the source's size and times, without sound. `span` is as `FrameReader`'s.
+
+    Raises:
+        SourceError: the source cannot be read.
+        OutputError: the mask cannot be written.
+    """
+    start, end = span
+    options = EncodeOptions(audio="none", subtitles=False, metadata=False)
+    wide, high = input_size(*info.video.presentation_size)
+    shares: list[float] = []
+    with (
+        FrameReader(info.path, start, end, info=info, also_size=(2 * wide, 2 * high)) as reader,
+        VideoWriter(output, info, options, start=start, end=end) as writer,
+    ):
+        for frame in reader:
+            assert frame.small is not None
+            mask = masks.mask(frame.pixels, frame.small, frame.time - float(info.video.begin))
+            shares.append(float(mask.mean()) / 255)
+            writer.write(np.repeat(mask[..., None], 3, axis=-1), frame.pts, frame.duration)
+            advance(1)
+        damage = reader.damage
+        written = writer.commit(damage.time if damage is not None and damage.fatal else None)
+    return MaskReport(written, float(np.mean(shares)))
+
+
+def feathered(mask: Pixels, radius: float) -> Pixels:
+    """A mask `(H, W)` whose edges are softened by a Gaussian of `radius` pixels."""
+    return np.asarray(Image.fromarray(mask).filter(ImageFilter.GaussianBlur(radius))) if radius > 0 else mask
+
+
+def bounded(source: Pixels, edited: Pixels, mask: Pixels) -> Pixels:
+    """The edit where the mask is white, the source where it is black: `(H, W, 3)` and `(H, W)`, all uint8."""
+    before, after = (torch.from_numpy(pixels).to(torch.int16) for pixels in (source, edited))
+    weight = torch.from_numpy(mask)[..., None].to(torch.int32)
+    change = ((after - before) * weight * 2 + 255).div_(510, rounding_mode="floor")
+    result: Pixels = (before + change).to(torch.uint8).numpy()
+    return result
+
+
+def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
+
+
+def _planes(pixels: Pixels) -> Tensor:
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+
+
+def _luma(image: Tensor) -> Tensor:
+    return (image * image.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+
+
+def _box(plane: Tensor) -> Tensor:
+    return F.avg_pool2d(F.pad(plane, (RADIUS,) * 4, mode="replicate"), 2 * RADIUS + 1, stride=1)
+
+
+def _guided(guide: Tensor, rough: Tensor) -> tuple[Tensor, Tensor]:
+    """Slope and offset of luma that come nearest to `rough` in every window, averaged over the windows."""
+    mean, level = _box(guide), _box(rough)
+    slope = (_box(guide * rough) - mean * level) / (_box(guide * guide) - mean * mean + EPSILON)
+    return _box(slope), _box(level - slope * mean)
