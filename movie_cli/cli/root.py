@@ -12,6 +12,7 @@ from movie_cli.cli.eval import evaluate
 from movie_cli.cli.export import export
 from movie_cli.cli.help import Group
 from movie_cli.cli.info import info
+from movie_cli.cli.lut import lut
 from movie_cli.cli.machine import cache, completion, devices
 from movie_cli.cli.mask import mask
 from movie_cli.cli.models import models, presets
@@ -23,7 +24,7 @@ EXAMPLES = (
     'movie preview in.mp4 "make it winter" -o sheet.png',
 )
 SECTIONS = {
-    "Video": ("edit", "preview", "mask", "compare", "batch", "info"),
+    "Video": ("edit", "preview", "mask", "lut", "compare", "batch", "info"),
     "Models": ("presets", "models", "eval", "train", "export"),
     "Machine": ("devices", "cache", "bench", "completion"),
 }
@@ -43,7 +44,7 @@ def movie() -> None:
     """
 
 
-for command in (edit, preview, mask, compare, batch, info, presets, models, evaluate, train, export):
+for command in (edit, preview, mask, lut, compare, batch, info, presets, models, evaluate, train, export):
     movie.add_command(command)
 for command in (devices, cache, bench, completion):
     movie.add_command(command)

@@ -1,0 +1,154 @@
+"""`movie lut`: an edit's colours as a table that other programs read, and videos graded by such a table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from movie_cli.cli import common, types
+from movie_cli.cli.edit import may_overwrite
+from movie_cli.cli.help import Command, Decorator, themed, with_options
+from movie_cli.cli.output import output_options, shown_as
+from movie_cli.cli.reporters import make_reporter
+from movie_cli.editing.request import STREAM, PreviewRequest, Reporter, TimeValue, check_output, check_source
+from movie_cli.errors import UsageError
+from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ENDING = ".cube"
+LEAST = 30.0
+"""PSNR in dB between edit and table below which an edit is more than a matter of colour."""
+EXAMPLES = (
+    'movie lut in.mp4 "make it sepia" -o sepia.cube',
+    "movie lut other.mp4 --apply sepia.cube -o graded.mp4",
+)
+
+_what, _machine, _file = map(themed, ("What to do", "Machine", "Output file"))
+
+
+def _lut_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    options: tuple[Decorator, ...] = (
+        _what("--apply", setting=False, metavar="CUBE", help="Grade SOURCE by this table instead of making one."),
+        _what("--text-scale", type=types.SCALE, metavar="NUMBER", default=DEFAULT_TEXT_SCALE, show_default=True,
+              help="How much the instruction counts."),
+        _what("--image-scale", type=types.SCALE, metavar="NUMBER", default=DEFAULT_IMAGE_SCALE, show_default=True,
+              help="How much the source counts."),
+        common.steps(_what),
+        _what("--model", default="nano", show_default=True, metavar="MODEL", help="What edits."),
+        common.anchors(_what, moving=False),
+        _what("--frames", type=types.WholeType(2, 1000), metavar="N", default=16, show_default=True,
+              help="Frames that are edited for the table; every other one judges it."),
+        _what("--least", type=click.FloatRange(0, 99), metavar="DB", default=LEAST, show_default=True,
+              help="Refuse a table that is further from the edit than this."),
+        _file("-o", "--output", setting=False, required=True, metavar="OUT", help="A .cube file, or the video."),
+        common.BACKEND,
+        _machine("--device", default="auto", show_default=True, metavar="DEVICE", help="See `movie devices`."),
+        common.DTYPE,
+        common.OFFLINE,
+        common.YES,
+        common.NO,
+    )  # fmt: skip
+    return with_options(function, options)
+
+
+@click.command(cls=Command, examples=EXAMPLES, options_metavar="-o OUT [OPTIONS]")
+@click.argument("source", metavar="SOURCE")
+@click.argument("instruction", metavar='["INSTRUCTION"]', required=False)
+@_lut_options
+@output_options
+def lut(source: str, instruction: str | None, **values: Any) -> None:
+    """Write what an edit does to colours as a table, or grade a video by one.
+
+    The table is fitted on frames from all over the video. Resolve, ffmpeg's lut3d and others read it. An edit that
+    draws, or does another thing to the sky than to the road, is more than a table holds, and is refused.
+    """
+    shown = shown_as(values)
+    output = values["output"]
+    if STREAM in {source, output}:
+        raise UsageError("tables are made of files, not of streams", "name files")
+    if (instruction is None) == (values["apply"] is None):
+        raise UsageError("either an instruction or --apply is wanted", f"for example: {EXAMPLES[0]}")
+    if values["apply"] is None and Path(output).suffix.lower() != ENDING:
+        raise UsageError(f"{output} is no table's name", f"end it in {ENDING}")
+    check_source(source)
+    check_output(source, output)
+    may_overwrite(output, values["yes"], values["no"], shown)
+    began = time.monotonic()
+    with make_reporter(shown) as reporter:
+        facts = (
+            _grade(source, values, reporter) if instruction is None else _make(source, instruction, values, reporter)
+        )
+        reporter.done({"output": output, "seconds": round(time.monotonic() - began, 3), **facts})
+
+
+def _make(source: str, instruction: str, values: dict[str, Any], reporter: Reporter) -> dict[str, object]:
+    from movie_cli.editing.lut import NODES, difference, fit, write_cube
+    from movie_cli.editing.preview import Previewer
+    from movie_cli.media import local_source, probe
+
+    recipe = Recipe(
+        instruction,
+        values["text_scale"],
+        values["image_scale"],
+        steps=values["steps"],
+        model=values["model"],
+        anchors=values["anchors"],
+    )
+    with local_source(source) as path:
+        length, count = probe(path).length, values["frames"]
+        at = [TimeValue.parse(f"{(number + 0.5) / count * length:.3f}") for number in range(count)] if length else []
+        request = PreviewRequest(
+            source,
+            recipe,
+            (instruction,),
+            (recipe.text_scale,),
+            (recipe.image_scale,),
+            at=tuple(at),
+            backend=values["backend"],
+            device=values["device"],
+            dtype=values["dtype"],
+            offline=values["offline"],
+        )
+        previewer = Previewer(request, path, reporter)
+        reporter.start(len(previewer.places), Path(source).name)
+        made = previewer.tiles()
+    sources = [pixels for _, pixels in made.sources]
+    edits = [tile.pixels for tile in made.tiles]
+    judges = slice(1 if len(sources) > 1 else 0, None, 2)
+    near = difference(fit(sources[::2], edits[::2]), sources[judges], edits[judges])
+    if near < values["least"]:
+        raise UsageError(
+            f'"{instruction}" is more than a table of colours holds: {near:.1f} dB from the edit, '
+            f"{values['least']:g} are wanted",
+            "edit the video itself, or lower --least",
+        )
+    write_cube(Path(values["output"]), fit(sources, edits), f"{instruction} ({recipe.model})")
+    return {"frames": len(sources), "nodes": NODES, "psnr": round(min(near, 99.0), 2)}
+
+
+def _grade(source: str, values: dict[str, Any], reporter: Reporter) -> dict[str, object]:
+    from movie_cli.editing.lut import graded, read_cube
+    from movie_cli.media import FrameReader, VideoWriter, local_source, prefetch, probe
+
+    table: Tensor = read_cube(Path(values["apply"]))
+    with local_source(source) as path:
+        info = probe(path)
+        reporter.start(info.video.frames, Path(source).name)
+        with FrameReader(path, info=info) as reader, VideoWriter(values["output"], info) as writer:
+            with prefetch(reader) as frames:
+                for frame in frames:
+                    writer.write(graded(frame.pixels, table), frame.pts, frame.duration)
+                    reporter.advance(1)
+            damage = reader.damage
+            report = writer.commit(damage.time if damage is not None and damage.fatal else None)
+        if damage is not None:
+            reporter.message("warning", f"{source}: {damage.message}; graded what could be read")
+        for message in report.messages:
+            reporter.message("info", message)
+    return {"frames": report.frames}
