@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -14,12 +14,9 @@ from movie_cli.cli.edit import may_overwrite
 from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import output_options, shown_as
 from movie_cli.cli.reporters import make_reporter
-from movie_cli.editing.request import STREAM, PreviewRequest, Reporter, TimeValue, check_output, check_source
+from movie_cli.editing.request import STREAM, PreviewRequest, check_output, check_source
 from movie_cli.errors import UsageError
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 ENDING = ".cube"
 LEAST = 30.0
@@ -79,76 +76,31 @@ def lut(source: str, instruction: str | None, **values: Any) -> None:
     check_source(source)
     check_output(source, output)
     may_overwrite(output, values["yes"], values["no"], shown)
+    from movie_cli.editing.grading import NODES, grade_video, make_table, write_cube
+
     began = time.monotonic()
     with make_reporter(shown) as reporter:
-        facts = (
-            _grade(source, values, reporter) if instruction is None else _make(source, instruction, values, reporter)
-        )
+        facts: dict[str, object]
+        if instruction is None:
+            facts = {"frames": grade_video(source, Path(values["apply"]), output, reporter)}
+        else:
+            table = make_table(_request(source, instruction, values), values["frames"], values["least"], reporter)
+            write_cube(Path(output), table.values, f"{instruction} ({values['model']})")
+            facts = {"frames": table.frames, "nodes": NODES, "psnr": round(min(table.psnr, 99.0), 2)}
         reporter.done({"output": output, "seconds": round(time.monotonic() - began, 3), **facts})
 
 
-def _make(source: str, instruction: str, values: dict[str, Any], reporter: Reporter) -> dict[str, object]:
-    from movie_cli.editing.lut import NODES, difference, fit, write_cube
-    from movie_cli.editing.preview import Previewer
-    from movie_cli.media import local_source, probe
-
-    recipe = Recipe(
-        instruction,
-        values["text_scale"],
-        values["image_scale"],
-        steps=values["steps"],
-        model=values["model"],
-        anchors=values["anchors"],
+def _request(source: str, instruction: str, values: dict[str, Any]) -> PreviewRequest:
+    scales = values["text_scale"], values["image_scale"]
+    recipe = Recipe(instruction, *scales, steps=values["steps"], model=values["model"], anchors=values["anchors"])
+    return PreviewRequest(
+        source,
+        recipe,
+        (instruction,),
+        scales[:1],
+        scales[1:],
+        backend=values["backend"],
+        device=values["device"],
+        dtype=values["dtype"],
+        offline=values["offline"],
     )
-    with local_source(source) as path:
-        length, count = probe(path).length, values["frames"]
-        at = [TimeValue.parse(f"{(number + 0.5) / count * length:.3f}") for number in range(count)] if length else []
-        request = PreviewRequest(
-            source,
-            recipe,
-            (instruction,),
-            (recipe.text_scale,),
-            (recipe.image_scale,),
-            at=tuple(at),
-            backend=values["backend"],
-            device=values["device"],
-            dtype=values["dtype"],
-            offline=values["offline"],
-        )
-        previewer = Previewer(request, path, reporter)
-        reporter.start(len(previewer.places), Path(source).name)
-        made = previewer.tiles()
-    sources = [pixels for _, pixels in made.sources]
-    edits = [tile.pixels for tile in made.tiles]
-    judges = slice(1 if len(sources) > 1 else 0, None, 2)
-    near = difference(fit(sources[::2], edits[::2]), sources[judges], edits[judges])
-    if near < values["least"]:
-        raise UsageError(
-            f'"{instruction}" is more than a table of colours holds: {near:.1f} dB from the edit, '
-            f"{values['least']:g} are wanted",
-            "edit the video itself, or lower --least",
-        )
-    write_cube(Path(values["output"]), fit(sources, edits), f"{instruction} ({recipe.model})")
-    return {"frames": len(sources), "nodes": NODES, "psnr": round(min(near, 99.0), 2)}
-
-
-def _grade(source: str, values: dict[str, Any], reporter: Reporter) -> dict[str, object]:
-    from movie_cli.editing.lut import graded, read_cube
-    from movie_cli.media import FrameReader, VideoWriter, local_source, prefetch, probe
-
-    table: Tensor = read_cube(Path(values["apply"]))
-    with local_source(source) as path:
-        info = probe(path)
-        reporter.start(info.video.frames, Path(source).name)
-        with FrameReader(path, info=info) as reader, VideoWriter(values["output"], info) as writer:
-            with prefetch(reader) as frames:
-                for frame in frames:
-                    writer.write(graded(frame.pixels, table), frame.pts, frame.duration)
-                    reporter.advance(1)
-            damage = reader.damage
-            report = writer.commit(damage.time if damage is not None and damage.fatal else None)
-        if damage is not None:
-            reporter.message("warning", f"{source}: {damage.message}; graded what could be read")
-        for message in report.messages:
-            reporter.message("info", message)
-    return {"frames": report.frames}

@@ -16,7 +16,7 @@ from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import output_options, shown_as
 from movie_cli.cli.reporters import make_reporter
 from movie_cli.editing.request import STREAM, TimeValue, check_output, check_source
-from movie_cli.errors import ModelError, UsageError
+from movie_cli.errors import UsageError
 from movie_cli.models.region_names import PLACES, read_place
 
 SMALL = 0.001
@@ -61,15 +61,11 @@ def mask(source: str, place: str, **values: Any) -> None:
     check_source(source)
     check_output(source, output)
     may_overwrite(output, values["yes"], values["no"], shown)
-    from movie_cli.checkpoints.regions import load_regions
-    from movie_cli.checkpoints.store import open_model
-    from movie_cli.editing.masks import RegionMasks, write_mask
-    from movie_cli.media import probe
+    from movie_cli import media
+    from movie_cli.editing.masks import RegionMasks, network_of, write_mask
 
-    network = load_regions(open_model(values["model"], values["offline"]).folder)
-    if network is None:
-        raise ModelError(f"the model {values['model']} has no regions", "--model nano has")
-    info = probe(source)
+    network = network_of(values["model"], values["offline"])
+    info = media.probe(source)
     began = time.monotonic()
     with make_reporter(shown) as reporter:
         whole = values["start"] is None and values["end"] is None

@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from torch import Tensor
 
+from movie_cli.checkpoints.regions import load_regions
+from movie_cli.checkpoints.store import open_model
+from movie_cli.errors import ModelError
 from movie_cli.media import EncodeOptions, FrameReader, SourceInfo, VideoWriter, WriteReport, probe
 from movie_cli.models.regions import RegionNetwork, SteadyRegions, input_size, place_map
 from movie_cli.models.torch_free import LUMA
@@ -48,6 +51,18 @@ class Masks(Protocol):
 
     def close(self) -> None:
         """Let go of files."""
+
+
+def network_of(model: str, offline: bool = False) -> RegionNetwork:
+    """The region network of a checkpoint, by name, folder or owner/name.
+
+    Raises:
+        ModelError: there is no such checkpoint, or it has no regions.
+    """
+    network = load_regions(open_model(model, offline).folder)
+    if network is None:
+        raise ModelError(f"the model {model} has no regions", "--model nano has")
+    return network
 
 
 class RegionMasks:
