@@ -22,7 +22,7 @@ from movie_cli.media.containers import ISO_MUXERS, NO_DECODING_TIMES
 from movie_cli.media.encoder import AlphaCopier, FrameEncoder, VideoSetup
 from movie_cli.media.passthrough import StreamCopier
 from movie_cli.media.routes import Routes
-from movie_cli.media.segments import Joiner, Segment
+from movie_cli.media.segments import Joiner, Segment, mend_decoding_times
 from movie_cli.media.tags import HOLD_CHAPTERS, moved_timecode
 from movie_cli.media.timing import shifted_chapters
 
@@ -72,6 +72,7 @@ class Muxer:
         self._output: av.container.OutputContainer | None = None
         self._joiner: Joiner | None = None
         self._rounded = 0
+        self._begun = False
         try:
             self._open(target, tags, checked=checked)
         except BaseException:
@@ -160,7 +161,10 @@ class Muxer:
         """
         assert self._output is not None
         if self._joiner is None:
-            self._mux_encoded(self.encoder.encode(None))
+            packets = self.encoder.encode(None)
+            if not self._begun:
+                mend_decoding_times(packets)
+            self._mux_encoded(packets)
         self._advance(math.inf if until is None else until)
         if self._copier is not None:
             self._copier.finish(self._output)
@@ -197,6 +201,7 @@ class Muxer:
 
     def _mux(self, packet: av.Packet[Any]) -> None:
         assert self._output is not None
+        self._begun = True
         if packet.pts is not None:
             # A clock as coarse as the source's own says what the source said.
             coarser = self._unit > self._setup.source.video.stored_time_base

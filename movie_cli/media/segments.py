@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, Self
 
 import av
 import numpy as np
+from av.packet import Packet
 from numpy.typing import NDArray
 
 from movie_cli.errors import OutputError
@@ -196,9 +197,7 @@ class SegmentEncoder:
             data = bytes(packet)
             self._file.write(data)
             self._digest.update(data)
-            pts = packet.pts if packet.pts is not None else packet.dts or 0
-            dts = packet.dts if packet.dts is not None else pts
-            self._entries.append(PacketEntry(len(data), pts, dts, packet.duration or 0, packet.is_keyframe))
+            self._entries.append(_entry(packet))
 
 
 def can_be_joined(codec: str, pix_fmt: str) -> bool:
@@ -228,6 +227,18 @@ def joined_decoding_times(packets: Sequence[PacketEntry], shown_before: Sequence
     for index in range(min(waiting, len(shown_before))):
         times[waiting - 1 - index] = shown_before[-1 - index]
     return times
+
+
+def _entry(packet: Packet[Any]) -> PacketEntry:
+    pts = packet.pts if packet.pts is not None else packet.dts or 0
+    dts = packet.dts if packet.dts is not None else pts
+    return PacketEntry(packet.size, pts, dts, packet.duration or 0, packet.is_keyframe)
+
+
+def mend_decoding_times(packets: Sequence[Packet[Any]]) -> None:
+    """Give all packets of one encoder the times of `mended_decoding_times`."""
+    for packet, mended in zip(packets, mended_decoding_times([_entry(each) for each in packets]), strict=True):
+        packet.dts = mended.dts
 
 
 def mended_decoding_times(packets: Sequence[PacketEntry]) -> tuple[PacketEntry, ...]:

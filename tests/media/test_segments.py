@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import av
 import numpy as np
 import pytest
 
@@ -17,7 +18,7 @@ from movie_cli.media.segments import (
     joined_decoding_times,
     mended_decoding_times,
 )
-from tests.media.clips import decodes_cleanly, make_clip, needs_ffmpeg, packets, picture
+from tests.media.clips import decodes_cleanly, identity_edit, make_clip, needs_ffmpeg, packets, picture
 
 UNEVEN = [3, 7, 20, 21, 22, 50, 90, 91, 100, 140, 141, 142, 150, 200, 201, 260, 261, 262, 263, 300]
 KINDS = [
@@ -178,3 +179,14 @@ def test_last_segments_of_a_few_hevc_frames(tmp_path):
     for length in (8, 7, 6):
         info, made, _ = encode(source, tmp_path / "o.mp4", options, length)
         assert join(tmp_path / "o.mp4", info, options, made).frames == 9
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_the_shortest_films_of_x265_begin_when_they_should_without_segments_too(tmp_path, frames):
+    source = make_clip(tmp_path / "in.mp4", frames=frames)
+    for number in range(10):  # its decoding times are random then
+        out = tmp_path / f"{number}.nut"
+        identity_edit(source, out, EncodeOptions(codec="hevc", preset="medium"))
+        with av.open(str(out)) as container:
+            times = [(p.pts, p.dts) for p in container.demux(video=0) if p.size]
+            assert [float(pts * container.streams.video[0].time_base) for pts, _ in times] == [0, 0.04][:frames]
