@@ -191,11 +191,9 @@ def connected_workers(address: str | None, count: int | None, threads: int | Non
     local = {} if address else {"num_cpus": count or cores, "include_dashboard": False}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **local)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DeviceError(
-            f"the Ray cluster {address or 'here'} does not answer: {reason}", "ray start --head"
-        ) from error
+    except (Exception, SystemExit) as error:
+        # Ray fails with plain exceptions, and ends the program where something else listens at the address.
+        raise _no_cluster(address, error) from error
     finally:
         # Ray takes SIGTERM for itself, which would end the program without a word.
         for kind, handler in handlers:
@@ -220,6 +218,18 @@ def connected_workers(address: str | None, count: int | None, threads: int | Non
         ray.shutdown()
 
 
+def _no_cluster(address: str | None, error: BaseException) -> DeviceError:
+    said = str(error).strip().splitlines()
+    reason = said[0] if said else type(error).__name__
+    if address is None:
+        return DeviceError(f"Ray does not start here: {reason}", "`ray stop` ends an old one; or --engine local")
+    if isinstance(error, SystemExit):
+        reason = "what listens there is not Ray, or of another version"
+    return DeviceError(
+        f"the Ray cluster at {address} does not answer: {reason}", "`ray start --head` shows a cluster's address"
+    )
+
+
 def _check_reachable(address: str | None) -> None:
     """Try the cluster's port: Ray itself would try for minutes.
 
@@ -232,6 +242,4 @@ def _check_reachable(address: str | None) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
-        raise DeviceError(
-            f"the Ray cluster at {address} does not answer: {error}", "`ray start --head` shows a cluster's address"
-        ) from error
+        raise _no_cluster(address, error) from error

@@ -94,7 +94,8 @@ def batch(ctx: click.Context, /, manifest: str, instruction: str | None, **value
     out_dir = given or str(read.folder if manifest != STREAM else Path())
     name = "standard input" if manifest == STREAM else manifest
     with BatchReport(shown, name, len(read.jobs)) as report:
-        jobs = make_jobs(ctx, read, out_dir, values, outside=values["allow_outside"])
+        ask = manifest != STREAM and not shown.json
+        jobs = make_jobs(ctx, read, out_dir, values, outside=values["allow_outside"], ask=ask)
         engine = _choose_engine(values)
         path = Path(values["ledger"] or (LEDGER if remote.is_url(out_dir) else Path(out_dir) / LEDGER))
         from movie_cli.batch.ledger import Ledger
@@ -153,7 +154,11 @@ def _what_is_left(ledger: Ledger, jobs: Sequence[Job]) -> tuple[list[Job], Count
 
 
 def _warn_of_unknown(jobs: Sequence[Job], report: BatchReport) -> None:
-    """Say before anything is edited which instructions their models do not know."""
+    """Say before anything is edited which instructions their models do not know.
+
+    Raises:
+        UsageError: a strict job has such an instruction.
+    """
     requests = [job.request for job in jobs]
     if not requests:
         return
@@ -161,8 +166,12 @@ def _warn_of_unknown(jobs: Sequence[Job], report: BatchReport) -> None:
         from movie_cli.models.light_imports import import_networks
 
         import_networks()
-    from movie_cli.editing.editor import unknown_instructions
+    from movie_cli.editing.editor import STRICT_HINT, unknown_instructions
 
+    refused = unknown_instructions(request for request in requests if request.strict)
+    if refused:
+        more = f", and {len(refused) - 1} more like it" if len(refused) > 1 else ""
+        raise UsageError(f"{refused[0][0]}{more}", STRICT_HINT)
     found = unknown_instructions(requests)
     for text, _ in found[:SHOWN]:
         report.say("warning", text)

@@ -21,6 +21,7 @@ from movie_cli.batch.jobs import Job
 from movie_cli.batch.manifest import Manifest, OptionValue, WrittenJob, place
 from movie_cli.cli.edit import edit
 from movie_cli.cli.edit_options import request_of
+from movie_cli.cli.recipes import forbids_fetching
 from movie_cli.cli.settings import ThemedOption
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import MovieError, UsageError
@@ -31,23 +32,26 @@ _OPTIONS = {param.name: param for param in edit.params if isinstance(param, Them
 JOB_OPTIONS = frozenset(
     ("backend", "provider", "device", "dtype", "compile", "hwaccel", "batch_size", "cache", "segment_frames", "strict")
 ) | {name for name, option in _OPTIONS.items() if option.theme in _THEMES and name != "output"}
-"""What a job of a manifest may say. Consent, to replace a file or to use the network, is the user's to give."""
+"""What a job of a manifest may say. Consent, to replace a file or to fetch a model, is the user's to give."""
 _FOR_ALL = JOB_OPTIONS | {"yes", "no", "offline"}
 _OWN = ("source", "instruction", "output")
 _SHORT = {"e": "encoder_options"}
 
 
 def make_jobs(
-    ctx: click.Context, manifest: Manifest, out_dir: str, values: Mapping[str, Any], *, outside: bool
+    ctx: click.Context, manifest: Manifest, out_dir: str, values: Mapping[str, Any], *, outside: bool, ask: bool
 ) -> list[Job]:
     """All jobs as requests. What was typed for all, among the command's `values`, is for jobs that do not say.
 
+    `ask` allows questions, on a terminal.
+
     Raises:
         UsageError: a job cannot be meant; two have the same output.
+        ModelError: a job of its own asks for a checkpoint that is not here, and nobody has agreed to fetch it.
     """
     common = _typed(ctx, values)
     parse = functools.cache(_parse)
-    jobs, outputs = [], dict[str, str]()
+    jobs, outputs, agreed = [], dict[str, str](), dict[str, Any]()
     for number, written in enumerate(manifest.jobs, 1):
         source, output = place(written, manifest.folder, out_dir, outside=outside)
         real = _real(output)
@@ -67,6 +71,13 @@ def make_jobs(
 
             told = translate(error)
             raise UsageError(f"{written.where}: {told}", told.hint) from error
+        named = {name: getattr(request.recipe, name) for name in ("model", "vae", "lora")}
+        allowed = {name: value for name, value in named.items() if name not in written.options} | common | agreed
+        if any(allowed.get(name) != value for name, value in named.items()):
+            if forbids_fetching(written.where, request.recipe, allowed, ask=ask):
+                request = dataclasses.replace(request, offline=True)
+            else:
+                agreed |= named
         jobs.append(Job(number, written.where, dataclasses.replace(request, source=source, output=output)))
     return jobs
 

@@ -203,7 +203,11 @@ def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
             metavar="N",
             help="Frames that are kept at a time for --resume; default: what suits the model.",
         ),
-        _safety("--strict", is_flag=True, help="Fail if the source breaks midway."),
+        _safety(
+            "--strict",
+            is_flag=True,
+            help="Fail if the source breaks or the model does not know the instruction.",
+        ),
         _safety("--dry-run", is_flag=True, setting=False, help="Show the plan, edit nothing."),
     )
     return with_options(function, options)

@@ -40,7 +40,7 @@ def recipe_of(
             raise UsageError("--preset and --recipe-from are both given", "keep one of the two")
         path: str = values["recipe_from"]
         recipe = dataclasses.replace(_read(path), **typed)
-        return recipe, _forbids_fetching(path, recipe, typed, ask) or offline
+        return recipe, forbids_fetching(path, recipe, typed, ask=ask) or offline
     if values["preset"] is not None:
         from movie_cli.presets import get_preset
 
@@ -66,8 +66,14 @@ def _read(path: str) -> Recipe:
         raise UsageError(f"the recipe in {path} cannot be repeated: {error}", error.hint) from error
 
 
-def _forbids_fetching(path: str, recipe: Recipe, typed: Mapping[str, Any], ask: bool) -> bool:
-    """Whether the file names something on the Hub that nobody has agreed to fetch, not even what is new of it.
+def forbids_fetching(path: str, recipe: Recipe, typed: Mapping[str, Any], *, ask: bool) -> bool:
+    """Whether a file names something on the Hub that nobody has agreed to fetch, not even what is new of it.
+
+    Args:
+        path: The file, or the place in it, that names them.
+        recipe: What it says, with what was typed.
+        typed: What the user has typed, by the recipe's fields.
+        ask: Whether a user at a terminal may be asked.
 
     Raises:
         ModelError: it is not here, and the user does not want it or cannot be asked.
@@ -76,16 +82,13 @@ def _forbids_fetching(path: str, recipe: Recipe, typed: Mapping[str, Any], ask: 
 
     forbids = False
     for field, (name, here) in on_the_hub(recipe).items():
-        if field in typed:
+        if typed.get(field) == name:
             continue
         if not here:
-            question = f"{path} was made with {name}, which is not on this machine. Fetch it from the Hugging Face Hub?"
+            asks = f"{path} asks for {name}, which is not on this machine"
             can_ask = ask and sys.stdin.isatty() and sys.stderr.isatty()
-            if can_ask and click.confirm(question, err=True):
+            if can_ask and click.confirm(f"{asks}. Fetch it from the Hugging Face Hub?", err=True):
                 continue
-            raise ModelError(
-                f"{path} was made with {name}, which is not on this machine",
-                f"if you trust it, name it: --{field} {name}; or choose another --{field}",
-            )
+            raise ModelError(asks, f"if you trust it, name it: --{field} {name}; or choose another --{field}")
         forbids = True
     return forbids

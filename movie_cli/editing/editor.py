@@ -144,6 +144,9 @@ def joined(parts: Sequence[FetchFrames]) -> FetchFrames:
     return functools.cache(lambda: np.concatenate([part() for part in parts]))
 
 
+STRICT_HINT = "leave out --strict to edit nevertheless; `movie preview` shows what comes of it"
+
+
 def unknown(descriptor: Descriptor, instruction: str, text: TextEmbedding) -> str:
     """What to say of an instruction that the checkpoint was not trained on."""
     names = ", ".join(name.replace("_", " ").replace("+", " and ") for name in text.nearest)

@@ -21,11 +21,12 @@ from movie_cli.backends.base import Carry, FetchFrames, Pixels
 from movie_cli.editing import clip
 from movie_cli.editing.anchors import Anchors
 from movie_cli.editing.clip import Batch, FrameSource, ResumePoint
-from movie_cli.editing.editor import Editor, Editors, joined, unknown
+from movie_cli.editing.editor import STRICT_HINT, Editor, Editors, joined, unknown
 from movie_cli.editing.latent_cache import ClipCache
 from movie_cli.editing.plan import Plan
 from movie_cli.editing.request import Reporter
 from movie_cli.editing.sinks import Sink
+from movie_cli.errors import UsageError
 from movie_cli.media import FrameReader, WriterThread, prefetch
 
 QUEUE = 4
@@ -89,6 +90,7 @@ def load_editor(plan: Plan, editors: Editors, reporter: Reporter) -> Editor:
 
     Raises:
         ModelError, DeviceError: as `Editors.get`.
+        UsageError: the model does not know the instruction, and the request is strict.
     """
     editor = editors.get(plan.descriptor, plan.choice)
     reporter.message(
@@ -101,7 +103,10 @@ def load_editor(plan: Plan, editors: Editors, reporter: Reporter) -> Editor:
     for note in editor.backend.notes:
         reporter.message("info", note)
     if not text.known:
-        reporter.message("warning", unknown(plan.descriptor, instruction, text))
+        told = unknown(plan.descriptor, instruction, text)
+        if plan.request.strict:
+            raise UsageError(told, STRICT_HINT)
+        reporter.message("warning", told)
     return editor
 
 

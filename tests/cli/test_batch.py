@@ -17,6 +17,8 @@ import av
 import numpy as np
 import pytest
 
+import movie_cli
+from movie_cli.errors import UsageError
 from movie_cli.recipe import Recipe
 from tests.cli.running import assert_refused
 from tests.media.clips import make_clip
@@ -186,6 +188,20 @@ def test_unknown_instructions_are_told_of_before_the_first_edit(movie, tmp_path)
     assert done.stderr.count("not trained on") == 2
     count, first = (done.stderr.index(text) for text in ("2 of 3 jobs ask", "1 of 3: a.mp4: done"))
     assert done.stderr.index('not trained on "turn the car red"; nearest edits it knows: ') < count < first
+
+
+def test_a_strict_edit_refuses_an_instruction_that_is_not_known(movie, tmp_path):
+    make_clip(tmp_path / "a.mp4", frames=2)
+    text = "turn the car red"
+    assert_refused(
+        movie("edit", "a.mp4", text, "-o", "o.mp4", "--strict", "-q"), 2, "not trained on", "leave out --strict"
+    )
+    jobs = ({"source": "a.mp4", "instruction": each, "output": f"{each}.mp4"} for each in ("sepia", text))
+    write_jobs("jobs.jsonl", *jobs)
+    assert_refused(movie("batch", "jobs.jsonl", "--strict", "-q"), 2, "not trained on", "leave out --strict")
+    with pytest.raises(UsageError, match="not trained on"):
+        movie_cli.edit("a.mp4", text, "o.mp4", strict=True)
+    assert not [path.name for path in tmp_path.iterdir() if path.suffix not in {".jsonl", ""} and path.name != "a.mp4"]
 
 
 def test_fail_fast_stops(movie, tmp_path):

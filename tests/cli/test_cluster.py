@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -147,3 +150,18 @@ def test_no_cluster_is_told(movie, tmp_path):
     assert refused.returncode == 5
     assert "does not answer" in refused.stderr
     assert movie("edit", "in.mp4", "sepia", "-o", "a.mp4", "--address", "auto").returncode == 2
+
+
+def test_what_is_no_cluster_is_told_in_one_line(movie, monkeypatch, tmp_path):
+    make_clip(tmp_path / "a.mp4", frames=2)
+    monkeypatch.setenv("RAY_gcs_rpc_server_connect_timeout_s", "1")
+    monkeypatch.setenv("RAY_gcs_server_request_timeout_seconds", "2")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        command = ["edit", "a.mp4", "sepia", "-o", "o.mp4", "-q", "--engine", "ray", "--address", address]
+        program = [sys.executable, "-c", "import sys; from movie_cli.cli import main; sys.exit(main())"]
+        found = subprocess.run([*program, *command], capture_output=True, text=True, check=False, timeout=300)
+    assert found.returncode == 5, found.stderr
+    assert f"error: the Ray cluster at {address} does not answer" in found.stderr
+    assert "hint: " in found.stderr
+    assert "Traceback" not in found.stderr

@@ -111,15 +111,38 @@ def test_nothing_is_fetched_because_a_file_says_so(movie, tmp_path, hub, field):
 
     def run(*more):
         return subprocess.run(
-            [*program, *command, *more], env=os.environ | environment, capture_output=True, text=True, check=False
+            [*program, *command, *more],
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
         )
 
     refused = run()
-    assert_refused(refused, 4, "a.mkv was made with owner/name", f"--{field} owner/name")
+    assert_refused(refused, 4, "a.mkv asks for owner/name", f"--{field} owner/name")
     assert hub.asked == []
     if field == "model":
         assert run("--model", "owner/name").returncode == 4  # fetched, as it was typed, and of no use
         assert hub.asked
+
+
+def test_nothing_is_fetched_because_a_manifest_says_so(movie, tmp_path, hub):
+    job = {"source": "plain.mp4", "instruction": "sepia", "output": "out.mp4", "model": "owner/name"}
+    (tmp_path / "jobs.jsonl").write_text(json.dumps(job))
+    program = [sys.executable, "-c", "import sys; from movie_cli.cli import main; sys.exit(main())"]
+    environment = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "hf"), "MOVIE_HOME": str(tmp_path / "home")}
+
+    def run(*more):
+        command = [*program, "batch", "jobs.jsonl", "--dry-run", *more]
+        return subprocess.run(
+            command, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=300
+        )
+
+    assert_refused(run(), 4, "line 1 asks for owner/name", "--model owner/name")
+    assert hub.asked == []
+    assert run("--model", "owner/name").returncode == 6  # fetched, as it was typed, and of no use
+    assert hub.asked
 
 
 def test_a_terminal_is_asked(movie, tmp_path, monkeypatch):
