@@ -19,7 +19,6 @@ import numpy as np
 
 from movie_cli.backends.base import Carry, FetchFrames, Pixels, RuntimeConfig, Settings, TextEmbedding
 from movie_cli.checkpoints.descriptor import Descriptor
-from movie_cli.models.detail import transfer
 
 SMALL = (64, 48)
 """The working size: small, because it is only there to be passed through."""
@@ -60,12 +59,6 @@ class IdentityBackend:
     def from_cache(self, latents: Any) -> Any:
         """The same."""
         return latents
-
-    def transfer_detail(
-        self, full: Pixels, source: Pixels, edited: Pixels, size: tuple[int, int], amount: float
-    ) -> Pixels:
-        """As the real backends do."""
-        return transfer(full, source, edited, size, amount)
 
 
 def run_without_network(arguments: Sequence[str]) -> int:

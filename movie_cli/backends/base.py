@@ -193,12 +193,6 @@ class Backend(Protocol):
         """What `to_cache` gave, back on the device."""
         ...
 
-    def transfer_detail(
-        self, full: Pixels, source: Pixels, edited: Pixels, size: tuple[int, int], amount: float
-    ) -> Pixels:
-        """One edited frame at `size`, with the source's detail; see `movie_cli.models.detail`. Any thread may call."""
-        ...
-
 
 class Runtime(Protocol):
     """One backend, before anything runs on it. Importing its module imports no runtime; its methods do."""

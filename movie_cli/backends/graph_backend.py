@@ -19,8 +19,8 @@ from movie_cli.backends.base import Carry, FetchFrames, Pixels, RuntimeConfig, S
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import TEXT_ENCODER, Export, graph_name
 from movie_cli.errors import ModelError, UsageError
+from movie_cli.models.noise import standard_normal
 from movie_cli.models.tokenizer import InstructionTokenizer, mended_texts, padded_ids, surest_rows
-from movie_cli.models.torch_free import standard_normal, transfer
 
 Array = NDArray[Any]
 Feeds = Mapping[str, Array]
@@ -158,12 +158,6 @@ class GraphBackend:
     def from_cache(self, latents: Array) -> Array:
         """In float32, whatever made them."""
         return latents.astype(np.float32)
-
-    def transfer_detail(
-        self, full: Pixels, source: Pixels, edited: Pixels, size: tuple[int, int], amount: float
-    ) -> Pixels:
-        """One edited frame at `size`, with the source's detail."""
-        return transfer(full, source, edited, size, amount)
 
     @contextlib.contextmanager
     def recording(self, into: dict[str, list[dict[str, Array]]]) -> Iterator[None]:

@@ -22,7 +22,6 @@ from movie_cli.checkpoints.load import load_checkpoint
 from movie_cli.errors import DeviceMemoryError
 from movie_cli.models.attention import ConditioningCache, attach
 from movie_cli.models.autoencoder import place_weights
-from movie_cli.models.detail import transfer
 from movie_cli.models.sampling import Guidance, is_recurrent, sample
 
 
@@ -132,12 +131,6 @@ class TorchBackend:
             .to(self._device, self._latents_dtype)
             .contiguous(memory_format=torch.channels_last)
         )
-
-    def transfer_detail(
-        self, full: Pixels, source: Pixels, edited: Pixels, size: tuple[int, int], amount: float
-    ) -> Pixels:
-        """One edited frame at `size`, with the source's detail. Works on the CPU."""
-        return transfer(full, source, edited, size, amount)
 
     def _guidance(self, settings: Settings) -> Guidance:
         return Guidance(

@@ -25,6 +25,7 @@ from movie_cli.editing.request import EditRequest, SilentReporter
 from movie_cli.editing.video import EditSummary, edit_video
 from movie_cli.errors import output_error
 from movie_cli.media import FrameReader, VideoWriter, probe
+from movie_cli.models.detail import transfer
 
 WARM_UP = 2
 _WIDTH, _ROW, _MARGIN, _LABELS = 760, 34, 24, 150
@@ -134,7 +135,7 @@ def measure_stages(request: EditRequest, editors: Editors) -> Stages:
         full, detail = [frame.pixels for frame in frames[: made.batch]], request.recipe.detail
         back, pictures = clock(
             lambda: [
-                editor.backend.transfer_detail(one, two, three, made.size, detail)
+                transfer(one, two, three, made.size, detail)
                 for one, two, three in zip(full, small, pictures, strict=True)
             ]
         )

@@ -23,8 +23,8 @@ from movie_cli.checkpoints.regions import load_regions
 from movie_cli.checkpoints.store import open_model
 from movie_cli.errors import ModelError
 from movie_cli.media import EncodeOptions, FrameReader, SourceInfo, VideoWriter, WriteReport, probe
+from movie_cli.models.detail import LUMA
 from movie_cli.models.regions import RegionNetwork, SteadyRegions, input_size, place_map
-from movie_cli.models.torch_free import LUMA
 
 RADIUS, EPSILON = 4, 1e-3
 """The guided filter's window in pixels of what the network sees, and the variance of luma that is no edge."""

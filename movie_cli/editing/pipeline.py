@@ -28,6 +28,7 @@ from movie_cli.editing.request import Reporter
 from movie_cli.editing.sinks import Sink
 from movie_cli.errors import UsageError
 from movie_cli.media import FrameReader, WriterThread, prefetch
+from movie_cli.models.detail import transfer
 
 QUEUE = 4
 """Batches that may wait before and behind the network."""
@@ -256,9 +257,9 @@ class Pipeline:
         if batch.full is None:
             yield from edited
             return
-        transfer, recipe = self._editor.backend.transfer_detail, self._plan.request.recipe
+        amount = self._plan.request.recipe.detail
         for full, small, result in zip(batch.full, batch.small, edited, strict=True):
-            yield transfer(full, small, result, self._plan.size, recipe.detail)
+            yield transfer(full, small, result, self._plan.size, amount)
 
     def _depth(self, wanted: int, frames: int) -> int:
         """How many items of so many frames may wait: fewer where frames are very large."""
