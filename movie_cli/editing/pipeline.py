@@ -132,6 +132,11 @@ class Pipeline:
         """A CRC-32 of the frame before the first one, where that was read."""
         return None if self._source is None else self._source.picture
 
+    @property
+    def met(self) -> media.Damage | None:
+        """The source's damage so far."""
+        return None if self._source is None or self._source.reader is None else self._source.reader.met
+
     def run(self, sink: Sink, begin: ResumePoint | None = None, limit: int | None = None) -> None:
         """Edit the frames from `begin` on, at most `limit`.
 

@@ -101,7 +101,9 @@ class Edit:
         self._damage: media.Damage | None = None
         self._cached = False
         self._said: set[str] = set()
+        self._pipeline: Pipeline | None = None
         self._done = folder.leading if folder is not None and plan.joined else 0
+        self._met_before: list[str] = folder.facts.get("met", []) if folder is not None and self._done else []
         self._resumed = sum(folder.frames_of(number) for number in range(self._done)) if folder is not None else 0
 
     def run(self) -> EditSummary:
@@ -151,10 +153,10 @@ class Edit:
             if self._done:
                 last = folder.load(self._done - 1)
                 begin = ResumePoint.after(self._resumed, last.times, last.last_picture)
-            with SegmentSink(folder, plan, self._done, self._watch.check) as sink:
+            with SegmentSink(folder, plan, self._done, self._segment_done) as sink:
                 self._edit_frames(editor, cache, sink, begin)
             count = sink.count
-            folder.note(segments=count, damage=clip.damage_to_text(self._damage))
+            folder.note(segments=count, damage=clip.damage_to_text(self._damage), met=self._met_before)
         return began, join(plan, folder, count, self._watch, self._until)
 
     def _edit_frames(self, editor: Editor, cache: ClipCache, sink: Sink, begin: ResumePoint | None) -> None:
@@ -164,7 +166,7 @@ class Edit:
             cache.open(plan, self._path, fill=begin is None)  # else rounding may differ from what is done
             if folder is not None and not self._done:
                 folder.note(cached=cache.clip is not None)
-        pipeline = Pipeline(plan, self._path, editor, self._reporter, cache)
+        pipeline = self._pipeline = Pipeline(plan, self._path, editor, self._reporter, cache)
         anchors = folder.stored(ANCHORS) if folder is not None else None
         if anchors is None:
             anchors = pipeline.anchors.make()
@@ -178,6 +180,13 @@ class Edit:
         if pipeline.reused:
             text = f"{pipeline.reused} frames show what the one before shows, and share its edit"
             self._reporter.message("info", text)
+
+    def _segment_done(self) -> None:
+        """See that the source stays, and note its damage so far: a run that goes on from here does not meet it."""
+        self._watch.check()
+        met = None if self._pipeline is None else self._pipeline.met
+        if met is not None and self._folder is not None:
+            self._folder.note(met=[*self._met_before, met.message])
 
     def _start(self) -> float:
         """Begin to count frames; the time."""
@@ -195,9 +204,9 @@ class Edit:
                 self._reporter.message("info", text)
 
     def _warn_of_damage(self) -> None:
-        if self._damage is not None:
-            source = self._plan.request.source
-            self._reporter.message("warning", f"{source}: {self._damage.message}; edited what could be read")
+        last = [self._damage.message] if self._damage is not None else []
+        for text in dict.fromkeys(self._met_before + last):
+            self._reporter.message("warning", f"{self._plan.request.source}: {text}; edited what could be read")
 
     @property
     def _until(self) -> float | None:

@@ -311,6 +311,11 @@ class FrameReader:
             if frame.pts is not None and frame.pts > shown:
                 yield frame
 
+    @property
+    def met(self) -> Damage | None:
+        """The damage so far."""
+        return self._trouble.damage(self.info.video, 0, fatal=False) if self._trouble.packets else None
+
     def _stop_if_strict(self) -> None:
         if self._strict:
             self._note_damage(0, fatal=False)

@@ -19,6 +19,7 @@ import pytest
 from movie_cli.editing.work_folder import WorkFolder
 from tests.cli.running import assert_refused
 from tests.editing.test_taken_names import killed
+from tests.media.clips import make_clip
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "samples" / "meadow.mp4"
@@ -271,3 +272,42 @@ def test_stopped_while_segments_are_put_together(movie, tmp_path, number, where)
     assert json.loads(done.stdout.splitlines()[-1])["resumed"] == 4, done.stderr
     assert left_behind(tmp_path) == ["out.mp4"]
     assert len(pictures(tmp_path / "out.mp4")) == 4
+
+
+def test_damage_before_the_mark_is_told_of_at_the_end(movie, tmp_path, monkeypatch, tiny):
+    intact, source = tmp_path / "intact.mkv", tmp_path / "in.mkv"
+    make_clip(intact, frames=40, options={"g": "5", "bf": "0"})
+    with av.open(str(intact)) as container, av.open(str(source), "w") as output:
+        target = output.add_stream_from_template(container.streams.video[0])
+        for number, packet in enumerate(container.demux(video=0)):
+            if packet.size:
+                made = av.Packet(b"\xff" * packet.size if number == 3 else bytes(packet))
+                made.pts, made.dts, made.time_base = packet.pts, packet.dts, packet.time_base
+                made.is_keyframe, made.stream = packet.is_keyframe, target
+                output.mux(made)
+    command = [
+        "edit",
+        str(source),
+        "sepia",
+        "-o",
+        "out.mp4",
+        "--model",
+        str(tiny),
+        "--segment-frames",
+        "8",
+        "--no-cache",
+    ]
+    add = WorkFolder.add
+
+    def stopped(self, number, segment):
+        add(self, number, segment)
+        if number == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkFolder, "add", stopped)
+        assert movie(*command).returncode == 130
+    done = movie(*command, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert "continuing after" in done.stderr
+    assert done.stderr.count("cannot be decoded") == 1
