@@ -12,7 +12,7 @@ from pathlib import Path
 
 import platformdirs
 
-from movie_cli.errors import output_error
+from movie_cli.errors import UsageError, output_error
 
 APPLICATION = "movie"
 
@@ -52,16 +52,24 @@ def models_folder() -> Path:
     return (root or platformdirs.user_data_path(APPLICATION, appauthor=False)) / "models"
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, *, replace: bool = True) -> None:
     """Write a file beside its place and rename it.
 
     Raises:
+        UsageError: something has its name by now, and not `replace`.
         OutputError: it cannot be written.
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
         partial.write_bytes(content)
-        partial.replace(path)
+        if replace:
+            partial.replace(path)
+        else:
+            rename_new(partial, path)
+    except FileExistsError as error:
+        partial.unlink(missing_ok=True)
+        hint = "move it away, or replace it with -y"
+        raise UsageError(f"{path} exists: it has come into being meanwhile", hint) from error
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise output_error(path, error) from error

@@ -5,6 +5,7 @@ Times are of warm stages, one after the other in one process; in an edit they ru
 
 from __future__ import annotations
 
+import io
 import resource
 import sys
 import time
@@ -23,7 +24,7 @@ from movie_cli.editing.editor import Editors
 from movie_cli.editing.plan import make_plan
 from movie_cli.editing.request import EditRequest, SilentReporter
 from movie_cli.editing.video import EditSummary, edit_video
-from movie_cli.errors import output_error
+from movie_cli.files import write_whole
 from movie_cli.media import FrameReader, VideoWriter, probe
 from movie_cli.models.detail import transfer
 
@@ -231,13 +232,12 @@ def draw_chart(title: str, bars: Sequence[tuple[str, float, bool]], foot: str) -
     return picture
 
 
-def save_chart(picture: Image.Image, path: Path) -> None:
+def save_chart(picture: Image.Image, path: Path, *, replace: bool) -> None:
     """Write a chart as PNG.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError, UsageError: as `write_whole`.
     """
-    try:
-        picture.save(path, format="PNG", optimize=True)
-    except OSError as error:
-        raise output_error(path, error) from error
+    stream = io.BytesIO()
+    picture.save(stream, format="PNG", optimize=True)
+    write_whole(path, stream.getvalue(), replace=replace)

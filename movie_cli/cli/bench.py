@@ -86,12 +86,12 @@ def bench(source: str | None, **values: Any) -> None:
         if values["size"] is not None or values["flops_only"]:
             raise UsageError("SOURCE has a size of its own, and --flops-only reads none", "leave one of them out")
         check_source(source)
-    chart = values["chart"]
+    chart, replace = values["chart"], False
     if chart is not None:
         if Path(chart).suffix.lower() != ".png":
             raise OutputError(f"{chart} does not end in .png", "a chart is a PNG picture")
         check_output(source or "", chart)
-        may_overwrite(chart, values["yes"], values["no"], OutputOptions(json=values["as_json"]))
+        replace = may_overwrite(chart, values["yes"], values["no"], OutputOptions(json=values["as_json"]))
     found = _operations(values, size) if values["flops_only"] else _measured(source, values, size)
     if values["as_json"]:
         emit("bench", **found)
@@ -102,9 +102,8 @@ def bench(source: str | None, **values: Any) -> None:
 
         bars = [(name.replace("_", " "), found[f"{name}_ms"], network) for name, network in _STAGES]
         title = f"{found['model']} on {found['device']} in {found['dtype']}: {found['fps']:.1f} frames a second"
-        save_chart(
-            draw_chart(title, bars, f"milliseconds a frame at {found['working_size']}; dark: the network"), Path(chart)
-        )
+        foot = f"milliseconds a frame at {found['working_size']}; dark: the network"
+        save_chart(draw_chart(title, bars, foot), Path(chart), replace=replace)
 
 
 def _operations(values: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def compare(videos: tuple[str, ...], **values: Any) -> None:
     for video in videos:
         check_source(video)
         check_output(video, output)
-    may_overwrite(output, values["yes"], values["no"], shown)
+    replace = may_overwrite(output, values["yes"], values["no"], shown)
     from movie_cli.comparison.films import open_films
 
     start, limit = (_seconds(values[name], name) for name in ("start", "duration"))
@@ -73,13 +73,15 @@ def compare(videos: tuple[str, ...], **values: Any) -> None:
     with make_reporter(shown) as reporter, open_films([Path(video) for video in videos], start) as films:
         reporter.start(_expected(films) if limit is None and start is None else None, path.name)
         if path.suffix.lower() in PAGES:
-            frames = _page(path, films, limit, values["embed"], reporter)
+            frames = _page(path, films, limit, values["embed"], reporter, replace=replace)
         elif path.suffix.lower() in PICTURES:
-            frames = _strip(path, films, limit, values)
+            frames = _strip(path, films, limit, values, replace=replace)
         else:
             from movie_cli.comparison.pictures import write_side_by_side
 
-            frames = write_side_by_side(path, films, _tile(films, values), limit, reporter.advance).frames
+            frames = write_side_by_side(
+                path, films, _tile(films, values), limit, reporter.advance, replace=replace
+            ).frames
         reporter.done({"output": output, "frames": frames, "seconds": round(time.monotonic() - began, 3)})
 
 
@@ -109,7 +111,7 @@ def _seconds(value: TimeValue | None, name: str) -> float | None:
     return float(value.seconds)
 
 
-def _page(path: Path, films: Any, limit: float | None, embed: bool, reporter: LineReporter) -> int:
+def _page(path: Path, films: Any, limit: float | None, embed: bool, reporter: LineReporter, *, replace: bool) -> int:
     from movie_cli.comparison.films import compared_size, in_step, measure
     from movie_cli.comparison.page import copies_folder, write_page
 
@@ -121,7 +123,7 @@ def _page(path: Path, films: Any, limit: float | None, embed: bool, reporter: Li
     curves, note = measure(counted(), len(films))
     if note:
         reporter.message("info", note)
-    copied = write_page(path, films, curves, note, embed=embed, limit=limit)
+    copied = write_page(path, films, curves, note, embed=embed, limit=limit, replace=replace)
     if copied and not embed:
         reporter.message("info", f"browsers do not play {', '.join(copied)}: copies are in {copies_folder(path)}")
     size = path.stat().st_size
@@ -136,12 +138,12 @@ def _tile(films: Any, values: dict[str, Any]) -> tuple[int, int]:
     return tile_size(films[0], values["tile_width"] or TILE)
 
 
-def _strip(path: Path, films: Any, limit: float | None, values: dict[str, Any]) -> int:
+def _strip(path: Path, films: Any, limit: float | None, values: dict[str, Any], *, replace: bool) -> int:
     from movie_cli.comparison.pictures import strip
 
     picture = strip(films, values["moments"], _tile(films, values), limit)
     stream = io.BytesIO()
     kind = {".png": "PNG", ".webp": "WEBP"}.get(path.suffix.lower(), "JPEG")
     picture.save(stream, kind, **({} if kind == "PNG" else {"quality": 92}))
-    write_whole(path, stream.getvalue())
+    write_whole(path, stream.getvalue(), replace=replace)
     return values["moments"]

@@ -91,9 +91,10 @@ def preview(source: str, instructions: tuple[str, ...], **values: Any) -> None:
         raise UsageError("a preview reads its frames from anywhere, which stdin does not allow", "name a file")
     check_source(source)
     _check_place(output, length, shown)
+    overwrite = False
     if output is not None:
         check_output(source, output)
-        may_overwrite(output, values["yes"], values["no"], shown)
+        overwrite = may_overwrite(output, values["yes"], values["no"], shown)
     from movie_cli.models.light_imports import import_networks
 
     if values["backend"] in {"auto", "torch"}:
@@ -107,12 +108,12 @@ def preview(source: str, instructions: tuple[str, ...], **values: Any) -> None:
         sheet = ContactSheet(request, previewer.places[:1] if length else previewer.places, previewer.size,
                              values["tile_width"] or _tile_width(request, len(previewer.places)))  # fmt: skip
         if length is not None:
-            _write_clip(previewer, sheet, output, length, reporter)
+            _write_clip(previewer, sheet, output, length, reporter, replace=overwrite)
             return
         began = time.monotonic()
         picture = _draw(previewer, sheet, reporter)
         if output is not None:
-            _save(picture, Path(output))
+            _save(picture, Path(output), replace=overwrite)
     if output is None:
         draw(picture)
     elif shown.json:
@@ -183,10 +184,12 @@ def _draw(previewer: Previewer, sheet: ContactSheet, reporter: Reporter) -> Imag
     return picture
 
 
-def _write_clip(previewer: Previewer, sheet: ContactSheet, output: str, length: TimeValue, reporter: Reporter) -> None:
+def _write_clip(previewer: Previewer, sheet: ContactSheet, output: str, length: TimeValue, reporter: Reporter,
+                *, replace: bool) -> None:  # fmt: skip
     import numpy as np
 
     from movie_cli.media import VideoWriter
+    from movie_cli.media.outfile import Naming
 
     span = previewer.clip_span(length)
     picture = sheet.blank()
@@ -198,17 +201,17 @@ def _write_clip(previewer: Previewer, sheet: ContactSheet, output: str, length: 
             for cell, pixels in zip(cells, versions, strict=True):
                 sheet.paste(picture, cell, pixels)
             writer.write(np.asarray(picture), frame.pts, frame.duration)
-        report = writer.commit()
+        report = writer.commit(naming=Naming(replace=replace))
     seconds = max(time.monotonic() - began, 1e-9)
     reporter.done({"output": output, "frames": report.frames, "seconds": round(seconds, 3),
                    "fps": round(report.frames / seconds, 2), "size": sheet.size})  # fmt: skip
 
 
-def _save(picture: Image.Image, path: Path) -> None:
+def _save(picture: Image.Image, path: Path, *, replace: bool) -> None:
     kind = {".png": "PNG", ".webp": "WEBP"}.get(path.suffix.lower(), "JPEG")
     stream = io.BytesIO()
     picture.save(stream, kind, **({} if kind == "PNG" else {"quality": 92}))
-    write_whole(path, stream.getvalue())
+    write_whole(path, stream.getvalue(), replace=replace)
 
 
 def check_terminal() -> None:

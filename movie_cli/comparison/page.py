@@ -50,7 +50,14 @@ def copies_folder(page: Path) -> Path:
 
 
 def write_page(
-    page: Path, films: Sequence[Film], curves: Curves, note: str, *, embed: bool, limit: float | None = None
+    page: Path,
+    films: Sequence[Film],
+    curves: Curves,
+    note: str,
+    *,
+    embed: bool,
+    limit: float | None = None,
+    replace: bool = True,
 ) -> list[str]:
     """Write the page, and copies of what browsers do not play; returns the labels of films that were copied.
 
@@ -85,7 +92,9 @@ def write_page(
         "facts": _facts(films),
     }
     write_whole(
-        page, _filled(f"{films[0].label} against {', '.join(film.label for film in films[1:])}", values).encode()
+        page,
+        _filled(f"{films[0].label} against {', '.join(film.label for film in films[1:])}", values).encode(),
+        replace=replace,
     )
     return copied
 

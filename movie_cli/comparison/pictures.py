@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 from movie_cli.comparison.films import Film, in_step
 from movie_cli.editing.contact_sheet import PAPER, write_label
 from movie_cli.media import Frame, VideoWriter, WriteReport
+from movie_cli.media.outfile import Naming
 
 GAP, LABEL = 6, 24
 ABREAST = 3
@@ -48,7 +49,13 @@ def strip(films: Sequence[Film], moments: int, size: tuple[int, int], limit: flo
 
 
 def write_side_by_side(
-    output: Path, films: Sequence[Film], size: tuple[int, int], limit: float | None, advance: Callable[[int], None]
+    output: Path,
+    films: Sequence[Film],
+    size: tuple[int, int],
+    limit: float | None,
+    advance: Callable[[int], None],
+    *,
+    replace: bool = True,
 ) -> WriteReport:
     """Write a video with a tile of `size` a film, in the first one's time and with its sound.
 
@@ -72,7 +79,7 @@ def write_side_by_side(
         for pixels, frame in _tiled(canvas, places, in_step(films, size, limit)):
             writer.write(pixels, frame.pts, frame.duration)
             advance(1)
-        return writer.commit()
+        return writer.commit(naming=Naming(replace=replace))
 
 
 def _tiled(

@@ -6,6 +6,7 @@ import av
 import pytest
 from PIL import Image
 
+from movie_cli.comparison import films
 from tests.cli.running import assert_refused
 from tests.comparison.clips import SIZE, counting
 
@@ -50,6 +51,19 @@ def test_a_video_shows_all_at_once(movie, clips):
     assert len(frames) == 10
     left, right = frames[5][60, 40], frames[5][60, 40 + SIZE[0] + 6]
     assert int(right) - int(left) == pytest.approx(9, abs=3)
+
+
+@pytest.mark.parametrize("out", ["page.html", "strip.png", "both.mp4"])
+def test_a_file_that_appears_meanwhile_is_kept(movie, clips, tmp_path, monkeypatch, out):
+    def opened(*arguments):
+        (tmp_path / out).write_bytes(b"somebody else's")
+        return open_films(*arguments)
+
+    open_films = films.open_films
+    monkeypatch.setattr(films, "open_films", opened)
+    assert_refused(movie("compare", *clips, "-o", out, "-q"), 2, "it has come into being meanwhile", "-y")
+    assert (tmp_path / out).read_bytes() == b"somebody else's"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.mp4", "b.mp4", out])
 
 
 def test_what_ffmpeg_cannot_read_is_compared_too(movie, tmp_path):
