@@ -18,6 +18,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
+from movie_cli.models.negation import negations
 from movie_cli.models.tokenizer import InstructionTokenizer, mended_texts, surest_rows
 
 SHARPNESS = 2.0
@@ -204,8 +205,15 @@ class InstructionConditioner:
 
     @torch.inference_mode()
     def encode(self, text: str) -> Encoded:
-        """Summary tokens `(1, 4, 192)`."""
+        """Summary tokens `(1, 4, 192)`. What the text negates is never asked for."""
         encoding = encode_texts(self.encoder, self.tokenizer, [text])
+        asked = set(self.encoder.asked_edits(encoding)[0])
+        for rest, negated in negations(text):
+            told = encode_texts(self.encoder, self.tokenizer, [negated])
+            if not asked or asked & set(self.encoder.asked_edits(told)[0] or self.encoder.nearest_edits(told, 1)[0]):
+                left = self.encode(rest)
+                # What is left counts if it says something, else nothing is asked for.
+                return left if left.known or not rest else self.encode("")
         nearest = self.encoder.nearest_edits(encoding, 3)[0]
         return Encoded(encoding.tokens, bool(self.encoder.is_known(encoding)[0]), nearest)
 

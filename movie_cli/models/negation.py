@@ -1,0 +1,33 @@
+"""What an instruction says not to do: "not winter", "without fog", "remove the snow".
+
+An encoder of meanings takes such words for what they name. So what is negated is asked for by itself, and must not be
+among what the whole asks for. Words like "less dark", whose whole has a meaning of its own, are left to the encoder.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_VERB = r"(?:do|does|did|is|are|was|were|should|must|could|would|can|may|need)"
+_CUE = re.compile(
+    rf"\b(?:{_VERB}(?:n['’]?t| not)|cannot|not|no(?! \d)|without|remove|removing|delete|erase|undo"
+    r"|get rid of|getting rid of|take away|take out|anything but|less|fewer|free of)\b"
+    # What stands between and names nothing.
+    r"(?:[\s-]+(?:want|make|making|turn|turning|give|let|have|see|seeing|look|looking|like|be|being|it|this|that|to"
+    r"|me|of|in|into|as|any|all|every|the|a|an|so|too|such|much|more|look|effect|style)\b)*\s*",
+    re.IGNORECASE,
+)
+_END = re.compile(r"[,.;:!?()\n]|\b(?:but|(?<!black )and|instead|rather|just|only|please|then|with)\b", re.IGNORECASE)
+# "No colour" is a look, and "nothing but sand" negates all else.
+_MEANT = re.compile(r"(?:nothing|none|colou?rs?|colou?rful|chroma|hues?|saturation)\b", re.IGNORECASE)
+
+
+def negations(text: str) -> Iterator[tuple[str, str]]:
+    """For each thing that a text negates: the text without it, and the thing."""
+    for cue in _CUE.finditer(text):
+        end = _END.search(text, cue.end())
+        stop = end.start() if end else len(text)
+        negated = text[cue.end() : stop].strip()
+        if negated and not _MEANT.match(negated):
+            yield f"{text[: cue.start()]} {text[stop:]}".strip(" ,.;:!?"), negated
