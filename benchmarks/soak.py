@@ -33,9 +33,10 @@ import numpy as np
 
 from movie_cli.cli.output import quieten_libraries
 from movie_cli.editing.editor import Editors
-from movie_cli.editing.request import EditRequest, SilentReporter, TimeValue
+from movie_cli.editing.request import EditRequest, SilentReporter
 from movie_cli.editing.video import edit_video
 from movie_cli.errors import InterruptedEdit, MovieError
+from movie_cli.kinds import TimeValue
 from movie_cli.recipe import Recipe
 
 WARM_UP = 2

@@ -18,6 +18,8 @@ from movie_cli.errors import (
     SourceError,
     UsageError,
 )
+from movie_cli.kinds import TimeValue
+from movie_cli.options import EncodeOptions, ReadOptions
 from movie_cli.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -28,26 +30,69 @@ __version__ = "0.1.0"
 __all__ = [
     "DeviceError",
     "Editor",
+    "EncodeOptions",
     "InterruptedEdit",
     "ModelError",
     "MovieError",
     "OutputError",
+    "ReadOptions",
     "Recipe",
     "SourceError",
+    "TimeValue",
     "UsageError",
     "edit",
     "open_editor",
 ]
 
 
-def edit(source: str | Path, recipe: Recipe | str, output: str | Path, **options: Any) -> EditSummary:
+def edit(
+    source: str | Path,
+    recipe: Recipe | str,
+    output: str | Path,
+    *,
+    encode: EncodeOptions | None = None,
+    reading: ReadOptions | None = None,
+    start: TimeValue | None = None,
+    end: TimeValue | None = None,
+    duration: TimeValue | None = None,
+    backend: str = "auto",
+    provider: str = "auto",
+    device: str = "auto",
+    dtype: str = "auto",
+    compile: str = "auto",  # noqa: A002 - the option's name
+    hwaccel: str = "auto",
+    batch_size: int | None = None,
+    segment_frames: int | None = None,
+    use_cache: bool = True,
+    offline: bool = False,
+    strict: bool = False,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> EditSummary:
     """Edit a video file as `movie edit` does, silently.
 
     Args:
         source: The video to edit.
         recipe: What to do; a string is an instruction with all else as usual.
-        output: Where the edited video goes; its ending says which container. It must not exist unless `overwrite=True`.
-        **options: Further fields of `movie_cli.editing.request.EditRequest`, such as `device` or `use_cache`.
+        output: Where the edited video goes; its ending says which container. It must not exist unless `overwrite`.
+        encode: How the output is written.
+        reading: How the source is read.
+        start: Where the edited part begins; `TimeValue.parse` reads what the command line takes.
+        end: Where it ends, counted from the first picture like `start`.
+        duration: How long it is, in place of `end`.
+        backend: What runs the networks: `auto`, `torch`, `openvino`, `onnx` or `qnn`.
+        provider: What runs an export.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        dtype: `auto`, `float32`, `bfloat16`, `float16` or `int8`.
+        compile: Whether torch compiles the networks: `auto`, `on` or `off`.
+        hwaccel: Whether a GPU decodes and encodes, too: `auto` or `none`.
+        batch_size: Frames at once; None for what suits the device.
+        segment_frames: Frames that are kept at a time for `resume`; None for what suits the model.
+        use_cache: Keep the source's latents for the next edit, and use those that are kept.
+        offline: Fetch nothing from the network.
+        strict: Fail if the source breaks, or the model does not know the instruction.
+        resume: Continue an edit that was interrupted.
+        overwrite: Replace the output if it exists.
 
     Returns:
         How many frames were edited, how fast, and on what.
@@ -55,14 +100,16 @@ def edit(source: str | Path, recipe: Recipe | str, output: str | Path, **options
     Raises:
         MovieError: whatever went wrong, with nothing left under the output's name.
     """
+    options = {name: value for name, value in locals().items() if name not in {"source", "recipe", "output"}}
     from movie_cli.editing.request import EditRequest, SilentReporter, check_output, check_source
     from movie_cli.editing.video import edit_video
 
     check_source(str(source))
     check_output(str(source), str(output))
-    made = Recipe(recipe) if isinstance(recipe, str) else recipe
-    request = EditRequest(str(source), str(output), made, **options)
-    if Path(output).exists() and not request.overwrite:
+    wanted = Recipe(recipe) if isinstance(recipe, str) else recipe
+    options |= {"encode": encode or EncodeOptions(), "reading": reading or ReadOptions()}
+    request = EditRequest(str(source), str(output), wanted, **options)
+    if Path(output).exists() and not overwrite:
         raise UsageError(f"{output} exists", "pass overwrite=True to replace it")
     return edit_video(request, SilentReporter())
 

@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import re
-import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
+from functools import partial
 from typing import Any
 
 from movie_cli.errors import UsageError
+from movie_cli.kinds import Kind, Number, Size, Whole
+from movie_cli.options import check_options, option, options_of
 
 DEFAULT_TEXT_SCALE = 7.5
 DEFAULT_IMAGE_SCALE = 1.5
 RECIPE_KEY = "movie_recipe"
 """The output's metadata entry that holds its recipe as JSON."""
-SCALE_LIMITS = (0.0, 100.0)
-"""Values outside are refused: no published editor does anything sensible there."""
-SIZE_LIMITS = (2, 16384)
-"""Pixels of a side of an output."""
 LONGEST_JSON = 2**16
 """Characters of a recipe in a file: many times what any of ours has."""
-
-_TEXTS = ("instruction", "model", "anchors", "vae", "scheduler", "lora")
-_FREE = ("instruction",)
-_NUMBERS = ("text_scale", "image_scale", "detail", "still")
-_WHOLE = ("seed", "steps")
-_OPTIONAL = ("steps", "size", "vae", "scheduler", "lora")
-
 
 ANCHORS = ("middle", "first", "every:N", "scene", "none")
 _EVERY = re.compile(r"every:([1-9]\d{0,8})", re.ASCII)
@@ -63,6 +53,33 @@ class AnchorRule:
 
 
 @dataclass(frozen=True)
+class AnchorsKind(Kind):
+    """What is written after `--anchors`; `moving` where anchors may change within a clip."""
+
+    moving: bool = True
+
+    def check(self, value: Any) -> None:
+        """Refuse what is no choice of anchors, in whole sentences."""
+        if AnchorRule.parse(value).moves and not self.moving:
+            raise ValueError("moves with the clip, of which only single frames are shown")
+
+    def parse(self, text: str) -> str:
+        """Read and check."""
+        self.check(text)
+        return text
+
+
+SCALE = Number(high=100.0, above=True)
+"""No published editor does anything sensible outside."""
+_recipe = partial(option, decides="picture", theme="What to do")
+_scale = partial(
+    _recipe,
+    metavar="NUMBER",
+    hint=f"{DEFAULT_TEXT_SCALE} is the usual text scale and {DEFAULT_IMAGE_SCALE} the usual image scale",
+)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """What is done to a source.
 
@@ -76,45 +93,49 @@ class Recipe:
         UsageError: a value is out of range, not a number, or the instruction is empty.
     """
 
-    instruction: str
-    text_scale: float = DEFAULT_TEXT_SCALE
-    image_scale: float = DEFAULT_IMAGE_SCALE
-    seed: int = 0
-    steps: int | None = None
-    model: str = "nano"
-    size: tuple[int, int] | None = None
-    anchors: str = "middle"
-    detail: float = 1.0
-    still: float = 0.0
-    vae: str | None = None
-    scheduler: str | None = None
-    lora: str | None = None
+    instruction: str = _recipe(MISSING, Kind(lines=True), "What should change.", typed=False)
+    text_scale: float = _scale(DEFAULT_TEXT_SCALE, SCALE, "How much the instruction counts.")
+    image_scale: float = _scale(DEFAULT_IMAGE_SCALE, SCALE, "How much the source counts.")
+    seed: int = _recipe(0, Whole(), "Another seed, another take.", metavar="N")
+    steps: int | None = _recipe(
+        None, Whole(low=1, high=1000), "Denoising steps; default: the model's own.", metavar="N"
+    )
+    model: str = _recipe("nano", Kind(), "What edits: a name, a folder, or owner/name on the Hub.", metavar="MODEL")
+    size: tuple[int, int] | None = _recipe(None, Size(), "Size of the output.", metavar="WxH|source", shown="source")
+    anchors: str = _recipe(
+        "middle",
+        AnchorsKind(),
+        "Frames that the others follow: one, the newest of every N, or one of each scene.",
+        metavar="middle|first|every:N|scene|none",
+    )
+    detail: float = _recipe(
+        1.0,
+        Number(),
+        "How much of the source's fine detail is kept.",
+        metavar="0..1",
+        hint="1 keeps the source's detail",
+    )
+    still: float = _recipe(
+        0.0,
+        Number(high=255.0),
+        "Reuse an edit while no part of the picture changes by more; 0: equal frames.",
+        metavar="0..255",
+        hint="0 takes equal frames alone",
+    )
+    vae: str | None = _recipe(
+        None, Kind(), "Another autoencoder for a checkpoint of many steps.", metavar="taesd|FOLDER|HUB-ID"
+    )
+    scheduler: str | None = _recipe(
+        None, Kind(), "Another scheduler for one: ddim, euler, euler-a, dpm++, unipc, lcm.", metavar="NAME"
+    )
+    lora: str | None = _recipe(
+        None, Kind(), "Low-rank layers for one, such as LCM's with --steps 4.", metavar="FILE|FOLDER|HUB-ID"
+    )
 
     def __post_init__(self) -> None:
         if not self.instruction.strip():
             raise UsageError("the instruction is empty", 'say what to do, for example "make it winter"')
-        for name in ("text_scale", "image_scale"):
-            value = getattr(self, name)
-            low, high = SCALE_LIMITS
-            if not (math.isfinite(value) and low < value <= high):
-                raise UsageError(
-                    f"--{name.replace('_', '-')} is {value}, which is not a number above {low:g} and at most {high:g}",
-                    f"{DEFAULT_TEXT_SCALE} is the usual text scale and {DEFAULT_IMAGE_SCALE} the usual image scale",
-                )
-        if not 0.0 <= self.detail <= 1.0:
-            raise UsageError(f"--detail is {self.detail}, which is not between 0 and 1", "1 keeps the source's detail")
-        if not 0.0 <= self.still <= 255.0:
-            raise UsageError(f"--still is {self.still}, which is not between 0 and 255", "0 takes equal frames alone")
-        if self.steps is not None and not 1 <= self.steps <= 1000:
-            raise UsageError(f"--steps is {self.steps}, which is not between 1 and 1000")
-        if not 0 <= self.seed < 2**63:
-            raise UsageError(f"--seed is {self.seed}, which is not between 0 and 2^63 - 1")
-        low, high = SIZE_LIMITS
-        if self.size is not None and not all(low <= side <= high for side in self.size):
-            raise UsageError(
-                f"--size is {self.size[0]}x{self.size[1]}, with a side that is not between {low} and {high} pixels"
-            )
-        AnchorRule.parse(self.anchors)
+        check_options(self)
 
     def to_json(self) -> str:
         """The recipe as one line of JSON, for the output's metadata."""
@@ -142,41 +163,22 @@ class Recipe:
         Raises:
             UsageError: one is unknown, of another type, or out of range.
         """
-        checked = {}
+        options, checked = options_of(cls), {}
         for name, value in values.items():
-            if name not in _TEXTS + _NUMBERS + _WHOLE + ("size",):
+            if name not in options:
                 raise UsageError(f"a recipe has no {name[:40]!a}", "it may be of a newer version")
-            if value is None and name in _OPTIONAL:
+            if value is None and options[name].default is None:
                 continue
-            checked[name] = _checked(name, value)
+            try:
+                checked[name] = options[name].kind.from_json(value)
+            except ValueError as error:
+                simple = isinstance(value, str | float) or type(value) is int
+                shown = ascii(value)[:40] if simple else type(value).__name__
+                problem = f"its {name.replace('_', '-')} is {shown}, not {options[name].kind.noun}"
+                raise UsageError(problem) from error
         if "instruction" not in checked:
             raise UsageError("it has no instruction")
         return cls(**checked)
-
-
-def _checked(name: str, value: Any) -> Any:
-    """A recipe's value as its type.
-
-    Raises:
-        UsageError: it is of another type.
-    """
-    if name in _TEXTS:
-        kind, right = "a text of one line", isinstance(value, str) and _is_clean(value, "\n\t" * (name in _FREE))
-    elif name in _WHOLE:
-        kind, right = "a whole number", type(value) is int
-    elif name in _NUMBERS:
-        kind, right = "a number", type(value) in {int, float} and abs(value) < 2**53
-    else:
-        kind, right = "two whole numbers", isinstance(value, list) and [type(side) for side in value] == [int, int]
-    if not right:
-        shown = ascii(value)[:40] if isinstance(value, str | float) or type(value) is int else type(value).__name__
-        raise UsageError(f"its {name.replace('_', '-')} is {shown}, not {kind}")
-    return tuple(value) if name == "size" else float(value) if name in _NUMBERS else value
-
-
-def _is_clean(text: str, allowed: str) -> bool:
-    """Whether there is nothing in it that a terminal or a file system would take for something else."""
-    return all(letter in allowed or unicodedata.category(letter) not in {"Cc", "Cs"} for letter in text)
 
 
 def recipe_text(metadata: Mapping[str, str]) -> str | None:

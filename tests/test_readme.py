@@ -49,7 +49,7 @@ def test_editing_frames_from_python():
 def test_editing_a_file_from_python(tmp_path):
     source = ROOT / "samples" / "meadow.mp4"
     output = tmp_path / "out.mp4"
-    from movie_cli.editing.request import TimeValue
+    from movie_cli.kinds import TimeValue
 
     options = {"duration": TimeValue.parse("2f"), "use_cache": False}
     assert movie_cli.edit(source, "sepia", output, **options).frames == 2

@@ -34,7 +34,7 @@ from movie_cli.editing.request import EditRequest, Reporter, SilentReporter
 from movie_cli.editing.sinks import SegmentSink
 from movie_cli.errors import DeviceError, known_error
 from movie_cli.media.segments import Segment
-from movie_cli.reading import ReadOptions
+from movie_cli.options import ReadOptions
 
 Value = TypeVar("Value")
 CONNECT_SECONDS = 10.0

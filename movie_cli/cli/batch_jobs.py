@@ -20,19 +20,12 @@ from movie_cli import remote
 from movie_cli.batch.jobs import Job
 from movie_cli.batch.manifest import Manifest, OptionValue, WrittenJob, place
 from movie_cli.cli.edit import edit
-from movie_cli.cli.edit_options import request_of
-from movie_cli.cli.recipes import forbids_fetching
+from movie_cli.cli.edit_options import JOB_OPTIONS, forbids_fetching, request_of
 from movie_cli.cli.settings import ThemedOption
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import MovieError, UsageError
 
-_THEMES = frozenset(("What to do", "Which part", "Source file", "Output file"))
-"""What these options say is about one video."""
 _OPTIONS = {param.name: param for param in edit.params if isinstance(param, ThemedOption) and param.name}
-JOB_OPTIONS = frozenset(
-    ("backend", "provider", "device", "dtype", "compile", "hwaccel", "batch_size", "cache", "segment_frames", "strict")
-) | {name for name, option in _OPTIONS.items() if option.theme in _THEMES and name != "output"}
-"""What a job of a manifest may say. Consent, to replace a file or to fetch a model, is the user's to give."""
 _FOR_ALL = JOB_OPTIONS | {"yes", "no", "offline"}
 _OWN = ("source", "instruction", "output")
 _SHORT = {"e": "encoder_options"}

@@ -1,59 +1,64 @@
-"""Options that several commands have: one definition each, so that they mean the same everywhere."""
+"""Options as click takes them, from the fields of dataclasses, so that they mean the same in all commands."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
 
-import click
-
-from movie_cli.cli import types
 from movie_cli.cli.help import Decorator, themed
+from movie_cli.cli.types import type_of
+from movie_cli.kinds import Flag, Pairs
+from movie_cli.options import MachineOptions, Option, RunOptions, options_of
+from movie_cli.recipe import AnchorsKind, Recipe
 
-_machine, _safety = map(themed, ("Machine", "Safety"))
 
-BACKEND = _machine(
-    "--backend", default="auto", show_default=True, metavar="auto|torch|openvino|onnx|qnn", help="What runs it."
-)
-PROVIDER = _machine(
-    "--provider", default="auto", show_default=True, metavar="NAME", help="What runs an export: cpu, cuda, coreml, ..."
-)
-DTYPE = _machine(
-    "--dtype",
-    type=click.Choice(["auto", "float32", "bfloat16", "float16", "int8"]),
-    metavar="TYPE",
-    default="auto",
-    show_default=True,
-    help="float32, bfloat16, float16, int8 (OpenVINO's decoder), or the fastest safe one.",
-)
-COMPILE = _machine(
-    "--compile",
-    type=click.Choice(["auto", "on", "off"]),
-    metavar="auto|on|off",
-    default="auto",
-    show_default=True,
-    help="torch.compile: a slow first frame, then faster; auto: long clips on CUDA.",
-)
-OFFLINE = _machine("--offline", is_flag=True, help="Fetch nothing from the network.")
+def click_option(option: Option, under: Callable[..., Decorator] | None = None) -> Decorator:
+    """The option of a field, under its own theme or that of `under`."""
+    settings: dict[str, Any] = {"help": option.help, "setting": option.setting}
+    if isinstance(option.kind, Flag):
+        settings |= {"default": option.default} if "/" in option.flags[0] else {"is_flag": True}
+    elif isinstance(option.kind, Pairs):
+        settings |= {"type": type_of(option.kind), "multiple": True, "metavar": "KEY=VALUE"}
+    else:
+        default = option.shown or option.default
+        settings |= {"type": type_of(option.kind), "metavar": option.metavar}
+        settings |= {} if default is None else {"default": default, "show_default": True}
+    return (under or themed(option.theme))(*option.flags, option.param, **settings)
+
+
+def field_options(cls: type) -> list[Decorator]:
+    """The options of all fields of a dataclass that are typed, in their order."""
+    return [click_option(option) for option in options_of(cls).values() if option.typed]
+
+
+def field_values(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a dataclass from a command's values, by the names of its options."""
+    return {
+        name: not values[option.param] if option.negated else values[option.param]
+        for name, option in options_of(cls).items()
+        if option.typed
+    }
+
+
+_machine, _run, _recipe = map(options_of, (MachineOptions, RunOptions, Recipe))
+BACKEND, DTYPE, COMPILE, OFFLINE = (click_option(_machine[name]) for name in ("backend", "dtype", "compile", "offline"))
+DEVICE, PROVIDER = click_option(_machine["device"]), click_option(_run["provider"])
+_safety = themed("Safety")
 YES = _safety("-y", "--yes", is_flag=True, setting=False, help="Replace OUT if it exists.")
 NO = _safety("-n", "--no", is_flag=True, setting=False, help="Never replace OUT, and do not ask.")
 
 
-def steps(option: Callable[..., Decorator]) -> Decorator:
-    """`--steps`, under the theme of `option`."""
-    return option(
-        "--steps", type=types.WholeType(1, 1000), metavar="N", help="Denoising steps; default: the model's own."
-    )
+def steps(theme: Callable[..., Decorator]) -> Decorator:
+    """`--steps`, under a theme."""
+    return click_option(_recipe["steps"], theme)
 
 
-def anchors(option: Callable[..., Decorator], *, moving: bool = True) -> Decorator:
-    """`--anchors`, under the theme of `option`; `moving` where anchors may change within a clip."""
-    return option(
-        "--anchors",
-        type=types.ANCHOR if moving else types.STILL_ANCHOR,
-        metavar="middle|first|every:N|scene|none" if moving else "middle|first|none",
-        default="middle",
-        show_default=True,
-        help="Frames that the others follow: one, the newest of every N, or one of each scene."
-        if moving
-        else "Frame that the others follow.",
+def anchors(theme: Callable[..., Decorator], *, moving: bool = True) -> Decorator:
+    """`--anchors`, under a theme; `moving` where anchors may change within a clip."""
+    if moving:
+        return click_option(_recipe["anchors"], theme)
+    kind, text = AnchorsKind(moving=False), "Frame that the others follow."
+    return click_option(
+        dataclasses.replace(_recipe["anchors"], kind=kind, metavar="middle|first|none", help=text), theme
     )

@@ -15,9 +15,10 @@ from movie_cli.cli.edit import may_overwrite
 from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import LineReporter, output_options, shown_as
 from movie_cli.cli.reporters import make_reporter
-from movie_cli.editing.request import STREAM, TimeValue, check_output, check_source
+from movie_cli.editing.request import STREAM, check_output, check_source
 from movie_cli.errors import UsageError
 from movie_cli.files import write_whole
+from movie_cli.kinds import TimeValue
 
 PAGES, PICTURES = (".html", ".htm"), (".png", ".jpg", ".jpeg", ".webp")
 MOST_FILMS = 9

@@ -15,8 +15,9 @@ from movie_cli.cli.edit import may_overwrite
 from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import output_options, shown_as
 from movie_cli.cli.reporters import make_reporter
-from movie_cli.editing.request import STREAM, TimeValue, check_output, check_source
+from movie_cli.editing.request import STREAM, check_output, check_source
 from movie_cli.errors import UsageError
+from movie_cli.kinds import TimeValue
 from movie_cli.models.region_names import PLACES, read_place
 
 SMALL = 0.001

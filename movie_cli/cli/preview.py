@@ -18,9 +18,10 @@ from movie_cli.cli.edit import may_overwrite
 from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import OutputOptions, emit, output_options, shown_as
 from movie_cli.cli.reporters import make_reporter
-from movie_cli.editing.request import STREAM, PreviewRequest, Reporter, TimeValue, check_output, check_source
+from movie_cli.editing.request import STREAM, PreviewRequest, Reporter, check_output, check_source
 from movie_cli.errors import OutputError, UsageError
 from movie_cli.files import write_whole
+from movie_cli.kinds import TimeValue
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from movie_cli.backends.base import Pixels
-from movie_cli.editing.request import PreviewRequest, TimeValue
+from movie_cli.editing.request import PreviewRequest
+from movie_cli.kinds import TimeValue
 from movie_cli.recipe import Recipe
 
 PAPER, INK = (250, 250, 248), (20, 20, 20)

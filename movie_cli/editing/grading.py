@@ -10,8 +10,9 @@ from torch import Tensor
 
 from movie_cli.editing.lut import NODES, difference, fit, graded, read_cube, write_cube
 from movie_cli.editing.preview import Previewer
-from movie_cli.editing.request import PreviewRequest, Reporter, TimeValue
+from movie_cli.editing.request import PreviewRequest, Reporter
 from movie_cli.errors import UsageError
+from movie_cli.kinds import TimeValue
 from movie_cli.media import FrameReader, VideoWriter, local_source, prefetch, probe
 
 __all__ = ["NODES", "Table", "grade_video", "make_table", "write_cube"]

@@ -12,35 +12,36 @@ import json
 import os
 import tempfile
 import time
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import av
 
 import movie_cli
-from movie_cli.backends.base import RuntimeConfig
 from movie_cli.checkpoints.descriptor import Descriptor
+from movie_cli.editing.plan import Plan
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import SourceError
 from movie_cli.media.sequence import files_of
+from movie_cli.options import options_of
 
-SEGMENT_FRAMES = 240
-"""Frames in a segment where a frame takes one pass through the network: what an interruption loses at most."""
-LEAST_SEGMENT_FRAMES = 24
+CHOSEN: Mapping[str, Callable[[Plan], object]] = {
+    "backend": lambda plan: plan.choice.backend,
+    "provider": lambda plan: plan.choice.provider,
+    "device": lambda plan: plan.choice.device.partition(":")[0],
+    "dtype": lambda plan: plan.choice.dtype,
+    "compile": lambda plan: "yes" if plan.choice.compiled else "",
+    "hwaccel": lambda plan: plan.hardware.encoder,
+    "batch_size": lambda plan: plan.batch,
+    "segment_frames": lambda plan: plan.segment,
+}
+"""What was chosen for each option that decides pixels by rounding alone."""
 
 
-def segment_frames(request: EditRequest, descriptor: Descriptor) -> int:
-    """How many frames a segment has: fewer where each takes many passes through the network."""
-    if request.segment_frames is not None:
-        return request.segment_frames
-    passes = (request.recipe.steps or descriptor.steps) * descriptor.passes
-    return max(LEAST_SEGMENT_FRAMES, SEGMENT_FRAMES // max(1, passes))
+def job_of(plan: Plan, path: Path) -> dict[str, str]:
+    """The job of a plan: what every option says, or was chosen for it, but for those that decide nothing.
 
-
-def job_of(
-    request: EditRequest, path: Path, descriptor: Descriptor, choice: RuntimeConfig, batch: int
-) -> dict[str, str]:
-    """The job of a request. Reads source and checkpoint, of big files only pieces.
+    Reads source and checkpoint, of big files only pieces.
 
     Raises:
         SourceError: the source cannot be read.
@@ -49,35 +50,19 @@ def job_of(
         source = " ".join(content_identity(file) for file in files_of(path))
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}", "check the file's permissions") from error
-    recipe = asdict(request.recipe) | {"model": descriptor.name}
-    encode = request.encode
+    request = plan.request
+    rounding = [each for each in options_of(EditRequest).values() if each.decides == "rounding"]
     values: dict[str, object] = {
         "source": source,
-        "checkpoint": _checkpoint_identity(descriptor),
-        **{name.replace("_", " "): value for name, value in recipe.items()},
-        "start": request.start,
-        "end": request.end,
-        "duration": request.duration,
+        "checkpoint": _checkpoint_identity(plan.descriptor),
+        **request.told("source", "picture", "file"),
+        "model": plan.descriptor.name,
         "ending": Path(request.output).suffix.lower(),
-        "codec": encode.codec,
-        "crf": encode.crf,
-        "encoder preset": encode.preset,
-        "pixel format": encode.pix_fmt,
-        "rotation": encode.rotate,
-        "audio": encode.audio,
-        "subtitles": encode.subtitles,
-        "metadata": encode.metadata,
-        "frame rate": request.reading.frame_rate,
-        "strict": "yes" if request.strict else None,
-        "encoder options": " ".join(f"{key}={value}" for key, value in encode.options),
-        "frames in a segment": segment_frames(request, descriptor),
-        "batch size": batch,
-        "device": choice.device.partition(":")[0],
-        "number type": choice.dtype,
+        **{each.words: CHOSEN[each.name](plan) for each in rounding},
         "version of movie": movie_cli.__version__,
         "version of PyAV": av.__version__,
         "version of libavcodec": ".".join(map(str, av.library_versions["libavcodec"])),
-        **choice.version,
+        **plan.choice.version,
     }
     return {name: str(value) for name, value in values.items() if value not in {None, ""}}
 

@@ -16,7 +16,7 @@ import json
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -111,8 +111,10 @@ class LatentCache:
         self.limit_bytes = limit_bytes
         self._on_message = on_message or (lambda text: None)
 
-    def key_of(self, path: Path, start: str, end: str, size: tuple[int, int], autoencoder_id: str, dtype: str) -> str:
-        """The key of a clip: `path`'s content, the range in any spelling, width and height, autoencoder, number type.
+    def key_of(
+        self, path: Path, read: Mapping[str, str], size: tuple[int, int], autoencoder_id: str, dtype: str
+    ) -> str:
+        """The key of a clip: `path`'s content, what options `read` of it, width and height, autoencoder, number type.
 
         What makes pixels of the file is part of it, too (`reading_identity`).
 
@@ -120,7 +122,7 @@ class LatentCache:
             OSError: the source cannot be read.
         """
         identity = content_identity(path, self.root / IDENTITIES_NAME)
-        parts = [identity, start, end, [int(side) for side in size], autoencoder_id, dtype, *reading_identity()]
+        parts = [identity, dict(read), [int(side) for side in size], autoencoder_id, dtype, *reading_identity()]
         return hashlib.blake2b(json.dumps(parts).encode(), digest_size=20).hexdigest()
 
     def open(self, key: str) -> CachedClip | None:
@@ -243,8 +245,7 @@ class ClipCache:
         try:
             key = cache.key_of(
                 path,
-                str(request.start),
-                f"{request.end} {request.duration}",
+                request.told("source"),
                 plan.working,
                 autoencoder_id=autoencoder_id(plan.descriptor),
                 dtype=plan.choice.latents_type,

@@ -18,7 +18,6 @@ from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.store import open_variant
 from movie_cli.editing import clip
 from movie_cli.editing.editor import Editor
-from movie_cli.editing.job import segment_frames
 from movie_cli.editing.request import STREAM, EditRequest
 from movie_cli.errors import UsageError
 from movie_cli.media import EncodeOptions, SourceInfo
@@ -27,6 +26,9 @@ from movie_cli.recipe import AnchorRule
 
 ENCODER_THREADS = 4
 """Fixed, because what most encoders make of a picture depends on it, and must not depend on the machine."""
+SEGMENT_FRAMES = 240
+"""Frames in a segment where a frame takes one pass through the network: what an interruption loses at most."""
+LEAST_SEGMENT_FRAMES = 24
 BATCH_SIZES = {"cpu": 2, "mps": 4, "cuda": 8}
 
 
@@ -114,6 +116,14 @@ def make_plan(request: EditRequest, path: Path, say: Say | None = None) -> Plan:
     )
 
 
+def segment_frames(request: EditRequest, descriptor: Descriptor) -> int:
+    """How many frames a segment has: fewer where each takes many passes through the network."""
+    if request.segment_frames is not None:
+        return request.segment_frames
+    passes = (request.recipe.steps or descriptor.steps) * descriptor.passes
+    return max(LEAST_SEGMENT_FRAMES, SEGMENT_FRAMES // max(1, passes))
+
+
 def find_hardware(
     request: EditRequest, info: SourceInfo, choice: RuntimeConfig, encoder: str, size: tuple[int, int]
 ) -> media.Hardware:
@@ -128,20 +138,8 @@ def find_hardware(
 
 
 def encode_options(request: EditRequest) -> EncodeOptions:
-    """What the request says about the output file, in the words of `movie_cli.media`."""
-    asked = request.encode
-    return EncodeOptions(
-        codec=asked.codec,
-        crf=asked.crf,
-        preset=asked.preset or EncodeOptions.preset,
-        pix_fmt=asked.pix_fmt,
-        extra=dict(asked.options),
-        audio=asked.audio,
-        subtitles=asked.subtitles,
-        metadata=asked.metadata,
-        rotate=asked.rotate,
-        threads=ENCODER_THREADS,
-    )
+    """What the request says about the output file, with the threads that all machines use."""
+    return replace(request.encode, threads=ENCODER_THREADS)
 
 
 def changes_of(plan: Plan) -> list[str]:

@@ -22,8 +22,9 @@ from movie_cli.backends.torch_devices import with_compiler
 from movie_cli.checkpoints.store import open_model
 from movie_cli.editing import clip
 from movie_cli.editing.editor import Editor, unknown
-from movie_cli.editing.request import EditRequest, PreviewRequest, Reporter, TimeValue
+from movie_cli.editing.request import EditRequest, PreviewRequest, Reporter
 from movie_cli.errors import SourceError
+from movie_cli.kinds import TimeValue
 from movie_cli.recipe import Recipe
 
 CLIP_BATCH = 16

@@ -1,8 +1,7 @@
 """What one edit is asked to do, and whom it reports to.
 
-Promises plain immutable values that cost nothing to import (neither torch nor PyAV), and the checks that need
-only the file system: the source is there, the output is another file, its folder can be written. Knows nothing of
-what is inside the source or the checkpoint.
+Plain immutable values that cost nothing to import (neither torch nor PyAV), and the checks that need only the file
+system: the source is there, the output is another file, its folder can be written.
 """
 
 from __future__ import annotations
@@ -11,145 +10,43 @@ import dataclasses
 import hashlib
 import itertools
 import json
-import math
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from movie_cli import remote
 from movie_cli.errors import OutputError, SourceError, UsageError
-from movie_cli.reading import ReadOptions
+from movie_cli.kinds import Time, TimeValue
+from movie_cli.options import (
+    Decides,
+    EncodeOptions,
+    MachineOptions,
+    ReadOptions,
+    RunOptions,
+    check_options,
+    option,
+    options_of,
+)
 from movie_cli.recipe import Recipe
 
 STREAM = "-"
 """As a source this is standard input, as an output standard output."""
-
-_TIME = re.compile(
-    r"(?:(?:(?P<hours>\d{1,6}):)?(?P<minutes>\d{1,6}):)?(?P<seconds>\d{1,9}(?:\.\d{0,12})?|\.\d{1,12})(?P<unit>s?)",
-    re.ASCII,
-)
-_FRAMES = re.compile(r"(\d{1,12})f", re.ASCII)
+_PART: dict[str, Any] = {"decides": "source", "theme": "Which part", "setting": False}
 
 
-@dataclass(frozen=True)
-class TimeValue:
-    """A position or a length in the source: a number of frames or of seconds, exactly one of the two."""
-
-    frames: int | None = None
-    seconds: Fraction | None = None
-
-    def __post_init__(self) -> None:
-        if (self.frames is None) == (self.seconds is None):
-            raise UsageError("a time is either a number of frames or a number of seconds")
-
-    @classmethod
-    def parse(cls, text: str) -> TimeValue:
-        """Read `90f`, `1.5s`, `1.5`, `MM:SS.mmm` or `HH:MM:SS.mmm`; seconds are kept exactly.
-
-        Raises:
-            UsageError: the text is none of these.
-        """
-        text = text.strip()
-        if frames := _FRAMES.fullmatch(text):
-            return cls(frames=int(frames[1]))
-        found = _TIME.fullmatch(text)
-        clock = found is not None and found["minutes"] is not None
-        if found is None or (clock and (found["unit"] or Fraction(found["seconds"]) >= 60)):
-            raise _not_a_time(text)
-        if found["hours"] is not None and int(found["minutes"]) >= 60:
-            raise _not_a_time(text)
-        seconds = Fraction(found["seconds"]) + 60 * int(found["minutes"] or 0) + 3600 * int(found["hours"] or 0)
-        return cls(seconds=seconds)
-
-    def __str__(self) -> str:
-        """One spelling for each value, which `parse` reads back if the seconds are a finite decimal."""
-        if self.seconds is None:
-            return f"{self.frames}f"
-        digits = 0
-        while digits < 18 and (self.seconds * 10**digits).denominator != 1:
-            digits += 1
-        if digits == 18:
-            return f"{self.seconds}s"
-        scaled = f"{int(self.seconds * 10**digits):0{digits + 1}d}"
-        return f"{scaled[: len(scaled) - digits]}.{scaled[len(scaled) - digits :]}".rstrip(".") + "s"
-
-
-def _not_a_time(text: str) -> UsageError:
-    return UsageError(f'"{text}" is not a time', "write 90f for frames, 1.5s for seconds, or HH:MM:SS.mmm")
-
-
-@dataclass(frozen=True)
-class EncodeOptions:
-    """How the output is written. None leaves a choice to the output's container and to the source.
-
-    `options` are passed to the encoder as they are, in order. `audio` says whether sound is copied, encoded anew, the
-    one or the other as the container needs it, or left out; `subtitles` and `metadata` whether they are carried over.
-    `rotate` is `keep` (a turned picture stays turned by a note in the file) or `apply`.
-    """
-
-    codec: str | None = None
-    crf: float | None = None
-    preset: str | None = None
-    pix_fmt: str | None = None
-    options: tuple[tuple[str, str], ...] = ()
-    audio: Literal["auto", "copy", "transcode", "none"] = "auto"
-    subtitles: bool = True
-    metadata: bool = True
-    rotate: Literal["keep", "apply"] = "keep"
-
-    def __post_init__(self) -> None:
-        if self.crf is not None and not (math.isfinite(self.crf) and 0 <= self.crf <= 63):
-            raise UsageError(
-                f"--crf is {self.crf}, which is not a number from 0 to 63",
-                "smaller is better and bigger; 18 is a start",
-            )
-
-
-@dataclass(frozen=True)
-class EditRequest:
-    """One edit: what comes in, what goes out, what is done in between, and on what machine.
-
-    `start` and `end` count from the first picture; `end` and `duration` are never both set. `overwrite` False means
-    that the output must not exist, also not at the moment it is renamed into its place. `resume` continues what an
-    interrupted edit has left; `segment_frames` is how many frames are encoded and kept at a time, None for what suits
-    the model.
+@dataclass(frozen=True, kw_only=True)
+class PartOptions:
+    """Which part of a source is edited. `start` and `end` count from the first picture.
 
     Raises:
-        UsageError: the values contradict each other or are out of range.
+        UsageError: the values contradict each other.
     """
 
-    source: str
-    output: str
-    recipe: Recipe
-    start: TimeValue | None = None
-    end: TimeValue | None = None
-    duration: TimeValue | None = None
-    backend: str = "auto"
-    device: str = "auto"
-    dtype: str = "auto"
-    compile: str = "auto"
-    hwaccel: str = "auto"
-    provider: str = "auto"
-    batch_size: int | None = None
-    encode: EncodeOptions = field(default_factory=EncodeOptions)
-    reading: ReadOptions = field(default_factory=ReadOptions)
-    strict: bool = False
-    use_cache: bool = True
-    offline: bool = False
-    overwrite: bool = False
-    resume: bool = False
-    segment_frames: int | None = None
-
-    @property
-    def key(self) -> str:
-        """A name for the request, the same whenever it is made again, also to continue or to replace its output."""
-        plain = dataclasses.replace(self, overwrite=False, resume=False, batch_size=None, offline=False)
-        text = json.dumps(dataclasses.asdict(plain), default=str, sort_keys=True)
-        return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=12).hexdigest()
+    start: TimeValue | None = option(None, Time(), "Begin here: 90f, 1.5s or HH:MM:SS.mmm.", **_PART)
+    end: TimeValue | None = option(None, Time(), "Stop before this; all count from the first frame.", **_PART)
+    duration: TimeValue | None = option(None, Time(), "Edit this much.", **_PART)
 
     def __post_init__(self) -> None:
         if self.end is not None and self.duration is not None:
@@ -161,12 +58,42 @@ class EditRequest:
             raise UsageError(
                 f"--start {self.start} is not before --end {self.end}", "both count from the first picture"
             )
-        if self.batch_size is not None and self.batch_size < 1:
-            raise UsageError(f"--batch-size is {self.batch_size}, which is below 1", "leave it out to have it chosen")
-        if self.segment_frames is not None and self.segment_frames < 1:
-            raise UsageError(
-                f"--segment-frames is {self.segment_frames}, which is below 1", "leave it out to have it chosen"
-            )
+
+
+@dataclass(frozen=True)
+class EditRequest(PartOptions, RunOptions):
+    """One edit: what comes in, what goes out, what is done in between, and on what machine.
+
+    Raises:
+        UsageError: the values contradict each other or are out of range.
+    """
+
+    source: str
+    output: str
+    recipe: Recipe
+    encode: EncodeOptions = field(default_factory=EncodeOptions)
+    reading: ReadOptions = field(default_factory=ReadOptions)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_options(self)
+
+    def told(self, *decides: Decides) -> dict[str, str]:
+        """What is asked of the options that decide one of these, by their names and as a person writes it."""
+        parts = (self.recipe, self, self.encode, self.reading)
+        told = {
+            each.words: each.kind.show(getattr(part, each.name))
+            for part in parts
+            for each in options_of(type(part)).values()
+            if each.decides in decides
+        }
+        return {name: text for name, text in told.items() if text}
+
+    @property
+    def key(self) -> str:
+        """A name for the request, the same whenever it is made again, also to continue or to replace its output."""
+        parts = [self.source, self.output, self.told("source", "picture", "file")]
+        return hashlib.blake2b(json.dumps(parts).encode(), digest_size=12).hexdigest()
 
 
 def _not_before(start: TimeValue, end: TimeValue) -> bool:
@@ -194,7 +121,7 @@ class Reporter(Protocol):
 
 
 @dataclass(frozen=True)
-class PreviewRequest:
+class PreviewRequest(MachineOptions):
     """A preview: which frames of a source, in which versions.
 
     `recipe` holds what all versions share. Every combination of `instructions`, `seeds`, `image_scales` and
@@ -208,11 +135,6 @@ class PreviewRequest:
     image_scales: tuple[float, ...]
     seeds: tuple[int, ...] = (0,)
     at: tuple[TimeValue, ...] = ()
-    backend: str = "auto"
-    device: str = "auto"
-    dtype: str = "auto"
-    compile: str = "auto"
-    offline: bool = False
 
     def recipes(self) -> list[Recipe]:
         """All versions, the text scale changing fastest, the instruction slowest."""

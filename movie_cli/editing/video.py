@@ -218,7 +218,7 @@ class Edit:
 def work_folder(plan: Plan, path: Path) -> Iterator[WorkFolder]:
     """The folder of finished segments; errors that pass through get a hint where it can be continued."""
     request = plan.request
-    job = job_of(request, path, plan.descriptor, plan.choice, plan.batch)
+    job = job_of(plan, path)
     folder = WorkFolder(Path(request.output), job, resume=request.resume, anew=request.overwrite and not request.resume)
     try:
         yield folder
@@ -247,7 +247,7 @@ def is_whole(plan: Plan, path: Path) -> bool:
     before = published(output) if request.resume else None
     if before is None:
         return False
-    changes = differences(before.job, job_of(request, path, plan.descriptor, plan.choice, plan.batch))
+    changes = differences(before.job, job_of(plan, path))
     if not changes:
         return True
     if is_staged(request):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from movie_cli.media.colour import ColourTags
 from movie_cli.media.containers import usual_output
 from movie_cli.media.decoding import Damage
-from movie_cli.media.encoding import EncodeOptions, plan_encoding
+from movie_cli.media.encoding import plan_encoding
 from movie_cli.media.hardware import NVENC_OPTIONS, Hardware, find_hardware
 from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo
 from movie_cli.media.opening import local_source
@@ -19,7 +19,7 @@ from movie_cli.media.probe import probe
 from movie_cli.media.reader import Frame, FrameReader
 from movie_cli.media.threads import WriterThread, prefetch, queue_depth
 from movie_cli.media.writer import VideoWriter, WriteReport, what_changes
-from movie_cli.reading import ReadOptions
+from movie_cli.options import EncodeOptions, ReadOptions
 
 __all__ = [
     "NVENC_OPTIONS",

@@ -20,7 +20,7 @@ from av.filter import Graph
 from movie_cli.errors import reason_of
 from movie_cli.media.cropping import Crop
 from movie_cli.media.info import VideoInfo
-from movie_cli.reading import ReadOptions
+from movie_cli.options import ReadOptions
 
 if TYPE_CHECKING:
     from av.packet import Packet

@@ -10,9 +10,8 @@ import dataclasses
 import difflib
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import av
 import numpy as np
@@ -22,6 +21,7 @@ from av.codec.codec import UnknownCodecError
 from movie_cli.errors import OutputError, UsageError
 from movie_cli.media.colour import has_alpha
 from movie_cli.media.containers import Container, container_for, nearest, takes
+from movie_cli.options import EncodeOptions
 
 PALETTE = "pal8"
 """The pixel format of 256 colours, one of which may be transparent."""
@@ -56,6 +56,7 @@ _COMMON = ("h264", "hevc", "av1", "vp9", "prores", "ffv1", "mpeg4", "mpeg2video"
 
 _DEFAULT_CRF = {"libx264": 18, "libx265": 20, "libvpx-vp9": 24, "libvpx": 10, "libsvtav1": 28}
 _PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
+DEFAULT_PRESET = "veryfast"
 _VPX_SPEED = dict(zip(_PRESETS, (8, 8, 7, 6, 5, 4, 2, 1, 0, 0), strict=True))
 _SVT_PRESET = dict(zip(_PRESETS, (12, 11, 10, 9, 8, 7, 5, 4, 3, 2), strict=True))
 
@@ -73,31 +74,6 @@ _WORDS = frozenset(("preset", "profile", "level", "tune", "deblock", "partitions
 _EVEN_FORMATS = {"yuv420p": (2, 2), "yuv422p": (2, 1), "yuv420p10le": (2, 2), "yuv422p10le": (2, 1), "nv12": (2, 2)}
 _TAKES_ODD = {"libvpx", "libvpx-vp9", "libsvtav1", "ffv1", "rawvideo", "mpeg4", "mpeg2video", "mjpeg", "gif"}
 _TAKES_ODD |= {"libwebp_anim", "png", "tiff", "bmp"}
-
-
-@dataclass(frozen=True)
-class EncodeOptions:
-    """How the output is written.
-
-    `codec` and `container` None: by the output's ending. `crf` None: the encoder's own good value (18 for H.264).
-    `preset` is one of x264's names and is translated for the others. `extra` are the encoder's own options.
-    `audio`: `auto` copies what the container holds and players play, and encodes the rest anew, `copy` and `transcode`
-    do the one or the other, `none` leaves it out. `subtitles`, `metadata` (tags, chapters, data): carry them over.
-    `threads` 0: the encoder's choice. `rotate` `keep`: how a picture is turned stays a note in the file where the
-    container has a place for it; `apply`: the stored picture itself stands upright.
-    """
-
-    codec: str | None = None
-    container: str | None = None
-    crf: float | None = None
-    preset: str = "veryfast"
-    pix_fmt: str | None = None
-    extra: Mapping[str, str] = field(default_factory=dict)
-    audio: Literal["auto", "copy", "transcode", "none"] = "auto"
-    subtitles: bool = True
-    metadata: bool = True
-    threads: int = 0
-    rotate: Literal["keep", "apply"] = "keep"
 
 
 @dataclass(frozen=True)
@@ -198,8 +174,9 @@ def _pix_fmt(codec: Codec, options: EncodeOptions, size: tuple[int, int]) -> tup
 
 
 def _codec_options(codec: str, options: EncodeOptions) -> dict[str, str]:
-    if options.preset not in _PRESETS:
-        raise UsageError(f"the encoder preset {options.preset!r} is not known", nearest(options.preset, _PRESETS, ""))
+    preset = options.preset or DEFAULT_PRESET
+    if preset not in _PRESETS:
+        raise UsageError(f"the encoder preset {preset!r} is not known", nearest(preset, _PRESETS, ""))
     chosen: dict[str, str] = {}
     crf = options.crf if options.crf is not None else _DEFAULT_CRF.get(codec)
     if crf is not None and codec in _DEFAULT_CRF:
@@ -210,20 +187,21 @@ def _codec_options(codec: str, options: EncodeOptions) -> dict[str, str]:
     elif options.crf is not None:
         raise UsageError(f"{codec} has no --crf", "use -e KEY=VALUE with an option of the encoder")
     if codec in {"libx264", "libx265"}:
-        chosen["preset"] = options.preset
+        chosen["preset"] = preset
     elif codec in {"libvpx", "libvpx-vp9"}:
-        speed = _VPX_SPEED[options.preset]
+        speed = _VPX_SPEED[preset]
         # Above 0 VP8's fast mode changes its speed with the machine's load, and its bytes with that.
         sign = "-" if codec == "libvpx" and speed > 5 else ""
         chosen |= {"cpu-used": f"{sign}{speed}", "deadline": "realtime" if speed > 5 else "good"}
         chosen |= {"row-mt": "1"} if codec == "libvpx-vp9" else {}
     elif codec == "libsvtav1":
-        chosen["preset"] = str(_SVT_PRESET[options.preset])
+        chosen["preset"] = str(_SVT_PRESET[preset])
     if codec == "libx265":
         chosen["x265-params"] = "log-level=error"
-    if options.extra:
-        _check_extra(codec, options.extra)
-    chosen |= options.extra
+    extra = dict(options.options)
+    if extra:
+        _check_extra(codec, extra)
+    chosen |= extra
     if codec == "libx264" and wide_vectors():
         chosen["x264-params"] = ":".join(filter(None, (_X264_STEADY, chosen.get("x264-params"))))
     return chosen

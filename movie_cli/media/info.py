@@ -16,7 +16,7 @@ from movie_cli.media.clock import Splice
 from movie_cli.media.colour import ColourTags
 from movie_cli.media.cropping import Crop
 from movie_cli.media.orientation import UPRIGHT, Orientation
-from movie_cli.reading import ReadOptions
+from movie_cli.options import ReadOptions
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from movie_cli import remote
 from movie_cli.errors import OutputError, SourceError, reason_of
 from movie_cli.media import sequence, webp
 from movie_cli.media.boxes import diagnose
-from movie_cli.reading import ReadOptions
+from movie_cli.options import ReadOptions
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -31,7 +31,7 @@ from movie_cli.media.scan import picture_end
 from movie_cli.media.side_data import side_data, stereo_of, unkept
 from movie_cli.media.timing import even_time_base, looks_variable, sane_rate
 from movie_cli.media.tonemap import HLG, PQ
-from movie_cli.reading import ReadOptions
+from movie_cli.options import ReadOptions
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 from movie_cli.errors import OutputError
 from movie_cli.media.colour import has_alpha
 from movie_cli.media.encoder import FrameEncoder, plan_video
-from movie_cli.media.encoding import EncodeOptions
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.outfile import output_errors
+from movie_cli.options import EncodeOptions
 
 BLOCK = 1 << 20
 CHECKSUM_BYTES = 16

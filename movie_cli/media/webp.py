@@ -10,7 +10,7 @@ import av
 import numpy as np
 
 from movie_cli.errors import SourceError
-from movie_cli.reading import ReadOptions
+from movie_cli.options import ReadOptions
 
 _ANIMATION = 0x02
 """The flag in a VP8X chunk."""

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from movie_cli.errors import OutputError
 from movie_cli.media.containers import STDOUT
 from movie_cli.media.encoder import plan_video
-from movie_cli.media.encoding import EncodeOptions
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.muxer import Muxer
 from movie_cli.media.opening import file_url
@@ -39,6 +38,7 @@ from movie_cli.media.outfile import (
 )
 from movie_cli.media.segments import Segment
 from movie_cli.media.verify import check_written
+from movie_cli.options import EncodeOptions
 
 
 @dataclass(frozen=True)

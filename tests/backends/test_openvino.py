@@ -18,8 +18,8 @@ from movie_cli.backends.prepared import PreparedGraphs
 from movie_cli.backends.registry import choose_runtime, open_backend
 from movie_cli.checkpoints.store import open_model
 from movie_cli.cli import main
-from movie_cli.editing.request import TimeValue
 from movie_cli.errors import DeviceError, ModelError, UsageError
+from movie_cli.kinds import TimeValue
 from tests.export import SIZE
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import av
 import numpy as np
 
-from movie_cli.editing.request import EditRequest, EncodeOptions, SilentReporter
+from movie_cli.editing.request import EditRequest, SilentReporter
 from movie_cli.media import FrameReader
+from movie_cli.options import EncodeOptions
 from movie_cli.recipe import Recipe
 
 SIZE = (64, 48)

@@ -14,9 +14,10 @@ from movie_cli.checkpoints.store import open_model
 from movie_cli.editing import clip
 from movie_cli.editing.anchors import Schedule, hue_saturation_value, make_schedule
 from movie_cli.editing.editor import Editor
-from movie_cli.editing.request import EditRequest, SilentReporter, TimeValue
+from movie_cli.editing.request import EditRequest, SilentReporter
 from movie_cli.editing.video import edit_video
 from movie_cli.errors import InterruptedEdit, UsageError
+from movie_cli.kinds import TimeValue
 from movie_cli.media import FrameReader, probe
 from movie_cli.recipe import AnchorRule, Recipe
 from tests import tiny

@@ -8,10 +8,11 @@ import av
 import pytest
 
 from movie_cli.editing import clip
-from movie_cli.editing.request import EditRequest, TimeValue
+from movie_cli.editing.request import EditRequest
 from movie_cli.errors import SourceError, UsageError
+from movie_cli.kinds import TimeValue
 from movie_cli.media import FrameReader, probe
-from movie_cli.reading import ReadOptions
+from movie_cli.options import ReadOptions
 from movie_cli.recipe import Recipe
 from tests.media.clips import identity_edit, make_clip, picture
 

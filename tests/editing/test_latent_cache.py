@@ -314,15 +314,15 @@ def test_another_process_is_left_alone_until_it_dies(tmp_path, monkeypatch, job)
 def test_the_key_tells_apart_what_must_be_told_apart(cache, tmp_path):
     source = tmp_path / "a.mp4"
     source.write_bytes(b"abc" * 1000)
-    usual = {"path": source, "start": "0f", "end": "", "size": (64, 48), "autoencoder_id": "nano", "dtype": "bfloat16"}
+    usual = {"path": source, "read": {"start": "0f"}, "size": (64, 48), "autoencoder_id": "nano", "dtype": "bfloat16"}
     other = tmp_path / "b.mp4"
     other.write_bytes(b"abd" * 1000)
     changes = [
         {},
         {"path": other},
-        {"start": "1f"},
-        {"end": "9f"},
-        {"start": "", "end": "0f"},
+        {"read": {"start": "1f"}},
+        {"read": {"start": "0f", "end": "9f"}},
+        {"read": {"end": "0f"}},
         {"size": (48, 64)},
         {"autoencoder_id": "taesd"},
         {"dtype": "float32"},
@@ -347,7 +347,7 @@ def test_the_key_tells_apart_what_must_be_told_apart(cache, tmp_path):
 def test_latents_do_not_outlive_an_upgrade(cache, tmp_path, monkeypatch, name, value):
     source = tmp_path / "a.mp4"
     source.write_bytes(b"abc")
-    clip = (source, "", "", (64, 48), "nano", "float32")
+    clip = (source, {}, (64, 48), "nano", "float32")
     latent_cache.reading_identity.cache_clear()
     before = cache.key_of(*clip)
     assert cache.key_of(*clip) == before

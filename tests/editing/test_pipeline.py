@@ -11,8 +11,10 @@ import pytest
 from movie_cli import media
 from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.editing import pipeline, plan, video
-from movie_cli.editing.request import EditRequest, EncodeOptions, TimeValue
+from movie_cli.editing.request import EditRequest
 from movie_cli.errors import InterruptedEdit, SourceError, UsageError
+from movie_cli.kinds import TimeValue
+from movie_cli.options import EncodeOptions
 from movie_cli.recipe import RECIPE_KEY, Recipe
 from tests import tiny
 

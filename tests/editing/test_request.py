@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from movie_cli.editing.clip import span_of
-from movie_cli.editing.request import EditRequest, EncodeOptions, TimeValue, check_output, check_source
+from movie_cli.editing.request import EditRequest, check_output, check_source
 from movie_cli.errors import MovieError, OutputError, SourceError, UsageError
+from movie_cli.kinds import TimeValue
 from movie_cli.media import probe
+from movie_cli.options import EncodeOptions
 from movie_cli.recipe import Recipe
 from tests.media.clips import make_clip
 

@@ -9,10 +9,11 @@ import os
 import pytest
 
 from movie_cli import files
-from movie_cli.editing.request import EncodeOptions, SilentReporter
+from movie_cli.editing.request import SilentReporter
 from movie_cli.editing.video import edit_video
 from movie_cli.editing.work_folder import WorkFolder, folder_for
 from movie_cli.errors import InterruptedEdit, OutputError, UsageError
+from movie_cli.options import EncodeOptions
 from tests.editing.moving_scenes import Stop, pictures, request, scenes
 
 MINE = b"somebody else's"

@@ -125,7 +125,7 @@ def test_animated_webp(tmp_path):
 
 
 def test_animated_webp_out(tmp_path, source):
-    identity_edit(source, tmp_path / "o.webp", EncodeOptions(extra={"lossless": "1"}))
+    identity_edit(source, tmp_path / "o.webp", EncodeOptions(options=(("lossless", "1"),)))
     with Image.open(tmp_path / "o.webp") as animation:
         assert animation.n_frames == 5
         assert animation.convert("RGBA").getpixel((5, 5)) == (200, 40, 40, 255)

@@ -11,9 +11,10 @@ import torch
 from movie_cli.backends.base import RuntimeConfig
 from movie_cli.editing import plan
 from movie_cli.editing.plan import make_plan
-from movie_cli.editing.request import EditRequest, EncodeOptions
+from movie_cli.editing.request import EditRequest
 from movie_cli.media import FrameReader, hardware, probe
 from movie_cli.media.hardware import find_hardware, why_no_decoder, why_no_encoder
+from movie_cli.options import EncodeOptions
 from movie_cli.recipe import Recipe
 from tests.media.clips import make_clip
 

@@ -24,7 +24,7 @@ UNEVEN = [3, 7, 20, 21, 22, 50, 90, 91, 100, 140, 141, 142, 150, 200, 201, 260, 
 KINDS = [
     ("o.mp4", {}),
     ("o.mp4", {"preset": "medium"}),
-    ("o.mp4", {"extra": {"g": "1"}}),
+    ("o.mp4", {"options": (("g", "1"),)}),
     ("o.mp4", {"codec": "hevc"}),
     ("o.mkv", {}),
     ("o.mkv", {"codec": "ffv1"}),
@@ -150,9 +150,9 @@ def test_x264_gives_the_same_bytes_on_every_machine_and_every_time(tmp_path):
     ]
     info = probe(make_clip(tmp_path / "in.mp4", size=size))
     plan = plan_encoding("o.mp4", EncodeOptions(), size)
-    for number, extra in enumerate(itertools.chain([{"x264-params": "asm=ssse3"}], [{}] * 12)):
+    for number, extra in enumerate(itertools.chain([(("x264-params", "asm=ssse3"),)], [()] * 12)):
         encoder = SegmentEncoder(
-            tmp_path / str(number), tmp_path / "o.mp4", info, EncodeOptions(threads=4, extra=extra), size
+            tmp_path / str(number), tmp_path / "o.mp4", info, EncodeOptions(threads=4, options=extra), size
         )
         for index, pixels in enumerate(frames):
             encoder.write(pixels, index)

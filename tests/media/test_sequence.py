@@ -70,7 +70,7 @@ def test_pictures_of_several_sizes(tmp_path):
 
 def test_a_video_becomes_jpeg_pictures_with_right_colours(tmp_path):
     source = make_clip(tmp_path / "a.mp4", frames=3, options={"crf": "2", "colorspace": "bt709", "color_range": "tv"})
-    identity_edit(source, tmp_path / "o_%04d.jpg", EncodeOptions(extra={"qmin": "1", "qmax": "2"}))
+    identity_edit(source, tmp_path / "o_%04d.jpg", EncodeOptions(options=(("qmin", "1"), ("qmax", "2"))))
     with Image.open(tmp_path / "o_0001.jpg") as image, FrameReader(source) as reader:
         assert np.abs(np.asarray(image).astype(int) - next(iter(reader)).pixels).mean() < 4
 
