@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any, Literal
 
 from movie_cli.errors import SourceError, UsageError
@@ -100,6 +101,11 @@ def check_options(values: Any) -> None:
             raise UsageError(f"{max(one.flags, key=len)} is {shown}, which {problem}", one.hint) from error
 
 
+_source = partial(option, decides="nothing", theme="Source file")
+_file = partial(option, decides="file", theme="Output file")
+_machine = partial(option, decides="rounding", theme="Machine")
+
+
 @dataclass(frozen=True)
 class ReadOptions:
     """How a source is read: limits against files that unpack to far more than they weigh, and what becomes of HDR.
@@ -111,39 +117,15 @@ class ReadOptions:
         UsageError: a value is out of range.
     """
 
-    hdr: Literal["tonemap", "refuse"] = option(
-        "tonemap",
-        Choice(words=("tonemap", "refuse")),
-        "HDR: make it BT.709, or fail.",
-        decides="nothing",
-        theme="Source file",
-        metavar="tonemap|refuse",
+    hdr: Literal["tonemap", "refuse"] = _source(
+        "tonemap", Choice(words=("tonemap", "refuse")), "HDR: make it BT.709, or fail.", metavar="tonemap|refuse"
     )
     frame_rate: Fraction | None = option(
-        None,
-        Rate(),
-        "Of an image sequence; default: 25.",
-        decides="source",
-        theme="Source file",
-        metavar="NUMBER",
+        None, Rate(), "Of an image sequence; default: 25.", decides="source", theme="Source file", metavar="NUMBER"
     )
-    max_pixels: int = option(
-        MAX_PIXELS,
-        Whole(low=1, high=2**31 - 1),
-        "Refuse larger pictures.",
-        decides="nothing",
-        theme="Source file",
-        metavar="N",
-    )
-    max_seconds: float = option(
-        MAX_SECONDS,
-        Seconds(),
-        "Refuse longer sources.",
-        decides="nothing",
-        theme="Source file",
-        flags=("--max-duration",),
-        metavar="TIME",
-        shown="24:00:00",
+    max_pixels: int = _source(MAX_PIXELS, Whole(low=1, high=2**31 - 1), "Refuse larger pictures.", metavar="N")
+    max_seconds: float = _source(
+        MAX_SECONDS, Seconds(), "Refuse longer sources.", flags=("--max-duration",), metavar="TIME", shown="24:00:00"
     )
 
     def __post_init__(self) -> None:
@@ -196,69 +178,29 @@ class EncodeOptions:
         UsageError: a value is out of range.
     """
 
-    codec: str | None = option(
-        None,
-        Kind(),
-        "Video codec; default: what suits OUT's ending.",
-        decides="file",
-        theme="Output file",
-        metavar="NAME",
-    )
-    crf: float | None = option(
+    codec: str | None = _file(None, Kind(), "Video codec; default: what suits OUT's ending.", metavar="NAME")
+    crf: float | None = _file(
         None,
         Number(high=63.0),
         "Quality, smaller is better.",
-        decides="file",
-        theme="Output file",
         metavar="NUMBER",
         hint="smaller is better and bigger; 18 is a start",
     )
-    preset: str | None = option(
-        None,
-        Kind(),
-        "Speed against size, such as slow.",
-        decides="file",
-        theme="Output file",
-        flags=("--encoder-preset",),
-        metavar="NAME",
+    preset: str | None = _file(
+        None, Kind(), "Speed against size, such as slow.", flags=("--encoder-preset",), metavar="NAME"
     )
-    pix_fmt: str | None = option(
-        None, Kind(), "Pixel format, such as yuv420p10le.", decides="file", theme="Output file", metavar="NAME"
+    pix_fmt: str | None = _file(None, Kind(), "Pixel format, such as yuv420p10le.", metavar="NAME")
+    options: tuple[tuple[str, str], ...] = _file(
+        (), Pairs(), "Any encoder option.", flags=("-e",), param="encoder_options", setting=False
     )
-    options: tuple[tuple[str, str], ...] = option(
-        (),
-        Pairs(),
-        "Any encoder option.",
-        decides="file",
-        theme="Output file",
-        flags=("-e",),
-        param="encoder_options",
-        setting=False,
-    )
-    audio: Literal["auto", "copy", "transcode", "none"] = option(
+    audio: Literal["auto", "copy", "transcode", "none"] = _file(
         "auto",
         Choice(words=("auto", "copy", "transcode", "none")),
         "Sound: auto copies what OUT's container can hold and encodes the rest.",
-        decides="file",
-        theme="Output file",
         metavar="auto|copy|transcode|none",
     )
-    subtitles: bool = option(
-        True,
-        Flag(),
-        "Leave out the subtitles.",
-        decides="file",
-        theme="Output file",
-        flags=("--no-subtitles",),
-    )
-    metadata: bool = option(
-        True,
-        Flag(),
-        "Leave out tags, chapters and the recipe.",
-        decides="file",
-        theme="Output file",
-        flags=("--no-metadata",),
-    )
+    subtitles: bool = _file(True, Flag(), "Leave out the subtitles.", flags=("--no-subtitles",))
+    metadata: bool = _file(True, Flag(), "Leave out tags, chapters and the recipe.", flags=("--no-metadata",))
     rotate: Literal["keep", "apply"] = option(
         "keep",
         Choice(words=("keep", "apply")),
@@ -278,41 +220,21 @@ class EncodeOptions:
 class MachineOptions:
     """What runs the networks, in the words of the command line, and whether the network may be used for it."""
 
-    backend: str = option(
-        "auto",
-        Kind(),
-        "What runs it.",
-        decides="rounding",
-        theme="Machine",
-        metavar="auto|torch|openvino|onnx|qnn",
-    )
-    device: str = option(
-        "auto",
-        Kind(),
-        "auto, cpu, cuda, cuda:N or mps; see `movie devices`.",
-        decides="rounding",
-        theme="Machine",
-        metavar="DEVICE",
-    )
-    dtype: str = option(
+    backend: str = _machine("auto", Kind(), "What runs it.", metavar="auto|torch|openvino|onnx|qnn")
+    device: str = _machine("auto", Kind(), "auto, cpu, cuda, cuda:N or mps; see `movie devices`.", metavar="DEVICE")
+    dtype: str = _machine(
         "auto",
         Choice(words=("auto", "float32", "bfloat16", "float16", "int8")),
         "float32, bfloat16, float16, int8 (OpenVINO's decoder), or the fastest safe one.",
-        decides="rounding",
-        theme="Machine",
         metavar="TYPE",
     )
-    compile: str = option(
+    compile: str = _machine(
         "auto",
         Choice(words=("auto", "on", "off")),
         "torch.compile: a slow first frame, then faster; auto: long clips on CUDA.",
-        decides="rounding",
-        theme="Machine",
         metavar="auto|on|off",
     )
-    offline: bool = option(
-        False, Flag(), "Fetch nothing from the network.", decides="nothing", theme="Machine", job=False
-    )
+    offline: bool = _machine(False, Flag(), "Fetch nothing from the network.", decides="nothing", job=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -324,38 +246,22 @@ class RunOptions(MachineOptions):
     moment it is renamed into its place: consent, which is given elsewhere.
     """
 
-    provider: str = option(
-        "auto",
-        Kind(),
-        "What runs an export: cpu, cuda, coreml, ...",
-        decides="rounding",
-        theme="Machine",
-        metavar="NAME",
-    )
-    hwaccel: str = option(
+    provider: str = _machine("auto", Kind(), "What runs an export: cpu, cuda, coreml, ...", metavar="NAME")
+    hwaccel: str = _machine(
         "auto",
         Choice(words=("auto", "none")),
         "Beside a network on CUDA: decode and encode there too, or in software.",
-        decides="rounding",
-        theme="Machine",
         metavar="auto|none",
     )
-    batch_size: int | None = option(
+    batch_size: int | None = _machine(
         None,
         Whole(low=1, high=1024),
         "Frames at once; default: what suits the device.",
-        decides="rounding",
-        theme="Machine",
         metavar="N",
         hint="leave it out to have it chosen",
     )
-    use_cache: bool = option(
-        True,
-        Flag(),
-        "Keep the source's latents for the next edit.",
-        decides="nothing",
-        theme="Machine",
-        flags=("--cache/--no-cache",),
+    use_cache: bool = _machine(
+        True, Flag(), "Keep the source's latents for the next edit.", decides="nothing", flags=("--cache/--no-cache",)
     )
     resume: bool = option(
         False,

@@ -17,7 +17,7 @@ FLOORS = (
     {"backends"},
     {"checkpoints"},
     {"models", "media"},
-    {"errors", "files", "presets", "reading", "recipe", "remote"},
+    {"errors", "files", "kinds", "options", "presets", "recipe", "remote"},
 )
 """Rooms from the top to the ground: one may import from floors below its own, and ground from ground."""
 LONGEST = 350
