@@ -254,7 +254,7 @@ BAD_OPTIONS = [
     ("o", {}, OutputError, "no ending"),
     ("o.webm", {"codec": "h264"}, OutputError, "cannot hold"),
     ("o.mp4", {"preset": "veryfats"}, UsageError, "veryfast"),
-    ("o.mp4", {"crf": 99}, UsageError, "between 0 and 51"),
+    ("o.mp4", {"crf": 60}, UsageError, "between 0 and 51"),
     ("o.mp4", {"options": (("tuen", "film"),)}, UsageError, "tune"),
     ("o.mp4", {"pix_fmt": "yuv999"}, UsageError, "yuv420p"),
     ("o.mp4", {"options": (("profile", "nonsense"),)}, OutputError, "cannot be written"),
