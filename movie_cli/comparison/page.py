@@ -72,14 +72,13 @@ def write_page(
         if not is_playable(film):
             path = folder / f"{number + 1}-{film.path.stem}.mp4"
             folder.mkdir(exist_ok=True)
-            _write_copy(path, film, limit)
+            write_copy(path, film, limit)
             own_times = [time - times[0] for time in times]
             copied.append(film.label)
         source = _embedded(path) if embed else _link(path, page)
         if embed and path != film.path:
             path.unlink()
-        shown.append({"label": film.label, "src": source, "times": _compact(own_times),
-                      "last": round(frame_seconds(film.info), 4)})  # fmt: skip
+        shown.append(player_film(film, source, own_times))
     if embed and copied:
         folder.rmdir()
     aspect = films[0].info.video.presentation_size
@@ -99,6 +98,12 @@ def write_page(
     return copied
 
 
+def player_film(film: Film, source: str, times: Sequence[float]) -> dict[str, Any]:
+    """What `player.js` is told of a film: its address, and when its frames are shown, in seconds."""
+    last = round(frame_seconds(film.info), 4)
+    return {"label": film.label, "src": source, "times": _compact(times), "last": last}
+
+
 def _filled(title: str, values: Mapping[str, Any]) -> str:
     """The page with its parts in place."""
     folder = resources.files("movie_cli.comparison")
@@ -109,7 +114,9 @@ def _filled(title: str, values: Mapping[str, Any]) -> str:
         "style": (folder / "page.css").read_text(encoding="utf-8"),
         "footer": html.escape(f"Made by movie {movie_cli.__version__}. Differences are of sRGB values from 0 to 1."),
         "data": data,
-        "script": (folder / "page.js").read_text(encoding="utf-8"),
+        "player": (folder / "player.html").read_text(encoding="utf-8"),
+        # One module: a page that is opened as a file may not import another.
+        "script": "\n".join((folder / name).read_text(encoding="utf-8") for name in ("player.js", "page.js")),
     }
     first, *rest = (folder / "page.html").read_text(encoding="utf-8").split("{{")
     # Split first, so that nothing that is put in is taken for a place to put something.
@@ -133,7 +140,13 @@ def _embedded(path: Path) -> str:
     return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
 
 
-def _write_copy(path: Path, film: Film, limit: float | None) -> None:
+def write_copy(path: Path, film: Film, limit: float | None) -> None:
+    """Write what browsers play of a film, its first `limit` seconds.
+
+    Raises:
+        SourceError: the film cannot be read.
+        OutputError: the copy cannot be written.
+    """
     size = compared_size(film, COPY_SIDE)
     begin = float(film.info.video.begin) if film.start is None else film.start
     end = None if limit is None else begin + limit
