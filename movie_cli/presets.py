@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +17,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from movie_cli.errors import UsageError
-from movie_cli.files import config_file
+from movie_cli.errors import UsageError, output_error
+from movie_cli.files import config_file, write_whole
 from movie_cli.recipe import Recipe
 
 TABLE = "presets"
 """The settings file's table that holds the user's, one table each: `[presets.NAME]`."""
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
 _KEYS = tuple(field.name for field in dataclasses.fields(Recipe))
 
 
@@ -109,3 +112,39 @@ def _preset(path: str, name: str, values: Any, *, own: bool) -> Preset:
     if "size" in known:
         known["size"] = tuple(known["size"])
     return Preset(name, known, str(values.get("description", "")), own)
+
+
+def save_preset(name: str, values: Mapping[str, Any], description: str = "") -> Path:
+    """Write a preset of the user's to the end of the settings file, which is made where there is none.
+
+    Raises:
+        UsageError: the name is none, the user has a preset of that name, or the settings file cannot be read.
+        OutputError: the file cannot be written.
+    """
+    path = config_file()
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name[:40]!a} is no preset's name", "use letters, digits, - and _, at most 40 of them")
+    if name in own_tables(path):
+        raise UsageError(f"there is a preset {name} already", f"choose another name, or take it out of {path}")
+    lines = [f"[{TABLE}.{name}]", *([f"description = {_toml(description)}"] if description else [])]
+    lines += [f"{key.replace('_', '-')} = {_toml(value)}" for key, value in values.items() if value is not None]
+    try:
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = f"{before.rstrip()}\n\n" * bool(before.strip()) + "\n".join(lines) + "\n"
+        made = tomllib.loads(text)[TABLE][name]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"nothing can be added to {path}: {error}", "correct it or move it away") from error
+    _preset(str(path), name, made, own=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(path, error) from error
+    write_whole(path.resolve(), text.encode())
+    return path
+
+
+def _toml(value: Any) -> str:
+    """A text, a number or two of them in TOML. JSON's escapes are TOML's, but for the delete character."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

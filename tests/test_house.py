@@ -10,14 +10,16 @@ import movie_cli
 
 PACKAGE = Path(movie_cli.__file__).parent
 FLOORS = (
+    {"__main__"},
     {"cli"},
+    {"tune"},
     {"batch", "bench", "comparison", "export"},
     {"evaluate"},
     {"editing", "train"},
     {"backends"},
     {"checkpoints"},
     {"models", "media"},
-    {"errors", "files", "kinds", "options", "presets", "recipe", "remote"},
+    {"errors", "files", "kinds", "looks", "options", "presets", "recipe", "remote"},
 )
 """Rooms from the top to the ground: one may import from floors below its own, and ground from ground."""
 LONGEST = 350

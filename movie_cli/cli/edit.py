@@ -19,6 +19,7 @@ from movie_cli.cli.output import OutputOptions, emit, output_options, print_pair
 from movie_cli.cli.reporters import make_reporter
 from movie_cli.editing.request import STREAM, EditRequest, check_output, check_source, output_exists
 from movie_cli.errors import UsageError
+from movie_cli.models.light_imports import import_networks
 
 EXAMPLES = (
     'movie edit in.mp4 "make it winter" -o out.mp4',
@@ -55,15 +56,17 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
         _show_plan(request, shown)
         return
     _check_stdout(output, shown)
-    if request.recipe.lora is None and values["backend"] in {"auto", "torch"}:
-        from movie_cli.models.light_imports import import_networks
+    # Asked before anything heavy is imported: whoever is to answer is still there.
+    if request.resume and output != STREAM and output_exists(output):
+        from movie_cli.editing.work_folder import was_published
 
+        whole = was_published(Path(output))
+    else:
+        whole = False
+    overwrite = values["yes"] if whole else may_overwrite(output, values["yes"], values["no"], shown)
+    if request.recipe.lora is None and values["backend"] in {"auto", "torch"}:
         import_networks()
     from movie_cli.editing.video import edit_video
-    from movie_cli.editing.work_folder import was_published
-
-    whole = request.resume and output != STREAM and was_published(Path(output))
-    overwrite = values["yes"] if whole else may_overwrite(output, values["yes"], values["no"], shown)
 
     request = dataclasses.replace(request, overwrite=overwrite)
     with make_reporter(shown) as reporter:

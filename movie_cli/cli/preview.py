@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,9 @@ from movie_cli.editing.request import STREAM, PreviewRequest, Reporter, check_ou
 from movie_cli.errors import OutputError, UsageError
 from movie_cli.files import write_whole
 from movie_cli.kinds import TimeValue
+from movie_cli.models.light_imports import import_networks
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
+from movie_cli.tune.command import as_typed, edit_arguments
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 TEXT_SCALES, IMAGE_SCALES = (4.0, 8.0, 12.0), (1.25, 1.75)
 """What one instruction is shown at unless told otherwise (MoViE's Figure 4)."""
-SHEET_WIDTH, LEAST_TILE, MOST_TILE = 1800, 160, 480
 MOST_TILES = 400
 _NO_TERMINAL = "name a file with -o sheet.png"
 
@@ -96,25 +98,18 @@ def preview(source: str, instructions: tuple[str, ...], **values: Any) -> None:
     if output is not None:
         check_output(source, output)
         overwrite = may_overwrite(output, values["yes"], values["no"], shown)
-    from movie_cli.models.light_imports import import_networks
-
-    if values["backend"] in {"auto", "torch"}:
-        import_networks()
-    from movie_cli.editing.contact_sheet import ContactSheet
-    from movie_cli.editing.preview import Previewer
-    from movie_cli.media import local_source
-
-    with make_reporter(shown) as reporter, local_source(source) as path:
-        previewer = Previewer(request, path, reporter)
-        sheet = ContactSheet(request, previewer.places[:1] if length else previewer.places, previewer.size,
-                             values["tile_width"] or _tile_width(request, len(previewer.places)))  # fmt: skip
+    prepare_networks(values["backend"])
+    with (
+        make_reporter(shown) as reporter,
+        opened(request, reporter, values["tile_width"], one_place=length is not None) as (previewer, sheet),
+    ):
         if length is not None:
             _write_clip(previewer, sheet, output, length, reporter, replace=overwrite)
             return
         began = time.monotonic()
-        picture = _draw(previewer, sheet, reporter)
+        picture = draw_sheet(previewer, sheet, reporter)
         if output is not None:
-            _save(picture, Path(output), replace=overwrite)
+            save_picture(picture, Path(output), replace=overwrite)
     if output is None:
         draw(picture)
     elif shown.json:
@@ -126,6 +121,14 @@ def preview(source: str, instructions: tuple[str, ...], **values: Any) -> None:
             tiles=len(request.recipes()) * len(previewer.places),
             seconds=round(time.monotonic() - began, 3),
         )
+    else:
+        reporter.message("info", f"{output}: {len(sheet.tiles)} versions; to make one: {_next(request)}")
+
+
+def _next(request: PreviewRequest) -> str:
+    """The command for the version in the middle."""
+    recipe = request.recipes()[len(request.recipes()) // 2]
+    return as_typed(edit_arguments(request.source, "out.mp4", recipe, Recipe(recipe.instruction), {}))
 
 
 def _request(source: str, instructions: tuple[str, ...], values: dict[str, Any]) -> PreviewRequest:
@@ -168,12 +171,38 @@ def _check_place(output: str | None, length: TimeValue | None, shown: OutputOpti
         raise UsageError(f"{output} is no picture's name", f"end it in {', '.join(PICTURES)}; or ask for a --clip")
 
 
-def _tile_width(request: PreviewRequest, places: int) -> int:
-    columns = len(request.text_scales) * places
-    return min(MOST_TILE, max(LEAST_TILE, SHEET_WIDTH // columns)) // 2 * 2
+@contextlib.contextmanager
+def opened(
+    request: PreviewRequest,
+    reporter: Reporter,
+    tile_width: int | None = None,
+    *,
+    most_places: int = 3,
+    one_place: bool = False,
+) -> Iterator[tuple[Previewer, ContactSheet]]:
+    """What makes the tiles, and the sheet that they go on; `one_place` for a video, of which each frame is a sheet.
+
+    Raises:
+        MovieError: the source, the checkpoint or the device cannot be used.
+    """
+    from movie_cli.editing.contact_sheet import ContactSheet
+    from movie_cli.editing.preview import Previewer
+    from movie_cli.media import local_source
+
+    with local_source(request.source) as path:
+        previewer = Previewer(request, path, reporter, most_places)
+        places = previewer.places[:1] if one_place else previewer.places
+        yield previewer, ContactSheet(request, places, previewer.size, tile_width)
 
 
-def _draw(previewer: Previewer, sheet: ContactSheet, reporter: Reporter) -> Image.Image:
+def prepare_networks(backend: str) -> None:
+    """Import what torch's backend needs the short way, before anything else imports it whole."""
+    if backend in {"auto", "torch"}:
+        import_networks()
+
+
+def draw_sheet(previewer: Previewer, sheet: ContactSheet, reporter: Reporter) -> Image.Image:
+    """Make all tiles and put them on the sheet."""
     recipes, places = len(previewer.request.recipes()), len(previewer.places)
     reporter.start(recipes * places, Path(previewer.request.source).name)
     made = previewer.tiles()
@@ -208,7 +237,13 @@ def _write_clip(previewer: Previewer, sheet: ContactSheet, output: str, length: 
                    "fps": round(report.frames / seconds, 2), "size": sheet.size})  # fmt: skip
 
 
-def _save(picture: Image.Image, path: Path, *, replace: bool) -> None:
+def save_picture(picture: Image.Image, path: Path, *, replace: bool) -> None:
+    """Write a picture of the kind that the name's ending says.
+
+    Raises:
+        UsageError: something has its name by now, and not `replace`.
+        OutputError: it cannot be written.
+    """
     kind = {".png": "PNG", ".webp": "WEBP"}.get(path.suffix.lower(), "JPEG")
     stream = io.BytesIO()
     picture.save(stream, kind, **({} if kind == "PNG" else {"quality": 92}))

@@ -12,20 +12,23 @@ from movie_cli.cli.eval import evaluate
 from movie_cli.cli.export import export
 from movie_cli.cli.help import Group
 from movie_cli.cli.info import info
+from movie_cli.cli.looks import looks
 from movie_cli.cli.lut import lut
 from movie_cli.cli.machine import cache, completion, devices
 from movie_cli.cli.mask import mask
 from movie_cli.cli.models import models, presets
 from movie_cli.cli.preview import preview
 from movie_cli.cli.train import train
+from movie_cli.cli.tune import tune
 
 EXAMPLES = (
     'movie edit in.mp4 "make it winter" -o out.mp4',
     'movie preview in.mp4 "make it winter" -o sheet.png',
+    "movie tune in.mp4",
 )
 SECTIONS = {
-    "Video": ("edit", "preview", "mask", "lut", "compare", "batch", "info"),
-    "Models": ("presets", "models", "eval", "train", "export"),
+    "Video": ("edit", "preview", "tune", "mask", "lut", "compare", "batch", "info"),
+    "Models": ("looks", "presets", "models", "eval", "train", "export"),
     "Machine": ("devices", "cache", "bench", "completion"),
 }
 
@@ -44,7 +47,7 @@ def movie() -> None:
     """
 
 
-for command in (edit, preview, mask, lut, compare, batch, info, presets, models, evaluate, train, export):
+for command in (edit, preview, tune, mask, lut, compare, batch, info, looks, presets, models, evaluate, train, export):
     movie.add_command(command)
 for command in (devices, cache, bench, completion):
     movie.add_command(command)

@@ -1,10 +1,12 @@
 """A contact sheet of a preview: text scales and frames from left to right, everything else from top to bottom.
 
-Labels say what to type for each tile, in the font that Pillow brings along.
+Several instructions would make a tall sheet of few columns: their rows go on beside one another. Labels say what to
+type for each tile, in the font that Pillow brings along.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,20 +19,10 @@ from movie_cli.recipe import Recipe
 
 PAPER, INK = (250, 250, 248), (20, 20, 20)
 FONT_SIZE, SMALLEST_FONT = 15, 9
-
-
-def write_label(draw: ImageDraw.ImageDraw, place: tuple[int, int], label: str, width: int) -> None:
-    """Write one line whose left middle is at `place`, smaller or cut off where it is wider than `width` pixels."""
-    size = FONT_SIZE
-    while size > SMALLEST_FONT and draw.textlength(label, font=ImageFont.load_default(size=size)) > width:
-        size -= 1
-    font = ImageFont.load_default(size=size)
-    while len(label) > 1 and draw.textlength(label, font=font) > width:
-        label = label[:-2].rstrip("…") + "…"
-    draw.text(place, label, fill=INK, font=font, anchor="lm")
-
-
 _GAP, _LABEL = 6, 24
+SHEET_WIDTH, LEAST_TILE, MOST_TILE = 1800, 160, 480
+SHAPE = 1.4
+"""About how much wider than high a sheet of several instructions is."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +43,24 @@ class ContactSheet:
         request: What is shown.
         places: The frames' places, at least one.
         frame: Width and height of a frame.
-        tile_width: Width of a tile in pixels.
+        tile_width: Width of a tile in pixels; None for what fits.
     """
 
     def __init__(
-        self, request: PreviewRequest, places: tuple[TimeValue, ...], frame: tuple[int, int], tile_width: int
+        self,
+        request: PreviewRequest,
+        places: tuple[TimeValue, ...],
+        frame: tuple[int, int],
+        tile_width: int | None = None,
     ) -> None:
-        self._tile = (tile_width, max(1, round(tile_width * frame[1] / frame[0])))
-        across = len(request.text_scales)
-        columns = across * len(places)
-        recipes = request.recipes()
+        across, recipes = len(request.text_scales), request.recipes()
+        wide, rows = across * len(places), 1 + len(recipes) // across
+        beside = 1
+        if len(request.instructions) > 1:
+            beside = min(rows, max(1, round(math.sqrt(SHAPE * rows * frame[1] / (wide * frame[0])))))
+        self._columns, self._beside = wide, beside
+        width = tile_width or min(MOST_TILE, max(LEAST_TILE, SHEET_WIDTH // (wide * beside))) // 2 * 2
+        self._tile = (width, max(1, round(width * frame[1] / frame[0])))
         self.sources = [
             self._cell(place * across, 0, f"source at {where}" if len(places) > 1 else "source")
             for place, where in enumerate(places)
@@ -72,9 +72,9 @@ class ContactSheet:
             for number, recipe in enumerate(recipes)
             for place, where in enumerate(places)
         }
-        rows = 1 + len(recipes) // across
-        width, height = columns * (self._tile[0] + _GAP) + _GAP, rows * (self._tile[1] + _LABEL + _GAP) + _GAP
-        self.size = (width + width % 2, height + height % 2)
+        lines = math.ceil(rows / beside)
+        sides = wide * beside * (width + _GAP) + _GAP, lines * (self._tile[1] + _LABEL + _GAP) + _GAP
+        self.size = (sides[0] + sides[0] % 2, sides[1] + sides[1] % 2)
 
     def blank(self) -> Image.Image:
         """The sheet with its labels and no pictures."""
@@ -91,9 +91,21 @@ class ContactSheet:
 
     def _cell(self, column: int, row: int, label: str) -> Cell:
         width, height = self._tile
+        column, row = row % self._beside * self._columns + column, row // self._beside
         return Cell(
             _GAP + column * (width + _GAP), _GAP + _LABEL + row * (height + _LABEL + _GAP), width, height, label
         )
+
+
+def write_label(draw: ImageDraw.ImageDraw, place: tuple[int, int], label: str, width: int) -> None:
+    """Write one line whose left middle is at `place`, smaller or cut off where it is wider than `width` pixels."""
+    size = FONT_SIZE
+    while size > SMALLEST_FONT and draw.textlength(label, font=ImageFont.load_default(size=size)) > width:
+        size -= 1
+    font = ImageFont.load_default(size=size)
+    while len(label) > 1 and draw.textlength(label, font=font) > width:
+        label = label[:-2].rstrip("…") + "…"
+    draw.text(place, label, fill=INK, font=font, anchor="lm")
 
 
 def label_of(recipe: Recipe, request: PreviewRequest, where: TimeValue, places: int) -> str:

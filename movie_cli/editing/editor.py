@@ -21,7 +21,11 @@ from movie_cli.checkpoints.exported import nearest_size
 from movie_cli.checkpoints.store import open_model
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import DeviceMemoryError, MovieError, UsageError
+from movie_cli.looks import looks_of
 from movie_cli.recipe import Recipe
+
+MOST_TEXTS = 256
+"""Embedded instructions that are kept."""
 
 
 class Editor:
@@ -61,12 +65,19 @@ class Editor:
 
     def set_recipe(self, recipe: Recipe) -> TextEmbedding:
         """Set instruction, scales, seed and steps; forgets the anchors. The text's embedding is kept for next time."""
-        text = self._texts.get(recipe.instruction)
-        if text is None:
-            text = self._texts.setdefault(recipe.instruction, self.backend.embed_text(recipe.instruction))
+        text = self.embed(recipe.instruction)
         steps = recipe.steps or self.backend.descriptor.steps
         self._settings = Settings(text, recipe.text_scale, recipe.image_scale, recipe.seed, steps)
         self.backend.set_anchors(None, self._settings)
+        return text
+
+    def embed(self, instruction: str) -> TextEmbedding:
+        """The instruction's embedding, which is kept for next time."""
+        text = self._texts.get(instruction)
+        if text is None:
+            while len(self._texts) >= MOST_TEXTS:
+                self._texts.pop(next(iter(self._texts)))
+            text = self._texts[instruction] = self.backend.embed_text(instruction)
         return text
 
     def encode(self, frames: Pixels) -> Any:
@@ -148,11 +159,12 @@ STRICT_HINT = "leave out --strict to edit nevertheless; `movie preview` shows wh
 
 
 def unknown(descriptor: Descriptor, instruction: str, text: TextEmbedding) -> str:
-    """What to say of an instruction that the checkpoint was not trained on."""
-    names = ", ".join(name.replace("_", " ").replace("+", " and ") for name in text.nearest)
+    """What to say of an instruction that the checkpoint was not trained on, with one that works."""
+    near = looks_of(text.nearest)
+    words = ", ".join(f'"{look.words}"' for look in near)
     return (
-        f'{descriptor.name} was not trained on "{instruction}"; nearest edits it knows: {names} '
-        "(another checkpoint: --model)"
+        f'{descriptor.name} was not trained on "{instruction}" and may leave the picture as it is; it knows {words} '
+        "and others: see `movie looks` (another checkpoint: --model)"
     )
 
 

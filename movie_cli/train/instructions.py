@@ -20,6 +20,7 @@ from functools import cache
 from typing import Literal
 
 from movie_cli.errors import UsageError
+from movie_cli.looks import KINDS
 from movie_cli.train import bank, wording
 
 Part = Literal["all", "train", "validation"]
@@ -99,7 +100,7 @@ def random_edits(rng: random.Random, pairs: float = 0.3) -> tuple[str, ...]:
 def phrasebook(part: Part) -> Phrasebook:
     """All content phrases: edit -> kind -> phrases. `canonical` phrases belong to every part."""
     book: Phrasebook = {}
-    for name in ("seasons_and_weather", "light_and_place", "drawing_and_painting", "film_and_device"):
+    for name in KINDS:
         for edit, kinds in wording.read_lists(f"{name}.txt").items():
             book[edit] = {
                 kind: tuple(p for p in phrases if kind == "canonical" or _belongs(p, part))

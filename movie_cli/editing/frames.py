@@ -1,0 +1,164 @@
+"""Single frames of a source as recipes make them: what `movie preview`, `movie looks` and `movie tune` show.
+
+Promises the same bytes for a frame and a recipe whoever asks and in whatever order: every frame is encoded and edited
+by itself, and follows the anchor that an edit of the whole clip would take.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from movie_cli.backends import registry
+from movie_cli.backends.base import Carry, Pixels, RuntimeRequest, Say
+from movie_cli.backends.torch_devices import with_compiler
+from movie_cli.checkpoints.descriptor import Descriptor
+from movie_cli.editing import clip
+from movie_cli.editing.editor import Editor
+from movie_cli.editing.request import EditRequest, PreviewRequest
+from movie_cli.errors import SourceError
+from movie_cli.kinds import TimeValue
+from movie_cli.media import FrameReader, SourceInfo
+from movie_cli.recipe import Recipe
+
+MOST_SMALL, MOST_WHOLE, MOST_LATENTS = 32, 2, 96
+"""How many frames at the working size, frames at the source's, and latents are kept; the latest."""
+_ANY = Recipe("any")
+Value = TypeVar("Value")
+
+
+def open_editor(
+    descriptor: Descriptor, request: PreviewRequest, size: tuple[int, int], frames: int, say: Say
+) -> Editor:
+    """An editor for single frames at the working size, on what the request asks for.
+
+    Raises:
+        ModelError: the checkpoint is damaged.
+        DeviceError: the device is not there, or has too little memory.
+    """
+    only_torch = request.compile == "on" and request.backend == "auto" and descriptor.export is None
+    backend = "torch" if only_torch else request.backend
+    choice = registry.choose_runtime(
+        descriptor, RuntimeRequest(request.device, request.dtype, backend, size=size, say=say)
+    )
+    # Compiled only when asked: a frame is there in less time than compiling takes.
+    return Editor(registry.open_backend(descriptor, with_compiler(choice, request.compile, frames, passes=None)))
+
+
+class SourceFrames:
+    """Frames of one source by their place, at the working size `size` (width, height). Any thread may ask."""
+
+    def __init__(self, path: Path, info: SourceInfo, size: tuple[int, int]) -> None:
+        self.path, self.info, self.size = path, info, size
+        self._all = self.span()
+        self._small: Latest[Pixels] = Latest(MOST_SMALL)
+        self._whole: Latest[tuple[Pixels, Pixels]] = Latest(MOST_WHOLE)
+
+    def span(self, start: TimeValue | None = None, duration: TimeValue | None = None) -> clip.Span:
+        """The range of the source from `start` on, for `duration`."""
+        return clip.span_of(EditRequest(str(self.path), "", _ANY, start=start, duration=duration), self.info)
+
+    def at(self, place: TimeValue) -> Pixels:
+        """The first frame at or after a place, `(1, h, w, 3)`.
+
+        Raises:
+            SourceError: there is none.
+        """
+        return self._small.get(place, lambda: self._read(place))
+
+    def whole(self, place: TimeValue) -> tuple[Pixels, Pixels]:
+        """The same frame at the source's own size `(H, W, 3)` and at the working size `(h, w, 3)`.
+
+        Raises:
+            SourceError: there is none.
+        """
+        return self._whole.get(place, lambda: self._read_whole(place))
+
+    def anchor(self, rule: str) -> Pixels | None:
+        """The frame `(1, h, w, 3)` that an edit of the whole clip would take for its anchor: `middle` or `first`."""
+        if rule == "none":
+            return None
+        where = self._all.middle if rule == "middle" else self._all.start
+        return clip.frame_at(self.path, self.info, self._all, where, self.size)
+
+    def _read(self, place: TimeValue) -> Pixels:
+        frame = clip.frame_at(self.path, self.info, self._all, self.span(place).start, self.size)
+        if frame is None:
+            raise SourceError(f"{self.path} has no frame at {place}", "see its length with `movie info`")
+        return frame
+
+    def _read_whole(self, place: TimeValue) -> tuple[Pixels, Pixels]:
+        also = None if self.size == self.info.video.display_size else self.size
+        start = self.span(place).start
+        with FrameReader(self.path, start=start, info=self.info, also_size=also, threads=1) as reader:
+            for frame in reader:
+                return frame.pixels, frame.pixels if frame.small is None else frame.small
+        raise SourceError(f"{self.path} has no frame at {place}", "see its length with `movie info`")
+
+
+class FrameEditor:
+    """Edits frames of one source one at a time. One thread at a time may use it."""
+
+    def __init__(self, frames: SourceFrames, editor: Editor) -> None:
+        self.frames, self.editor = frames, editor
+        self._latents: Latest[Any] = Latest(MOST_LATENTS)
+        self._anchors: dict[str, Any] = {}
+        self._set: tuple[Hashable, ...] | None = None
+
+    def edited(self, recipe: Recipe, place: TimeValue) -> Pixels:
+        """The frame at a place `(h, w, 3)` as `recipe` makes it, at the working size.
+
+        Raises:
+            SourceError: there is no frame there.
+            DeviceMemoryError: one frame is too much for the device.
+        """
+        return self.edit(recipe, self.frames.at(place))[0]
+
+    def edit(self, recipe: Recipe, frames: Pixels, carry: Carry | None = None) -> Pixels:
+        """Frames of the source `(N, h, w, 3)` as `recipe` makes them; `carry` as for `Editor.edit`."""
+        self._prepare(recipe)
+        return self.editor.edit(frames, self._encoded(frames), carry)
+
+    def _prepare(self, recipe: Recipe) -> None:
+        """Set the recipe and its anchor, unless they are set."""
+        wanted = (recipe.instruction, recipe.text_scale, recipe.image_scale, recipe.seed, recipe.steps, recipe.anchors)
+        if wanted == self._set:
+            return
+        self._set = None
+        if recipe.anchors not in self._anchors:
+            self._anchors[recipe.anchors] = self.frames.anchor(recipe.anchors)
+        self.editor.set_recipe(recipe)
+        anchor = self._anchors[recipe.anchors]
+        if anchor is not None:
+            self.editor.set_anchors(self._encoded(anchor))
+        self._set = wanted
+
+    def _encoded(self, frames: Pixels) -> Any:
+        """Latents by what the frames show: the anchor may be one of those looked at."""
+        digest = hashlib.blake2b(frames.tobytes(), digest_size=16).digest()
+        return self._latents.get((digest, frames.shape), lambda: self.editor.encode(frames))
+
+
+class Latest(Generic[Value]):
+    """The latest values by their keys. A value that two threads want at once may be made twice."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._lock = most, threading.Lock()
+        self._values: OrderedDict[Hashable, Value] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """The value of a key, made if it is not there."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+        value = make()
+        with self._lock:
+            self._values[key] = value
+            while len(self._values) > self._most:
+                self._values.popitem(last=False)
+        return value

@@ -1,0 +1,61 @@
+"""From what the page's controls say to a recipe, and to the command that makes the same edit.
+
+The page never names a file: source, output, model and machine are those of the command line that opened it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from movie_cli.errors import UsageError
+from movie_cli.recipe import AnchorRule, Recipe
+
+CONTROLS = ("instruction", "text_scale", "image_scale", "seed", "steps", "anchors", "detail")
+"""Fields of the recipe that the page sets."""
+
+
+def recipe_of(values: Any, model: str) -> Recipe:
+    """The recipe that a page asks for.
+
+    Raises:
+        UsageError: a value is none of a control's, of another type, or out of range.
+    """
+    if not isinstance(values, dict) or set(values) - set(CONTROLS):
+        raise UsageError(f"a page sets nothing but its controls: {', '.join(CONTROLS)}")
+    recipe = Recipe.of({**values, "model": model})
+    if AnchorRule.parse(recipe.anchors).moves:
+        raise UsageError(f"{recipe.anchors} moves with the clip, of which only single frames are shown")
+    return recipe
+
+
+def edit_arguments(source: str, output: str, recipe: Recipe, usual: Recipe, machine: Mapping[str, Any]) -> list[str]:
+    """What stands after `movie` to make the edit; `usual` is what `movie edit` does here when nothing is said.
+
+    `machine` holds options about where it runs, those that are not as usual.
+    """
+    options = ["-o", output]
+    for field in dataclasses.fields(Recipe):
+        value = getattr(recipe, field.name)
+        if field.name == "instruction" or value == getattr(usual, field.name) or value is None:
+            continue
+        options += [f"--{field.name.replace('_', '-')}", _text(value)]
+    for name, value in machine.items():
+        options += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    words = [source, recipe.instruction]
+    if any(word.startswith("-") for word in words):
+        return ["edit", *options, "--", *words]
+    return ["edit", *words, *options]
+
+
+def as_typed(arguments: list[str]) -> str:
+    """The command as one types it into a shell."""
+    return shlex.join(["movie", *arguments])
+
+
+def _text(value: Any) -> str:
+    """A value as one types it: a number as short as it can be read back from."""
+    short = f"{value:g}" if isinstance(value, float) else ""
+    return short if short and float(short) == value else str(value)

@@ -1,0 +1,118 @@
+// The page of `movie tune`: the settings, what they are told by, and the keys.
+import { $, make } from "./player.js";
+import { get } from "./asking.js";
+import { startLooking } from "./looking.js";
+import { startCandidates, startGrid, startWall } from "./gallery.js";
+import { startEditing } from "./editing.js";
+
+const SLIDERS = { "text-scale": "text_scale", "image-scale": "image_scale", "detail": "detail" };
+
+const about = await get("about");
+const studio = {
+  about,
+  place: about.place,
+  settings: { ...about.settings },
+  shown: null,
+  say(text) { $("status").textContent = text; },
+  refused(error) { studio.say(error.hint ? `${error.message}: ${error.hint}` : error.message); },
+  ready() { return studio.settings.instruction.trim() !== ""; },
+  current() { return { ...studio.settings, instruction: studio.settings.instruction.trim() }; },
+  set(values) {
+    Object.assign(studio.settings, values);
+    draw();
+    studio.look();
+    studio.refillGrid();
+    studio.tellWall();
+  },
+  answered(answer, settings, place) {
+    studio.shown = { settings, place };
+    $("command").textContent = answer.command;
+    $("advice").textContent = answer.advice;
+    $("advice").hidden = !answer.advice;
+    $("after-caption").textContent = settings.instruction;
+  },
+  cleared() {
+    studio.shown = null;
+    $("command").textContent = "";
+    $("advice").hidden = true;
+    $("after-caption").textContent = "write an instruction, or choose a look";
+  },
+  moved() { studio.refillWall(); studio.refillGrid(); },
+  filled() { studio.tellWall(); },
+  refillWall() {}, refillGrid() {}, tellWall() {},
+  showPresets(presets) {
+    $("preset").replaceChildren(make("option", "none", { value: "" }), ...presets.map((each) => make("option", each.name, { value: each.name })));
+    studio.about.presets = presets;
+  },
+};
+
+// Controls.
+const draw = () => {
+  const { settings } = studio;
+  if ($("instruction").value.trim() !== settings.instruction.trim()) $("instruction").value = settings.instruction;
+  for (const [id, name] of Object.entries(SLIDERS)) {
+    const slider = $(id), value = settings[name];
+    slider.min = Math.min(slider.min, value);
+    slider.max = Math.max(slider.max, value);
+    if (Number(slider.value) !== value) slider.value = value;
+    $(`${id}-shown`).textContent = String(value);
+  }
+  $("seed").value = settings.seed;
+  $("anchors").value = settings.anchors;
+  $("steps").value = settings.steps === null ? about.steps : settings.steps;
+};
+for (const [id, name] of Object.entries(SLIDERS)) {
+  if (about.ranges[name]) [$(id).min, $(id).max] = about.ranges[name];
+  $(id).addEventListener("input", () => studio.set({ [name]: Number($(id).value) }));
+}
+$("instruction").addEventListener("input", () => studio.set({ instruction: $("instruction").value }));
+$("seed").addEventListener("input", () => { if ($("seed").checkValidity() && $("seed").value) studio.set({ seed: Number($("seed").value) }); });
+$("steps").addEventListener("input", () => { if ($("steps").checkValidity() && $("steps").value) studio.set({ steps: Number($("steps").value) }); });
+$("anchors").addEventListener("change", () => studio.set({ anchors: $("anchors").value }));
+$("steps-row").hidden = about.steps === 1;
+$("usual").addEventListener("click", () => studio.set({ ...about.settings, instruction: studio.settings.instruction }));
+$("preset").addEventListener("change", () => {
+  const chosen = studio.about.presets.find((each) => each.name === $("preset").value);
+  if (chosen) studio.set(chosen.values);
+});
+$("controls").addEventListener("submit", (event) => event.preventDefault());
+$("words").append(...about.looks.map((look) => make("option", "", { value: look.words })));
+studio.showPresets(about.presets);
+document.documentElement.style.setProperty("--aspect", about.aspect.join(" / "));
+document.documentElement.style.setProperty("--ratio", about.aspect[0] / about.aspect[1]);
+document.title = `${about.source} – movie tune`;
+$("title").textContent = about.source;
+studio.say("Loading the model");
+
+draw();
+startWall(studio);
+startGrid(studio);
+startCandidates(studio);
+startEditing(studio);
+startLooking(studio);
+
+// What happens.
+const events = new EventSource("events");
+events.addEventListener("message", (message) => {
+  const event = JSON.parse(message.data);
+  if (event.type === "edit") studio.tellEdit(event);
+  if (event.type === "model") studio.say(event.error || `${about.model} is ready`);
+});
+events.addEventListener("error", () => { events.close(); studio.say("movie has ended: this page answers no more"); });
+
+// Keys.
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const at = event.target;
+  if (at.matches("select, textarea, input:not([type=range])")) return;
+  if (event.key === " " && at.matches("button, summary")) return;
+  const many = event.shiftKey ? 10 : 1;
+  const actions = {
+    "i": () => $("instruction").focus(), "/": () => $("wall-search").focus(), "[": () => studio.wipe(-5), "]": () => studio.wipe(5),
+    ",": () => studio.step(-many), ".": () => studio.step(many), "<": () => studio.step(-10), ">": () => studio.step(10),
+    " ": () => studio.loop(), "g": () => { $("grid-box").open = !$("grid-box").open; },
+    "k": () => studio.keep().catch(studio.refused), "c": () => studio.copy(),
+  };
+  const action = /^[1-4]$/.test(event.key) ? () => studio.use(Number(event.key)) : actions[event.key];
+  if (action) { event.preventDefault(); action(); }
+});

@@ -1,0 +1,44 @@
+"""Frames as pictures that browsers show."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from movie_cli.backends.base import Pixels
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An encoded picture, the command that makes it, and what is to be said of its instruction."""
+
+    content: bytes
+    kind: str
+    command: str = ""
+    advice: str = ""
+
+
+def at_most(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """A size made smaller, if need be, until no side is over `longest`."""
+    scale = min(1.0, longest / max(size))
+    return round(size[0] * scale), round(size[1] * scale)
+
+
+def png(pixels: Pixels) -> Picture:
+    """Every pixel as it is; compressed little, as it goes no further than this machine."""
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(stream, "PNG", compress_level=1)
+    return Picture(stream.getvalue(), "image/png")
+
+
+def jpeg(pixels: Pixels, size: tuple[int, int] | None = None) -> Picture:
+    """A picture that need not be exact, of a size."""
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    if size is not None and size != picture.size:
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=90)
+    return Picture(stream.getvalue(), "image/jpeg")

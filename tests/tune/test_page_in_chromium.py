@@ -1,0 +1,146 @@
+"""The page of `movie tune` in a real browser: frame, wall, sliders, grid, candidates, copying, the edit, keys, axe."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests import tiny
+from tests.comparison.clips import RATE, counting
+from tests.tune.serving import SECONDS, tuning
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytest.importorskip("playwright", reason="Playwright is not installed (the extra `dev`)")
+if CHROMIUM is None:
+    pytest.skip("Chromium is not installed (the Debian package `chromium`)", allow_module_level=True)
+
+COMMAND = "() => document.querySelector('#command').textContent"
+FILLED = "(box) => [...document.querySelectorAll(`${box} img`)].every((image) => image.naturalWidth > 0)"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("a folder & more")
+    tiny.one_step(folder / "tiny")
+    counting(folder / "in.mp4", count=2 * RATE)
+    with tuning(folder, "in.mp4", "make it winter", "--model", "tiny", "-o", "out.mp4") as (page, _):
+        page.folder = folder
+        listener = _listen(page)  # another page, so that the program stays while tests come and go
+        yield page
+        listener.close()
+
+
+def _listen(page):
+    import http.client
+
+    connection = http.client.HTTPConnection(page.host, page.port, timeout=SECONDS)
+    connection.request("GET", page.path + "events", headers={"host": f"{page.host}:{page.port}"})
+    connection.getresponse()
+    return connection
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_page(browser, served):
+    contexts = []
+
+    def opened(**options):
+        context = browser.new_context(**options)
+        contexts.append(context)
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page = context.new_page()
+        page.set_default_timeout(1000 * SECONDS)
+        page.said, page.asked = [], []
+        page.on("console", lambda message: page.said.append(message.text))
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.goto(served.address)
+        page.wait_for_function(f"() => ({COMMAND})() !== ''")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+def test_an_edit_is_found_by_looking_with_the_keyboard_alone(open_page, served):
+    page = open_page()
+    page.wait_for_function("() => document.querySelector('#after').naturalWidth > 0")
+    assert served.address.startswith("http://127.0.0.1:")
+    page.wait_for_function(FILLED, arg="#wall")
+    page.keyboard.press("g")
+    page.wait_for_function(FILLED, arg="#grid")
+    page.keyboard.press("k")
+    page.locator("#candidates img").wait_for()
+    first = page.evaluate(COMMAND)
+    page.locator("#text-scale").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"() => ({COMMAND})().includes('--text-scale 7.75')")
+    assert page.locator("#text-scale-shown").inner_text() == "7.75"
+    page.keyboard.press("c")
+    page.wait_for_function("() => document.querySelector('#status').textContent === 'Copied'")
+    assert page.evaluate("() => navigator.clipboard.readText()") == page.evaluate(COMMAND)
+    page.keyboard.press("1")
+    page.wait_for_function("(first) => document.querySelector('#command').textContent === first", arg=first)
+    page.keyboard.press("[")
+    clip = "() => getComputedStyle(document.querySelector('.right img')).clipPath"
+    assert page.evaluate(clip) == "inset(0px 0px 0px 45%)"
+    page.locator("#instruction").fill("")
+    page.wait_for_function(f"() => ({COMMAND})() === ''")
+    page.locator("#wall button").last.click()
+    page.wait_for_function(f"() => ({COMMAND})() !== ''")
+    page.locator("#wall-search").fill("no such look")
+    assert page.locator("#wall button:visible").count() == 0
+    assert page.said == []
+    assert {url.split("/")[2] for url in page.asked if not url.startswith(("blob:", "data:"))} == {
+        served.address.split("/")[2]
+    }
+
+
+def test_two_seconds_are_played_edited(open_page):
+    page = open_page()
+    page.locator("#loop-play").click()
+    page.wait_for_function("() => /of \\d+ pictures/.test(document.querySelector('#time-shown').textContent)")
+    page.wait_for_function("() => / s of /.test(document.querySelector('#time-shown').textContent)")
+    shown = "() => document.querySelector('#after').src"
+    before = page.evaluate(shown)
+    page.wait_for_function("(before) => document.querySelector('#after').src !== before", arg=before)
+    page.keyboard.press("Space")
+    assert page.said == []
+
+
+def test_the_film_is_edited_and_its_result_compared(open_page, served):
+    page = open_page()
+    page.locator("#edit").click()
+    page.wait_for_function("() => document.querySelectorAll('#films video').length === 2")
+    page.wait_for_function("() => [...document.querySelectorAll('#films video')].every((film) => film.readyState >= 2)")
+    assert (served.folder / "out.mp4").stat().st_size > 0
+    assert "out.mp4" in page.locator("#progress-text").inner_text()
+    page.locator("#forth").click()
+    assert page.locator("#place").inner_text().startswith(f"2 of {2 * RATE},")
+    assert page.said == []
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+def test_axe_finds_nothing(open_page, look):
+    from axe_playwright_python.sync_playwright import Axe
+
+    phone = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
+    page = open_page(**(phone if look == "phone" else {"color_scheme": look}))
+    page.locator("#keep").click()
+    page.locator("#candidates img").wait_for()
+    for summary in page.locator("summary").all():
+        summary.click()
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
