@@ -12,6 +12,7 @@ from typing import Any
 
 from movie_cli.errors import UsageError
 from movie_cli.kinds import Kind, Number, Size, Whole
+from movie_cli.models.region_names import read_place
 from movie_cli.options import check_options, option, options_of
 
 DEFAULT_TEXT_SCALE = 7.5
@@ -69,6 +70,20 @@ class AnchorsKind(Kind):
         return text
 
 
+@dataclass(frozen=True)
+class PlaceKind(Kind):
+    """A place, or several with commas between them (see `region_names`)."""
+
+    def check(self, value: Any) -> None:
+        """Refuse what is no place, in whole sentences."""
+        read_place(value)
+
+    def parse(self, text: str) -> str:
+        """Read and check."""
+        self.check(text)
+        return text
+
+
 SCALE = Number(high=100.0, above=True)
 """No published editor does anything sensible outside."""
 _recipe = partial(option, decides="picture", theme="What to do")
@@ -86,6 +101,7 @@ class Recipe:
     `text_scale` and `image_scale` are the paper's `s_T` and `s_I`. `steps` is None for the checkpoint's own
     number. `size` is the output's width and height, None for the source's. `anchors` is `middle`, `first`, `every:N`,
     `scene` or `none`. `detail` in [0, 1] is how much of the source's own fine detail is carried to the output's size.
+    `only` and `except_for` are places that bound the edit, `feather` softens their edges, in pixels of the output.
     `still` is the difference in code values up to which a frame shares the edit of the one before. `vae`, `scheduler`
     and `lora` are used instead of, or with, the checkpoint's own parts (see `movie_cli.checkpoints.store`).
 
@@ -121,6 +137,19 @@ class Recipe:
         "Reuse an edit while no part of the picture changes by more; 0: equal frames.",
         metavar="0..255",
         hint="0 takes equal frames alone",
+    )
+    only: str | None = _recipe(
+        None, PlaceKind(), "Edit this place alone, such as sky or people,animal.", metavar="PLACE,..."
+    )
+    except_for: str | None = _recipe(
+        None, PlaceKind(), "Leave this place as it is.", metavar="PLACE,...", flags=("--except",)
+    )
+    feather: float = _recipe(
+        0.0,
+        Number(high=1000.0),
+        "Soften the edges of a place or mask over so much.",
+        metavar="PIXELS",
+        hint="0 leaves edges where the picture's are",
     )
     vae: str | None = _recipe(
         None, Kind(), "Another autoencoder for a checkpoint of many steps.", metavar="taesd|FOLDER|HUB-ID"

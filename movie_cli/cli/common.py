@@ -54,6 +54,11 @@ def steps(theme: Callable[..., Decorator]) -> Decorator:
     return click_option(_recipe["steps"], theme)
 
 
+def places(theme: Callable[..., Decorator]) -> list[Decorator]:
+    """`--only`, `--except` and `--feather`, under a theme."""
+    return [click_option(_recipe[name], theme) for name in ("only", "except_for", "feather")]
+
+
 def anchors(theme: Callable[..., Decorator], *, moving: bool = True) -> Decorator:
     """`--anchors`, under a theme; `moving` where anchors may change within a clip."""
     if moving:

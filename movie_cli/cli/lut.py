@@ -75,17 +75,17 @@ def lut(source: str, instruction: str | None, **values: Any) -> None:
         raise UsageError(f"{output} is no table's name", f"end it in {ENDING}")
     check_source(source)
     check_output(source, output)
-    may_overwrite(output, values["yes"], values["no"], shown)
+    replace = may_overwrite(output, values["yes"], values["no"], shown)
     from movie_cli.editing.grading import NODES, grade_video, make_table, write_cube
 
     began = time.monotonic()
     with make_reporter(shown) as reporter:
         facts: dict[str, object]
         if instruction is None:
-            facts = {"frames": grade_video(source, Path(values["apply"]), output, reporter)}
+            facts = {"frames": grade_video(source, Path(values["apply"]), output, reporter, replace=replace)}
         else:
             table = make_table(_request(source, instruction, values), values["frames"], values["least"], reporter)
-            write_cube(Path(output), table.values, f"{instruction} ({values['model']})")
+            write_cube(Path(output), table.values, f"{instruction} ({values['model']})", replace=replace)
             facts = {"frames": table.frames, "nodes": NODES, "psnr": round(min(table.psnr, 99.0), 2)}
         reporter.done({"output": output, "seconds": round(time.monotonic() - began, 3), **facts})
 

@@ -61,7 +61,7 @@ def mask(source: str, place: str, **values: Any) -> None:
         raise UsageError("masks are made of files, not of streams", "name files")
     check_source(source)
     check_output(source, output)
-    may_overwrite(output, values["yes"], values["no"], shown)
+    replace = may_overwrite(output, values["yes"], values["no"], shown)
     from movie_cli import media
     from movie_cli.editing.masks import RegionMasks, network_of, write_mask
 
@@ -72,7 +72,7 @@ def mask(source: str, place: str, **values: Any) -> None:
         whole = values["start"] is None and values["end"] is None
         reporter.start(info.video.frames if whole else None, Path(output).name)
         span = _seconds(values["start"], "start"), _seconds(values["end"], "end")
-        report = write_mask(Path(output), info, RegionMasks(network, weights), span, reporter.advance)
+        report = write_mask(Path(output), info, RegionMasks(network, weights), span, reporter.advance, replace=replace)
         for message in report.written.messages:
             reporter.message("info", message)
         if report.share < SMALL:

@@ -61,6 +61,7 @@ def _preview_options(function: Callable[..., Any]) -> Callable[..., Any]:
         common.steps(_what),
         _what("--model", default="nano", show_default=True, metavar="MODEL", help="What edits."),
         common.anchors(_what, moving=False),
+        *common.places(_what),
         _file(
             "-o", "--output", setting=False, metavar="OUT", help="A picture, or a video with --clip; else it is shown."
         ),
@@ -140,7 +141,15 @@ def _request(source: str, instructions: tuple[str, ...], values: dict[str, Any])
         usual_text, usual_image = (DEFAULT_TEXT_SCALE,), (DEFAULT_IMAGE_SCALE,)
     request = PreviewRequest(
         source=source,
-        recipe=Recipe(instructions[0], model=values["model"], steps=values["steps"], anchors=values["anchors"]),
+        recipe=Recipe(
+            instructions[0],
+            model=values["model"],
+            steps=values["steps"],
+            anchors=values["anchors"],
+            only=values["only"],
+            except_for=values["except"],
+            feather=values["feather"],
+        ),
         instructions=instructions,
         text_scales=values["text_scale"] or usual_text,
         image_scales=values["image_scale"] or usual_image,

@@ -11,7 +11,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
 
 from movie_cli.backends import registry
 from movie_cli.backends.base import Carry, Pixels, RuntimeRequest, Say
@@ -19,11 +21,15 @@ from movie_cli.backends.torch_devices import with_compiler
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.editing import clip
 from movie_cli.editing.editor import Editor
+from movie_cli.editing.plan import bounds_of
 from movie_cli.editing.request import EditRequest, PreviewRequest
 from movie_cli.errors import SourceError
 from movie_cli.kinds import TimeValue
 from movie_cli.media import FrameReader, SourceInfo
 from movie_cli.recipe import Recipe
+
+if TYPE_CHECKING:
+    from movie_cli.editing.masks import Bounds
 
 MOST_SMALL, MOST_WHOLE, MOST_LATENTS = 32, 2, 96
 """How many frames at the working size, frames at the source's, and latents are kept; the latest."""
@@ -107,6 +113,7 @@ class FrameEditor:
         self.frames, self.editor = frames, editor
         self._latents: Latest[Any] = Latest(MOST_LATENTS)
         self._anchors: dict[str, Any] = {}
+        self._places: dict[Hashable, Bounds | None] = {}
         self._set: tuple[Hashable, ...] | None = None
 
     def edited(self, recipe: Recipe, place: TimeValue) -> Pixels:
@@ -119,9 +126,24 @@ class FrameEditor:
         return self.edit(recipe, self.frames.at(place))[0]
 
     def edit(self, recipe: Recipe, frames: Pixels, carry: Carry | None = None) -> Pixels:
-        """Frames of the source `(N, h, w, 3)` as `recipe` makes them; `carry` as for `Editor.edit`."""
+        """Frames of the source `(N, h, w, 3)` as `recipe` makes them; `carry` as for `Editor.edit`.
+
+        Where the recipe names places each frame is bounded by what is seen in it alone.
+        """
         self._prepare(recipe)
-        return self.editor.edit(frames, self._encoded(frames), carry)
+        edited = self.editor.edit(frames, self._encoded(frames), carry)
+        bounds = self._bounds(recipe)
+        if bounds is None:
+            return edited
+        pairs = zip(frames, edited, strict=True)
+        return np.stack([bounds.begin(0).apply(frame, frame, pixels, 0) for frame, pixels in pairs])
+
+    def _bounds(self, recipe: Recipe) -> Bounds | None:
+        places = recipe.only, recipe.except_for, recipe.feather
+        if places not in self._places:
+            folder = self.editor.backend.descriptor.folder
+            self._places[places] = bounds_of(EditRequest(str(self.frames.path), "", recipe), folder)
+        return self._places[places]
 
     def _prepare(self, recipe: Recipe) -> None:
         """Set the recipe and its anchor, unless they are set."""

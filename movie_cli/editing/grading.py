@@ -14,6 +14,7 @@ from movie_cli.editing.request import PreviewRequest, Reporter
 from movie_cli.errors import UsageError
 from movie_cli.kinds import TimeValue
 from movie_cli.media import FrameReader, VideoWriter, local_source, prefetch, probe
+from movie_cli.media.outfile import Naming
 
 __all__ = ["NODES", "Table", "grade_video", "make_table", "write_cube"]
 
@@ -56,11 +57,12 @@ def make_table(request: PreviewRequest, count: int, least: float, reporter: Repo
     return Table(fit(sources, edits), psnr, len(sources))
 
 
-def grade_video(source: str, cube: Path, output: str, reporter: Reporter) -> int:
+def grade_video(source: str, cube: Path, output: str, reporter: Reporter, *, replace: bool = True) -> int:
     """Write the source with a table's colours, and all else as it is; the number of frames.
 
     Raises:
         SourceError: the source or the table cannot be read.
+        UsageError: something has the output's name by now, and not `replace`.
         OutputError: the output cannot be written.
     """
     table = read_cube(cube)
@@ -73,7 +75,8 @@ def grade_video(source: str, cube: Path, output: str, reporter: Reporter) -> int
                     writer.write(graded(frame.pixels, table), frame.pts, frame.duration)
                     reporter.advance(1)
             damage = reader.damage
-            report = writer.commit(damage.time if damage is not None and damage.fatal else None)
+            until = damage.time if damage is not None and damage.fatal else None
+            report = writer.commit(until, Naming(replace=replace))
     if damage is not None:
         reporter.message("warning", f"{source}: {damage.message}; graded what could be read")
     for message in report.messages:

@@ -57,6 +57,7 @@ def job_of(plan: Plan, path: Path) -> dict[str, str]:
         "checkpoint": _checkpoint_identity(plan.descriptor),
         **request.told("source", "picture", "file"),
         "model": plan.descriptor.name,
+        "mask": _mask_identity(request.mask),
         "ending": Path(request.output).suffix.lower(),
         **{each.words: CHOSEN[each.name](plan) for each in rounding},
         "version of movie": movie_cli.__version__,
@@ -65,6 +66,10 @@ def job_of(plan: Plan, path: Path) -> dict[str, str]:
         **plan.choice.version,
     }
     return {name: str(value) for name, value in values.items() if value not in {None, ""}}
+
+
+def _mask_identity(mask: str | None) -> str:
+    return "" if mask is None else " ".join(content_identity(file) for file in files_of(Path(mask)))
 
 
 def _checkpoint_identity(descriptor: Descriptor) -> str:

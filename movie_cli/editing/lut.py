@@ -146,16 +146,17 @@ def difference(table: Tensor, sources: Sequence[Pixels], edits: Sequence[Pixels]
     return math.inf if mean == 0 else 10 * math.log10(255**2 / mean)
 
 
-def write_cube(path: Path, table: Tensor, title: str) -> None:
-    """Write a table as a `.cube` file, red changing fastest.
+def write_cube(path: Path, table: Tensor, title: str, *, replace: bool = True) -> None:
+    """Write a table as a `.cube` file, red changing fastest; a file of that name only if `replace`.
 
     Raises:
+        UsageError: something has its name, and not `replace`.
         OutputError: it cannot be written.
     """
     plain = re.sub(r"[^\x20-\x7e]|\"", "?", title)
     lines = [f'TITLE "{plain}"', f"LUT_3D_SIZE {table.shape[1]}", "DOMAIN_MIN 0 0 0", "DOMAIN_MAX 1 1 1"]
     lines += ["{:.6f} {:.6f} {:.6f}".format(*colour) for colour in table.flatten(1).T.tolist()]
-    write_whole(path, ("\n".join(lines) + "\n").encode())
+    write_whole(path, ("\n".join(lines) + "\n").encode(), replace=replace)
 
 
 def read_cube(path: Path) -> Tensor:

@@ -21,9 +21,11 @@ from torch import Tensor
 
 from movie_cli.checkpoints.regions import load_regions
 from movie_cli.checkpoints.store import open_model
-from movie_cli.errors import ModelError
+from movie_cli.errors import ModelError, UsageError
 from movie_cli.media import EncodeOptions, FrameReader, SourceInfo, VideoWriter, WriteReport, probe
-from movie_cli.models.detail import LUMA
+from movie_cli.media.outfile import Naming
+from movie_cli.models.detail import LUMA, applied
+from movie_cli.models.region_names import read_place
 from movie_cli.models.regions import RegionNetwork, SteadyRegions, input_size, place_map
 
 RADIUS, EPSILON = 4, 1e-3
@@ -78,18 +80,18 @@ class RegionMasks:
         """As `Masks.mask`."""
         del seconds
         picture = _planes(small) * 2 - 1
-        size = input_size(frame.shape[1], frame.shape[0])[::-1]
-        if picture.shape[-2:] != size:
-            picture = F.interpolate(picture, size, mode="bilinear", antialias=True)
+        seen = input_size(frame.shape[1], frame.shape[0])[::-1]
+        if picture.shape[-2:] != seen:
+            picture = F.interpolate(picture, seen, mode="bilinear", antialias=True)
         regions = self._regions.see(picture)
         place = place_map(regions, self._weights) * (1 - place_map(regions, self._spared))
         guide = _luma((picture + 1) / 2)
-        rough = F.interpolate(place, size, mode="bilinear")
-        both = F.interpolate(torch.cat(_guided(guide, rough), dim=1), frame.shape[:2], mode="bilinear")
-        fine = both[:, :1].mul_(_luma(_planes(frame))).add_(both[:, 1:])
-        fine = fine.sub_(BLACK).div_(WHITE - BLACK).clamp_(0, 1)
-        mask: Pixels = fine[0, 0].mul_(255).round_().to(torch.uint8).numpy()
-        return mask
+        rough = F.interpolate(place, seen, mode="bilinear")
+        slope, offset = _guided(guide, rough)
+        span = WHITE - BLACK
+        offset, slope = (offset - BLACK) * (255 / span), slope / span
+        size = frame.shape[1], frame.shape[0]
+        return applied(offset[0].numpy(), slope[0].numpy(), frame, size)[..., 0]
 
     def close(self) -> None:
         """Nothing is held."""
@@ -130,6 +132,22 @@ class FileMasks:
         self._pictures.close()
 
 
+def check_mask(path: Path, seconds: float | None) -> None:
+    """Refuse a mask that ends before `seconds` after the source's first picture; None for as long as it likes.
+
+    Raises:
+        UsageError: it is too short.
+        SourceError: it cannot be read.
+    """
+    info = probe(path)
+    frame = 1 / float(info.video.average_rate or 25)
+    if seconds is not None and not is_still(info) and (info.length or 0) + frame < seconds:
+        raise UsageError(
+            f"{path} lasts {info.length:.2f} s, and the edited part ends at {seconds:.2f} s",
+            "a mask begins with the source's first picture and lasts as long; a single picture is for all frames",
+        )
+
+
 def is_still(info: SourceInfo) -> bool:
     """Whether the file is one picture, which is a mask for as long as one likes."""
     return info.video.frames == 1 or info.length is None
@@ -162,6 +180,8 @@ def write_mask(
     masks: Masks,
     span: tuple[float | None, float | None] = (None, None),
     advance: Callable[[int], None] = lambda frames: None,
+    *,
+    replace: bool = True,
 ) -> MaskReport:
     """Write masks as a grey video of the source's size and times, without sound. `span` is as `FrameReader`'s.
 
@@ -184,8 +204,55 @@ def write_mask(
             writer.write(np.repeat(mask[..., None], 3, axis=-1), frame.pts, frame.duration)
             advance(1)
         damage = reader.damage
-        written = writer.commit(damage.time if damage is not None and damage.fatal else None)
+        until = damage.time if damage is not None and damage.fatal else None
+        written = writer.commit(until, Naming(replace=replace))
     return MaskReport(written, float(np.mean(shares)))
+
+
+class Bounds:
+    """What an edit is bounded by: a place less what is spared in it, or a mask's file; with edges softened.
+
+    `only` and `spared` are places as people name them (see `region_names`), `feather` is in pixels of the output.
+
+    Raises:
+        UsageError: a place is not known.
+        ModelError: neither the checkpoint nor the embedded model has regions.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        only: str | None = None,
+        spared: str | None = None,
+        mask: Path | None = None,
+        feather: float = 0.0,
+    ) -> None:
+        self._mask, self._feather = mask, feather
+        self._weights, self._spared = read_place(only or "everything"), read_place(spared) if spared else {}
+        self._network = None if mask else load_regions(folder) or network_of("nano")
+
+    def begin(self, seconds: float) -> Bound:
+        """Bounds for frames in a row, the first one shown so long after the source's first picture."""
+        if self._mask is not None:
+            return Bound(FileMasks(self._mask, seconds), self._feather)
+        assert self._network is not None
+        return Bound(RegionMasks(self._network, self._weights, self._spared), self._feather)
+
+
+class Bound:
+    """Bounds of one run of frames in order: `apply` to each, and `close`."""
+
+    def __init__(self, masks: Masks, feather: float) -> None:
+        self._masks, self._feather = masks, feather
+        self.close = masks.close
+
+    def apply(self, source: Pixels, small: Pixels, edited: Pixels, seconds: float) -> Pixels:
+        """An edited frame `(H, W, 3)` with the source's frame, of any size, where the edit does not go."""
+        height, width = edited.shape[:2]
+        if source.shape != edited.shape:
+            source = _resized(source, (width, height), Image.Resampling.LANCZOS)
+        mask = self._masks.mask(source, small, seconds)
+        return bounded(source, edited, feathered(mask, self._feather))
 
 
 def feathered(mask: Pixels, radius: float) -> Pixels:
@@ -202,8 +269,8 @@ def bounded(source: Pixels, edited: Pixels, mask: Pixels) -> Pixels:
     return result
 
 
-def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
+def _resized(pixels: Pixels, size: tuple[int, int], resampling: Image.Resampling = Image.Resampling.BILINEAR) -> Pixels:
+    return np.asarray(Image.fromarray(pixels).resize(size, resampling))
 
 
 def _planes(pixels: Pixels) -> Tensor:

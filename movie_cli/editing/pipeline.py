@@ -1,4 +1,4 @@
-"""The pipeline: decode -> encode -> denoise -> decode -> detail -> sink, in bounded memory.
+"""The pipeline: decode -> encode -> denoise -> decode -> detail -> bounds -> sink, in bounded memory.
 
 One thread decodes, the caller's runs the network, one transfers detail and encodes; queues between them are bounded.
 The same segments come out whether they are made in one run, in several, or on several machines: what frames take over
@@ -23,6 +23,7 @@ from movie_cli.editing.anchors import Anchors
 from movie_cli.editing.clip import Batch, FrameSource, ResumePoint
 from movie_cli.editing.editor import STRICT_HINT, Editor, Editors, joined, unknown
 from movie_cli.editing.latent_cache import ClipCache
+from movie_cli.editing.masks import Bound
 from movie_cli.editing.plan import Plan
 from movie_cli.editing.request import Reporter
 from movie_cli.editing.sinks import Sink
@@ -126,6 +127,8 @@ class Pipeline:
         self.damage: media.Damage | None = None
         self.notes: tuple[str, ...] = ()
         self.reused = 0
+        self._bound: Bound | None = None
+        self._written = 0
 
     @property
     def picture(self) -> int | None:
@@ -145,6 +148,8 @@ class Pipeline:
         """
         plan = self._plan
         with ExitStack() as stack:
+            stack.callback(self._unbind)
+            self._written = 0 if begin is None else begin.index
             frames = self._frames(stack, begin, limit)
             batches = self._decoded(frames) if self._cache.clip is None else self._cached(frames, begin)
             thread: WriterThread[tuple[Batch, FetchFrames]] = stack.enter_context(
@@ -248,12 +253,11 @@ class Pipeline:
         self._told = len(notes)
         return edited
 
-    # Detail and sink, in a thread of their own
+    # Detail, bounds and sink, in a thread of their own
 
     def _write(self, sink: Sink, batch: Batch, fetch: FetchFrames) -> None:
-        for pixels, small, (pts, duration) in zip(
-            self._detailed(batch, fetch()), batch.small, batch.times, strict=True
-        ):
+        edited = self._bounded(batch, self._detailed(batch, fetch()))
+        for pixels, small, (pts, duration) in zip(edited, batch.small, batch.times, strict=True):
             sink.write(pixels, pts, duration, small)
             self._reporter.advance(1)
 
@@ -265,6 +269,27 @@ class Pipeline:
         amount = self._plan.request.recipe.detail
         for full, small, result in zip(batch.full, batch.small, edited, strict=True):
             yield transfer(full, small, result, self._plan.size, amount)
+
+    def _bounded(self, batch: Batch, edited: Iterator[Pixels]) -> Iterator[Pixels]:
+        """Edited frames with the source's own where the edit does not go."""
+        bounds, video = self._plan.bounds, self._plan.info.video
+        if bounds is None:
+            yield from edited
+            return
+        for source, small, pixels, (pts, _) in zip(
+            batch.full or batch.small, batch.small, edited, batch.times, strict=True
+        ):
+            seconds = float((pts - video.origin) * video.time_base - video.begin)
+            if self._bound is None or self._written % self._plan.segment == 0:
+                self._unbind()
+                self._bound = bounds.begin(seconds)
+            self._written += 1
+            yield self._bound.apply(source, small, pixels, seconds)
+
+    def _unbind(self) -> None:
+        if self._bound is not None:
+            self._bound.close()
+            self._bound = None
 
     def _depth(self, wanted: int, frames: int) -> int:
         """How many items of so many frames may wait: fewer where frames are very large."""

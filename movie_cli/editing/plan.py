@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from movie_cli import media
 from movie_cli.backends.base import RuntimeConfig, RuntimeRequest, Say
@@ -23,6 +24,9 @@ from movie_cli.errors import UsageError
 from movie_cli.media import EncodeOptions, SourceInfo
 from movie_cli.media.segments import can_be_joined
 from movie_cli.recipe import AnchorRule
+
+if TYPE_CHECKING:
+    from movie_cli.editing.masks import Bounds
 
 ENCODER_THREADS = 4
 """Fixed, because what most encoders make of a picture depends on it, and must not depend on the machine."""
@@ -47,6 +51,7 @@ class Plan:
     segment: int
     joined: bool
     hardware: media.Hardware
+    bounds: Bounds | None = None
 
     @property
     def needs_full(self) -> bool:
@@ -101,6 +106,8 @@ def make_plan(request: EditRequest, path: Path, say: Say | None = None) -> Plan:
     if span.frames is not None:
         passes = span.frames * (request.recipe.steps or descriptor.steps) * descriptor.passes // batch
     choice = with_compiler(choice, request.compile, batch, passes)
+    begin = float(info.video.begin)
+    ends = [end for end in (span.end, info.length and begin + info.length) if end]
     return Plan(
         request,
         info,
@@ -113,7 +120,28 @@ def make_plan(request: EditRequest, path: Path, say: Say | None = None) -> Plan:
         segment_frames(request, descriptor),
         joined,
         hardware,
+        bounds_of(request, descriptor.folder, min(ends) - begin if ends else None),
     )
+
+
+def bounds_of(request: EditRequest, folder: Path, seconds: float | None = None) -> Bounds | None:
+    """What the edit is bounded by: a mask's file, or places; None for the whole frame.
+
+    `folder` is the checkpoint's, `seconds` when the edited part ends, after the source's first picture, if known.
+
+    Raises:
+        UsageError: the mask is over before the edited part is.
+        SourceError: the mask cannot be read.
+    """
+    recipe = request.recipe
+    if request.mask is None and recipe.only is None and recipe.except_for is None:
+        return None
+    from movie_cli.editing.masks import Bounds, check_mask
+
+    mask = None if request.mask is None else Path(request.mask)
+    if mask is not None:
+        check_mask(mask, seconds)
+    return Bounds(folder, recipe.only, recipe.except_for, mask, recipe.feather)
 
 
 def segment_frames(request: EditRequest, descriptor: Descriptor) -> int:

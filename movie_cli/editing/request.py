@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 
 from movie_cli import remote
 from movie_cli.errors import OutputError, SourceError, UsageError
-from movie_cli.kinds import Time, TimeValue
+from movie_cli.kinds import Kind, Time, TimeValue
 from movie_cli.options import (
     Decides,
     EncodeOptions,
@@ -38,7 +38,7 @@ _PART: dict[str, Any] = {"decides": "source", "theme": "Which part", "setting": 
 
 @dataclass(frozen=True, kw_only=True)
 class PartOptions:
-    """Which part of a source is edited. `start` and `end` count from the first picture.
+    """Which part of a source is edited. `start` and `end` count from the first picture; `mask` is a file's name.
 
     Raises:
         UsageError: the values contradict each other.
@@ -47,6 +47,13 @@ class PartOptions:
     start: TimeValue | None = option(None, Time(), "Begin here: 90f, 1.5s or HH:MM:SS.mmm.", **_PART)
     end: TimeValue | None = option(None, Time(), "Stop before this; all count from the first frame.", **_PART)
     duration: TimeValue | None = option(None, Time(), "Edit this much.", **_PART)
+    mask: str | None = option(
+        None,
+        Kind(),
+        "Edit where this video or picture is white.",
+        **_PART | {"decides": "picture"},
+        metavar="FILE",
+    )
 
     def __post_init__(self) -> None:
         if self.end is not None and self.duration is not None:
@@ -77,6 +84,11 @@ class EditRequest(PartOptions, RunOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_options(self)
+        if self.mask is not None and (self.recipe.only or self.recipe.except_for):
+            place = "--only" if self.recipe.only else "--except"
+            raise UsageError(
+                f"--mask and {place} are both given", "keep one; `movie mask` writes a place, to be drawn into a mask"
+            )
 
     def told(self, *decides: Decides) -> dict[str, str]:
         """What is asked of the options that decide one of these, by their names and as a person writes it."""

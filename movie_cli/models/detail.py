@@ -38,36 +38,44 @@ def transfer(full: Pixels, source: Pixels, edited: Pixels, size: tuple[int, int]
     `full` is the source's frame `(H, W, 3)` at its own size, `source` and `edited` are `(h, w, 3)` at the working size,
     all uint8 RGB. `amount` in [0, 1] scales the detail.
     """
-    width, height = size
-    if amount > 0 and full.shape[:2] != (height, width):
+    if amount > 0 and full.shape[:2] != size[::-1]:
         full = np.asarray(Image.fromarray(full).resize(size, Image.Resampling.BICUBIC))
-    maps = _maps(source, edited, amount)
-    wide = np.empty((len(maps), maps.shape[1], width), np.float32)
+    offset, slope = _maps(source, edited, amount)
+    return applied(offset, slope, full, size)
+
+
+def applied(offset: Planes, slope: Planes | None, full: Pixels, size: tuple[int, int]) -> Pixels:
+    """Linear maps of luma, enlarged to `size` (width, height) and applied to the luma of `full` `(H, W, 3)` uint8.
+
+    `offset` and `slope` are `(C, h, w)` for values and luma in [0, 255]. Gives `(H, W, C)` uint8, rounded and cut.
+    """
+    (count, high, _), (width, height) = offset.shape, size
+    maps = offset + np.float32(0.5) if slope is None else np.concatenate([offset + np.float32(0.5), slope])
+    wide = np.empty((len(maps), high, width), np.float32)
     for band in _bands(maps.shape[2], width, COLUMNS):
         np.matmul(maps[..., band.read], band.weights.T, out=wide[..., band.made])
-    pixels = np.empty((height, width, 3), np.uint8)
+    pixels = np.empty((height, width, count), np.uint8)
     luma = np.array(LUMA, np.float32)
-    for band in _bands(maps.shape[1], height, LINES):
+    for band in _bands(high, height, LINES):
         strip = band.weights @ wide[:, band.read]
-        colours = strip[:3]
-        if amount > 0:
-            strip[3:] *= full[band.made] @ luma
-            colours += strip[3:]
+        values = strip[:count]
+        if slope is not None:
+            strip[count:] *= full[band.made] @ luma
+            values += strip[count:]
         # A plane at a time: three times as fast as all at once.
-        for channel, plane in enumerate(np.clip(colours, 0, 255, out=colours).astype(np.uint8)):
+        for channel, plane in enumerate(np.clip(values, 0, 255, out=values).astype(np.uint8)):
             pixels[band.made, :, channel] = plane
     return pixels
 
 
-def _maps(source: Pixels, edited: Pixels, amount: float) -> Planes:
-    """Offsets for the three colours and, for an `amount` above 0, slopes: `(3 or 6, h, w)`, to be cut, not rounded."""
+def _maps(source: Pixels, edited: Pixels, amount: float) -> tuple[Planes, Planes | None]:
+    """Offsets and slopes of the three colours, `(3, h, w)` each; no slopes for an `amount` of 0."""
     result = _planes(edited)
-    half = np.float32(0.5)
     if amount <= 0:
-        return result + half
+        return result, None
     guide: Planes = np.tensordot(np.array(LUMA, np.float32), _planes(source), axes=1)
     slope = np.float32(amount) * _slopes(guide, result)
-    return np.concatenate([result - slope * guide + half, slope])
+    return result - slope * guide, slope
 
 
 def _slopes(guide: Planes, edited: Planes) -> Planes:

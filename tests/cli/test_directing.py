@@ -1,0 +1,125 @@
+"""Where an edit goes, through the entry point: places and masks, whole and in segments, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from movie_cli.checkpoints.regions import save_regions
+from movie_cli.media import FrameReader
+from movie_cli.models.regions import RegionNetwork
+from tests import tiny
+from tests.cli.running import assert_refused
+from tests.media.clips import make_clip
+from tests.models.test_regions import SMALL
+
+LOSSLESS = ("--codec", "ffv1", "--pix-fmt", "yuv444p", "--no-audio")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A checkpoint that knows nothing, with regions that take everything for sky."""
+    folder = tiny.one_step(tmp_path_factory.mktemp("model") / "tiny")
+    torch.manual_seed(0)
+    network = RegionNetwork(SMALL)
+    with torch.no_grad():
+        network.head.weight.zero_()
+        network.head.bias.zero_()
+        network.head.bias[0] = 20
+    save_regions(network, folder / "regions")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return make_clip(tmp_path_factory.mktemp("clip") / "in.mp4", frames=10)
+
+
+@pytest.fixture
+def edit(movie, model, clip):
+    def run(out, *arguments):
+        lossless = LOSSLESS if out.endswith(".mkv") else ()
+        return movie("edit", str(clip), "a b", "-o", out, "--model", str(model), *lossless, *arguments)
+
+    return run
+
+
+def pixels(path):
+    with FrameReader(path) as reader:
+        return np.stack([frame.pixels for frame in reader]).astype(int)
+
+
+def test_an_edit_of_a_place_leaves_all_else_as_it_is(edit, clip, tmp_path):
+    for out, arguments in (("all", ()), ("sky", ("--only", "sky")), ("rest", ("--except", "sky"))):
+        done = edit(f"{out}-%02d.png", *arguments)
+        assert done.returncode == 0, done.stderr
+    source, whole = pixels(clip), pixels(tmp_path / "all-%02d.png")
+    assert np.abs(whole - source).mean() > 1
+    assert np.array_equal(pixels(tmp_path / "sky-%02d.png"), whole)
+    assert np.array_equal(pixels(tmp_path / "rest-%02d.png"), source)
+
+
+def test_a_place_travels_with_the_recipe(edit, clip, tmp_path):
+    assert edit("rest.mkv", "--except", "sky").returncode == 0
+    again = edit("again.mkv", "--recipe-from", "rest.mkv")
+    assert again.returncode == 0, again.stderr
+    assert np.array_equal(pixels(tmp_path / "again.mkv"), pixels(tmp_path / "rest.mkv"))
+    assert np.abs(pixels(tmp_path / "again.mkv") - pixels(clip)).mean() < 2
+
+
+def test_a_mask_bounds_an_edit_at_another_size_too(edit, clip, tmp_path):
+    mask = np.zeros((12, 16), np.uint8)
+    mask[:, 8:] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    assert edit("all-%02d.png").returncode == 0
+    assert edit("half-%02d.png", "--mask", "mask.png").returncode == 0
+    source, whole, half = (pixels(path) for path in (clip, tmp_path / "all-%02d.png", tmp_path / "half-%02d.png"))
+    assert np.array_equal(half[:, :, :28], source[:, :, :28])
+    assert np.array_equal(half[:, :, 36:], whole[:, :, 36:])
+    assert edit("large.mkv", "--mask", "mask.png", "--size", "128x96", "--feather", "4").returncode == 0
+    assert pixels(tmp_path / "large.mkv").shape[1:3] == (96, 128)
+
+
+def test_segments_and_parts_do_not_change_where_an_edit_goes(edit, clip, tmp_path):
+    moving = str(make_clip(tmp_path / "mask.mp4", frames=20))
+    assert edit("whole.mkv", "--mask", moving).returncode == 0
+    assert edit("parts.mkv", "--mask", moving, "--segment-frames", "3", "--batch-size", "2").returncode == 0
+    assert edit("part.mkv", "--mask", moving, "--start", "4f", "--anchors", "none").returncode == 0
+    assert edit("free.mkv", "--mask", moving, "--anchors", "none").returncode == 0
+    assert np.array_equal(pixels(tmp_path / "whole.mkv"), pixels(tmp_path / "parts.mkv"))
+    assert np.array_equal(pixels(tmp_path / "part.mkv"), pixels(tmp_path / "free.mkv")[4:])
+
+
+def test_a_preview_shows_the_place(movie, model, clip, tmp_path):
+    for out, place in (("sky.png", "sky"), ("none.png", "person")):
+        arguments = ("--model", str(model), "--only", place, "--text-scale", "7.5")
+        done = movie("preview", str(clip), "a b", "-o", out, *arguments)
+        assert done.returncode == 0, done.stderr
+    sky, none = (np.asarray(Image.open(tmp_path / name)).astype(int) for name in ("sky.png", "none.png"))
+    assert np.abs(sky - none).max() > 3
+
+
+def test_a_dry_run_names_the_place(edit):
+    done = edit("out.mkv", "--only", "sky", "--dry-run", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["recipe"]["only"] == "sky"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--only", "skye"], 2, "there is no place 'skye'"),
+        (["--except", "sky,"], 2, "the place has no name"),
+        (["--mask", "mask.png", "--only", "sky"], 2, "--mask and --only"),
+        (["--mask", "none.png"], 3, "none.png"),
+        (["--mask", "short.mp4"], 2, "short.mp4 lasts"),
+        (["--feather", "-1"], 2, "--feather"),
+    ],
+)
+def test_what_cannot_bound_an_edit_is_refused(edit, tmp_path, arguments, code, said):
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "mask.png")
+    make_clip(tmp_path / "short.mp4", frames=3)
+    assert_refused(edit("out.mkv", *arguments), code, said)
+    assert not (tmp_path / "out.mkv").exists()
