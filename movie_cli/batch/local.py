@@ -14,6 +14,8 @@ import signal
 import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -251,10 +253,8 @@ class PipeReporter:
 
 def work(pipe: Connection, threads: int, light: bool) -> None:
     """What a worker does: edit what comes through the pipe until it is closed. `light` as in `light_imports`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent decides
+    _leave_to_parent()
     signal.signal(signal.SIGTERM, _interrupt)
-    if os.environ.get("MOVIE_DEBUG") != "1":
-        warnings.simplefilter("ignore")
     reporter = PipeReporter(pipe)
     with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt), contextlib.closing(reporter):
         import torch
@@ -269,6 +269,37 @@ def work(pipe: Connection, threads: int, light: bool) -> None:
         editors = Editors()
         while True:
             reporter.tell("ended", edit_one(pipe.recv(), reporter, editors))
+
+
+Unknown = list[tuple[str, int]]
+"""What `unknown_instructions` gives."""
+
+
+def find_unknown(requests: Sequence[EditRequest]) -> tuple[Unknown, Unknown]:
+    """Unknown instructions of strict requests, and of all, found in a process that takes torch away with it."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, initializer=_leave_to_parent) as pool:
+        try:
+            return pool.submit(_find_unknown, requests).result()
+        except BrokenProcessPool:
+            return [], []  # the edits themselves tell what is wrong
+
+
+def _find_unknown(requests: Sequence[EditRequest]) -> tuple[Unknown, Unknown]:
+    if all(request.recipe.lora is None and request.backend in {"auto", "torch"} for request in requests):
+        from movie_cli.models.light_imports import import_networks
+
+        import_networks()
+    from movie_cli.editing.editor import unknown_instructions
+
+    found = unknown_instructions(requests)
+    return (unknown_instructions(each for each in requests if each.strict) if found else []), found
+
+
+def _leave_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent decides
+    if os.environ.get("MOVIE_DEBUG") != "1":
+        warnings.simplefilter("ignore")
 
 
 def edit_one(request: EditRequest, reporter: Any, editors: Any) -> Result:

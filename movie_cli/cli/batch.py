@@ -162,17 +162,13 @@ def _warn_of_unknown(jobs: Sequence[Job], report: BatchReport) -> None:
     requests = [job.request for job in jobs]
     if not requests:
         return
-    if all(request.recipe.lora is None and request.backend in {"auto", "torch"} for request in requests):
-        from movie_cli.models.light_imports import import_networks
+    from movie_cli.batch.local import find_unknown
+    from movie_cli.editing.editor import STRICT_HINT
 
-        import_networks()
-    from movie_cli.editing.editor import STRICT_HINT, unknown_instructions
-
-    refused = unknown_instructions(request for request in requests if request.strict)
+    refused, found = find_unknown(requests)
     if refused:
         more = f", and {len(refused) - 1} more like it" if len(refused) > 1 else ""
         raise UsageError(f"{refused[0][0]}{more}", STRICT_HINT)
-    found = unknown_instructions(requests)
     for text, _ in found[:SHOWN]:
         report.say("warning", text)
     if found:

@@ -316,6 +316,15 @@ def test_a_worker_that_dies_fails_its_job_alone(tmp_path):
     assert "SIGKILL" in said
 
 
+def test_torch_stays_out_of_the_process_that_hands_out_jobs(tmp_path):
+    write_jobs(tmp_path / "jobs.jsonl", GOOD)
+    program = "import sys; from movie_cli.cli import main; main(); print('torch' in sys.modules)"
+    command = [sys.executable, "-c", program, "batch", "jobs.jsonl", *SHORT]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert states(tmp_path / "movie-batch.jsonl") == ["done"]
+    assert done.stdout.splitlines()[-1] == "False"
+
+
 def test_two_batches_on_one_ledger(tmp_path, movie):
     write_jobs("jobs.jsonl", GOOD)
     with start(tmp_path, "jobs.jsonl", *SHORT) as process:
