@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -85,3 +86,40 @@ def test_imports_inside_functions_are_few():
 def test_files_can_be_read_in_one_go():
     long = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
     assert {name: lines for name, lines in long.items() if lines > LONGEST} == {}
+
+
+def test_the_file_map_names_every_room():
+    text = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+    entries = re.search(r"^movie_cli/\n((?:  .*\n)+)", text, re.MULTILINE)[1].splitlines()
+    named = {entry.split()[0] for entry in entries} | set(re.findall(r"\b\w+\.py\b", entries[1]))
+    assert {f"{path.name}/" for path in PACKAGE.iterdir() if (path / "__init__.py").exists()} <= named
+    assert all((PACKAGE / name).exists() for name in named)
+    assert len(entries) < 24
+
+
+def names_of(node):
+    if isinstance(node, ast.AnnAssign | ast.Assign):
+        return {ast.unparse(target) for target in getattr(node, "targets", [getattr(node, "target", None)])}
+    return {getattr(node, "name", "")}
+
+
+def defines(name):
+    """Whether a module of the package, or a class in it, has such a name."""
+    parts = ["movie_cli", *name.split(".")]
+    end = max(end for end in range(1, len(parts) + 1) if ".".join(parts[:end]) in TREES)
+    body = TREES[".".join(parts[:end])].body
+    for part in parts[end:]:
+        found = [node for node in body if part in names_of(node)]
+        body = getattr(found[0], "body", []) if found else []
+        if not found:
+            return False
+    return True
+
+
+def test_a_frame_s_walk_is_told_as_it_is():
+    text = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    told = text[text.index("## A frame's walk") : text.index("## Where things are decided")]
+    assert len(re.findall(r"^\d+\. ", told, re.MULTILINE)) <= 10
+    names = re.findall(r"`([a-z_]+(?:\.\w+)+)`", told)
+    assert len(names) > 10
+    assert [name for name in names if not defines(name)] == []
