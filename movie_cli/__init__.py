@@ -55,6 +55,7 @@ def edit(
     start: TimeValue | None = None,
     end: TimeValue | None = None,
     duration: TimeValue | None = None,
+    mask: str | None = None,
     backend: str = "auto",
     provider: str = "auto",
     device: str = "auto",
@@ -80,6 +81,7 @@ def edit(
         start: Where the edited part begins; `TimeValue.parse` reads what the command line takes.
         end: Where it ends, counted from the first picture like `start`.
         duration: How long it is, in place of `end`.
+        mask: A video or picture: the edit goes where it is white.
         backend: What runs the networks: `auto`, `torch`, `openvino`, `onnx` or `qnn`.
         provider: What runs an export.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.

@@ -265,6 +265,11 @@ class Choice(Kind):
 
 
 @dataclass(frozen=True)
+class FileName(Kind):
+    """A file, or a name with `%03d` for several: what counts of it is what is in it."""
+
+
+@dataclass(frozen=True)
 class Flag(Kind):
     """Yes or no."""
 

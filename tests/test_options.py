@@ -16,9 +16,9 @@ from movie_cli.editing.job import CHOSEN, job_of
 from movie_cli.editing.plan import make_plan
 from movie_cli.editing.request import EditRequest, PartOptions
 from movie_cli.errors import UsageError
-from movie_cli.kinds import Choice, Flag, Kind, Number, Pairs, Rate, Seconds, Size, Time, TimeValue, Whole
+from movie_cli.kinds import Choice, FileName, Flag, Kind, Number, Pairs, Rate, Seconds, Size, Time, TimeValue, Whole
 from movie_cli.options import EncodeOptions, ReadOptions, RunOptions, options_of
-from movie_cli.recipe import AnchorsKind, Recipe
+from movie_cli.recipe import AnchorsKind, PlaceKind, Recipe
 from tests import tiny
 from tests.media.clips import make_clip
 
@@ -34,7 +34,9 @@ OTHER = {
     Seconds: 5.0,
     Rate: Fraction(24),
     Pairs: (("g", "5"),),
+    FileName: __file__,
     AnchorsKind: "first",
+    PlaceKind: "sky",
 }
 """A value for each kind that is nobody's default."""
 ALL = [(part, name) for part in PARTS for name in options_of(part)]

@@ -44,20 +44,16 @@ def job_of(plan: Plan, path: Path) -> dict[str, str]:
     Reads source and checkpoint, of big files only pieces.
 
     Raises:
-        SourceError: the source cannot be read.
+        SourceError: the source or the mask cannot be read.
     """
-    try:
-        source = " ".join(content_identity(file) for file in files_of(path))
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}", "check the file's permissions") from error
     request = plan.request
     rounding = [each for each in options_of(EditRequest).values() if each.decides == "rounding"]
     values: dict[str, object] = {
-        "source": source,
+        "source": _identity_of(path),
         "checkpoint": _checkpoint_identity(plan.descriptor),
         **request.told("source", "picture", "file"),
         "model": plan.descriptor.name,
-        "mask": _mask_identity(request.mask),
+        "mask": _identity_of(Path(request.mask)) if request.mask else "",
         "ending": Path(request.output).suffix.lower(),
         **{each.words: CHOSEN[each.name](plan) for each in rounding},
         "version of movie": movie_cli.__version__,
@@ -68,8 +64,11 @@ def job_of(plan: Plan, path: Path) -> dict[str, str]:
     return {name: str(value) for name, value in values.items() if value not in {None, ""}}
 
 
-def _mask_identity(mask: str | None) -> str:
-    return "" if mask is None else " ".join(content_identity(file) for file in files_of(Path(mask)))
+def _identity_of(path: Path) -> str:
+    try:
+        return " ".join(content_identity(file) for file in files_of(path))
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}", "check the file's permissions") from error
 
 
 def _checkpoint_identity(descriptor: Descriptor) -> str:

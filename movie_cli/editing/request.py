@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 
 from movie_cli import remote
 from movie_cli.errors import OutputError, SourceError, UsageError
-from movie_cli.kinds import Kind, Time, TimeValue
+from movie_cli.kinds import FileName, Time, TimeValue
 from movie_cli.options import (
     Decides,
     EncodeOptions,
@@ -49,7 +49,7 @@ class PartOptions:
     duration: TimeValue | None = option(None, Time(), "Edit this much.", **_PART)
     mask: str | None = option(
         None,
-        Kind(),
+        FileName(),
         "Edit where this video or picture is white.",
         **_PART | {"decides": "picture"},
         metavar="FILE",
