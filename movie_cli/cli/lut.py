@@ -76,7 +76,7 @@ def lut(source: str, instruction: str | None, **values: Any) -> None:
     check_source(source)
     check_output(source, output)
     replace = may_overwrite(output, values["yes"], values["no"], shown)
-    from movie_cli.editing.grading import NODES, grade_video, make_table, write_cube
+    from movie_cli.editing.lut import NODES, grade_video, make_table, write_cube
 
     began = time.monotonic()
     with make_reporter(shown) as reporter:

@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from movie_cli.errors import SourceError, TrainingError
 from movie_cli.train.bank_samples import BankSamples
 from movie_cli.train.pair_samples import HubPairs, PairFolder
-from movie_cli.train.regions.data import open_opinions, open_samples
+from movie_cli.train.regions.samples import open_opinions, open_samples
 from movie_cli.train.run_folder import RunFolder
 from movie_cli.train.samples import SampleSource, Share
 from movie_cli.train.settings import StageName, StageSettings

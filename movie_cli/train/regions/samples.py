@@ -2,14 +2,16 @@
 
 Sample `i` follows from the seed and `i` alone. Photographs with rare regions are drawn more often, and persons,
 animals and vehicles are now and then cut out of one photograph and put into another. Held-out ones are never drawn.
+Teachers are checked, and asked where they have not been.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,15 +20,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from movie_cli.errors import SourceError
 from movie_cli.models.region_names import REGIONS, SCENE
 from movie_cli.models.regions import STRIDE
-from movie_cli.train.photos import is_held_out
-from movie_cli.train.regions.augment import changed
+from movie_cli.train.augmentation import changed
+from movie_cli.train.photos import PhotoFolder, is_held_out
 from movie_cli.train.regions.labels import RULES, merge
 from movie_cli.train.regions.opinions import Opinions
 from movie_cli.train.regions.pictures import coloured
-from movie_cli.train.regions.teachers import FEATURE_GRID, GRID
+from movie_cli.train.regions.teachers import FEATURE_GRID, GRID, Teachers, check_teachers
 from movie_cli.train.samples import rng_of
+from movie_cli.train.settings import RegionsSettings
 
 UNITS = FEATURE_GRID
 """Crops begin and end at 1/32 of a photograph's side: there the grids of pixels, labels and features meet."""
@@ -261,4 +265,37 @@ def _pasted(sample: RegionSample, donor: RegionSample, kind: int) -> RegionSampl
         regions=sample.regions.lerp(donor.regions, mask),
         weights=sample.weights.lerp(donor.weights, mask) * edge,
         features=features,
+    )
+
+
+def open_opinions(settings: RegionsSettings, work: Path, say: Callable[[str], None] = print) -> Opinions:
+    """What the teachers say of `data.folder`, asked now where it was not before; kept in `labels` or below `work`.
+
+    Raises:
+        SourceError: no photographs are named, or there are none.
+        ModelError: a teacher's file is missing or another one.
+        UsageError: what runs teachers is not installed.
+    """
+    if not settings.data.folder:
+        raise SourceError("there are no photographs to train on", "name a folder with --data")
+    folder = Path(settings.teachers).expanduser()
+    check_teachers(folder)
+    photos = PhotoFolder(Path(settings.data.folder).expanduser())
+    paths = sorted(photos.paths(held_out=False) + photos.paths(held_out=True))
+    opinions = Opinions(Path(settings.labels).expanduser() if settings.labels else work / "labels", paths)
+    if not opinions.complete():
+        opinions.fill(Teachers(folder), say=say)
+    return opinions
+
+
+def open_samples(settings: RegionsSettings, opinions: Opinions) -> RegionSamples:
+    """The samples that the settings ask for."""
+    return RegionSamples(
+        opinions,
+        settings.seed,
+        settings.batch,
+        settings.sizes,
+        settings.pasted,
+        settings.plain,
+        settings.balance,
     )
