@@ -52,8 +52,9 @@ def train(
         return folder.checkpoint
     try:
         Trainer(stage, data, folder, accelerator, say, bar).run()
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker (pid"):
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        # What is met first, the missing process or its broken pipe, is chance.
+        if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker (pid"):
             raise
         said = "a process that makes samples was killed, perhaps for want of memory"
         raise TrainingError(said, f"go on from the last state in {output / 'state'} with --resume") from error
