@@ -28,10 +28,12 @@ from movie_cli.models.detail import LUMA, applied
 from movie_cli.models.region_names import read_place
 from movie_cli.models.regions import RegionNetwork, SteadyRegions, input_size, place_map
 
-RADIUS, EPSILON = 4, 1e-3
+RADIUS, EPSILON = 6, 1e-4
 """The guided filter's window in pixels of what the network sees, and the variance of luma that is no edge."""
 BLACK, WHITE = 0.25, 0.75
 """Probabilities of the place below which a mask is black, and above which it is white."""
+SOFTEST = 0.3
+"""What the filter leaves of a mask this near to black or white is black or white: no veil far from edges."""
 BEFORE = 5.0
 """Seconds before a wanted time from which a mask is read: the picture that is shown then may have begun earlier."""
 SLACK = 1e-4
@@ -86,10 +88,10 @@ class RegionMasks:
         regions = self._regions.see(picture)
         place = place_map(regions, self._weights) * (1 - place_map(regions, self._spared))
         guide = _luma((picture + 1) / 2)
-        rough = F.interpolate(place, seen, mode="bilinear")
+        rough = ((F.interpolate(place, seen, mode="bilinear") - BLACK) / (WHITE - BLACK)).clamp(0, 1)
         slope, offset = _guided(guide, rough)
-        span = WHITE - BLACK
-        offset, slope = (offset - BLACK) * (255 / span), slope / span
+        span = 1 - 2 * SOFTEST
+        offset, slope = (offset - SOFTEST) * (255 / span), slope / span
         size = frame.shape[1], frame.shape[0]
         return applied(offset[0].numpy(), slope[0].numpy(), frame, size)[..., 0]
 
@@ -262,8 +264,8 @@ def feathered(mask: Pixels, radius: float) -> Pixels:
 
 def bounded(source: Pixels, edited: Pixels, mask: Pixels) -> Pixels:
     """The edit where the mask is white, the source where it is black: `(H, W, 3)` and `(H, W)`, all uint8."""
-    before, after = (torch.from_numpy(pixels).to(torch.int16) for pixels in (source, edited))
-    weight = torch.from_numpy(mask)[..., None].to(torch.int32)
+    before, after = (torch.from_numpy(pixels.astype(np.int16)) for pixels in (source, edited))
+    weight = torch.from_numpy(mask.astype(np.int32))[..., None]
     change = ((after - before) * weight * 2 + 255).div_(510, rounding_mode="floor")
     result: Pixels = (before + change).to(torch.uint8).numpy()
     return result
@@ -274,7 +276,7 @@ def _resized(pixels: Pixels, size: tuple[int, int], resampling: Image.Resampling
 
 
 def _planes(pixels: Pixels) -> Tensor:
-    return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+    return torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None] / 255
 
 
 def _luma(image: Tensor) -> Tensor:
