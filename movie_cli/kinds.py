@@ -214,6 +214,11 @@ class Time(Kind):
         """Read it."""
         return TimeValue.parse(text)
 
+    def check(self, value: Any) -> None:
+        """Refuse a text, which only the command line reads."""
+        if not isinstance(value, TimeValue):
+            raise TypeError
+
 
 @dataclass(frozen=True)
 class Seconds(Kind):

@@ -71,7 +71,7 @@ def _bench_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return with_options(function, options)
 
 
-@click.command(cls=Command, examples=EXAMPLES, options_metavar="[SOURCE] [OPTIONS]")
+@click.command(cls=Command, examples=EXAMPLES, options_metavar="[OPTIONS]")
 @click.argument("source", metavar="[SOURCE]", required=False)
 @_bench_options
 @json_option

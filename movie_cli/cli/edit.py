@@ -122,4 +122,6 @@ def _show_plan(request: EditRequest, shown: OutputOptions) -> None:
     if shown.json:
         emit("plan", **planned)
     else:
-        print_pairs(planned.items())
+        recipe = dataclasses.asdict(request.recipe).items()
+        said = ", ".join(f"{name.replace('_', '-')} {value}" for name, value in recipe if value is not None)
+        print_pairs((dict(planned) | {"recipe": said}).items())

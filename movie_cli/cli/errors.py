@@ -13,8 +13,10 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import sys
+import textwrap
 import threading
 import traceback
 from collections.abc import Sequence
@@ -108,10 +110,21 @@ def _tell(error: MovieError, as_event: bool) -> None:
         # Without NO_COLOR and on a terminal only: click strips the colour elsewhere.
         colour = None if "NO_COLOR" not in os.environ else False
         click.secho("error: ", fg="red", bold=True, nl=False, err=True, color=colour)
-        click.echo(message, err=True)
+        click.echo(_wrapped(message, len("error: ")), err=True)
         if hint:
             click.secho("hint: ", fg="cyan", nl=False, err=True, color=colour)
-            click.echo(hint, err=True)
+            click.echo(_wrapped(hint, len("hint: ")), err=True)
+
+
+def _wrapped(text: str, before: int) -> str:
+    """The text for a line that begins with so many letters: on a terminal its words stay whole, else it is one line."""
+    if not sys.stderr.isatty():
+        return text
+    width = max(20, shutil.get_terminal_size().columns)
+    spaces = " " * before
+    return textwrap.fill(
+        text, width, initial_indent=spaces, break_long_words=False, break_on_hyphens=False
+    ).removeprefix(spaces)
 
 
 def one_line(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import get_completion_class
@@ -10,7 +11,9 @@ from click.shell_completion import get_completion_class
 from movie_cli.cli.errors import COMPLETION
 from movie_cli.cli.help import Command, Group
 from movie_cli.cli.output import emit, human_bytes, json_option, print_pairs, print_table, quieten_libraries
-from movie_cli.editing.latent_cache import LatentCache
+
+if TYPE_CHECKING:
+    from movie_cli.editing.latent_cache import LatentCache
 
 
 @click.command(cls=Command, examples=["movie devices", 'movie edit in.mp4 "make it night" -o out.mp4 --device cpu'])
@@ -47,11 +50,17 @@ def cache() -> None:
     """Show or clear the latents kept for second edits."""
 
 
+def _latents() -> LatentCache:
+    from movie_cli.editing.latent_cache import LatentCache
+
+    return LatentCache()
+
+
 @cache.command(cls=Command)
 @json_option
 def info(as_json: bool) -> None:
     """Show where the cache is and how full it is."""
-    facts = LatentCache().info()
+    facts = _latents().info()
     if as_json:
         emit("cache", entries=facts.entries, bytes=facts.bytes, limit=facts.limit, root=str(facts.root))
         return
@@ -68,7 +77,7 @@ def info(as_json: bool) -> None:
 @json_option
 def clear(as_json: bool) -> None:
     """Remove every clip from the cache, except those in use at the moment."""
-    store = LatentCache()
+    store = _latents()
     before = store.info().bytes
     removed = store.clear()
     after = store.info()

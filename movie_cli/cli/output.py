@@ -132,7 +132,7 @@ class LineReporter(Reporter):
         self._options = options
         self._lines = lines and not options.quiet
         self._unit = unit
-        self._console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        self._console = Console(stderr=True, highlight=False, markup=False)
         self._total: int | None = None
         self._frames: float = 0
         self._started = self._shown = time.monotonic()
@@ -187,7 +187,8 @@ class LineReporter(Reporter):
         return speed, None if left is None else max(left, 0.0)
 
     def _print(self, text: str, style: str = "") -> None:
-        self._console.print(text, style=style)
+        # Words are kept whole on a terminal; elsewhere a sentence is a line.
+        self._console.print(text, style=style, soft_wrap=not self._console.is_terminal)
 
     def __enter__(self) -> Self:
         return self

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from movie_cli.cli import common, types
 from movie_cli.cli.edit import may_overwrite
@@ -24,6 +25,8 @@ from movie_cli.errors import OutputError, UsageError
 from movie_cli.files import write_whole
 from movie_cli.kinds import TimeValue
 from movie_cli.models.light_imports import import_networks
+from movie_cli.options import MachineOptions
+from movie_cli.presets import get_preset
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
 from movie_cli.tune.command import as_typed, edit_arguments
 
@@ -56,9 +59,10 @@ def _preview_options(function: Callable[..., Any]) -> Callable[..., Any]:
         _what("--at", type=types.ListType(types.TIME), setting=False, metavar="TIME,...", help="Which frames."),
         _what("--text-scale", type=scales, setting=False, metavar="N,...", help="Text scales, from left to right."),
         _what("--image-scale", type=scales, setting=False, metavar="N,...", help="Image scales, downwards."),
-        _what("--seed", type=whole, setting=False, metavar="N,...", default="0", help="Seeds, downwards."),
+        _what("--seed", type=whole, setting=False, metavar="N,...", help="Seeds, downwards."),
         _what("--clip", type=types.TIME, setting=False, metavar="TIME", help="A grid video this long, not a picture."),
         common.steps(_what),
+        _what("--preset", setting=False, metavar="NAME", help="A named look, see `movie presets`."),
         _what("--model", default="nano", show_default=True, metavar="MODEL", help="What edits."),
         common.anchors(_what, moving=False),
         *common.places(_what),
@@ -79,14 +83,14 @@ def _preview_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command(cls=Command, examples=EXAMPLES, options_metavar="[-o OUT] [OPTIONS]")
 @click.argument("source", metavar="SOURCE")
-@click.argument("instructions", metavar='"INSTRUCTION"...', nargs=-1, required=True)
+@click.argument("instructions", metavar='"INSTRUCTION"...', nargs=-1)
 @_preview_options
 @output_options
 def preview(source: str, instructions: tuple[str, ...], **values: Any) -> None:
     """Show a few frames of a video in many versions.
 
-    One instruction is shown over text and image scales, several side by side at the usual ones. Each tile's label is
-    what to type for it. Without -o the sheet is drawn in the terminal.
+    One instruction is shown over text and image scales, several side by side at the usual ones, a preset at its own.
+    Each tile's label is what to type for it. Without -o the sheet is drawn in the terminal.
     """
     shown = shown_as(values)
     request = _request(source, instructions, values)
@@ -133,33 +137,35 @@ def _next(request: PreviewRequest) -> str:
 
 
 def _request(source: str, instructions: tuple[str, ...], values: dict[str, Any]) -> PreviewRequest:
-    alone = len(instructions) == 1
-    usual_text = TEXT_SCALES if alone else (DEFAULT_TEXT_SCALE,)
-    usual_image = IMAGE_SCALES if alone else (DEFAULT_IMAGE_SCALE,)
-    if alone and (values["text_scale"] or values["image_scale"]):
-        # Who names one of the two scales looks at that one.
-        usual_text, usual_image = (DEFAULT_TEXT_SCALE,), (DEFAULT_IMAGE_SCALE,)
+    preset = {} if values["preset"] is None else dict(get_preset(values["preset"]).values)
+    if preset and not instructions:
+        instructions = (str(preset["instruction"]),)
+    if not instructions:
+        raise UsageError('"INSTRUCTION" is missing', 'say what to do, for example "make it winter"')
+    scales = {"text_scale": DEFAULT_TEXT_SCALE, "image_scale": DEFAULT_IMAGE_SCALE} | preset
+    usual_text: tuple[float, ...] = (scales["text_scale"],)
+    usual_image: tuple[float, ...] = (scales["image_scale"],)
+    if len(instructions) == 1 and not (preset or values["text_scale"] or values["image_scale"]):
+        # Who names one of the two scales, or a preset, looks at that one.
+        usual_text, usual_image = TEXT_SCALES, IMAGE_SCALES
+    context = click.get_current_context()
+    options = {"model": "model", "steps": "steps", "anchors": "anchors", "only": "only", "except": "except_for",
+               "feather": "feather"}  # fmt: skip
+    typed = {
+        field: values[name]
+        for name, field in options.items()
+        if field not in preset or context.get_parameter_source(name) == ParameterSource.COMMANDLINE
+    }
+    recipe = Recipe(**{**preset, **typed, "instruction": instructions[0]})
     request = PreviewRequest(
         source=source,
-        recipe=Recipe(
-            instructions[0],
-            model=values["model"],
-            steps=values["steps"],
-            anchors=values["anchors"],
-            only=values["only"],
-            except_for=values["except"],
-            feather=values["feather"],
-        ),
+        recipe=recipe,
         instructions=instructions,
         text_scales=values["text_scale"] or usual_text,
         image_scales=values["image_scale"] or usual_image,
-        seeds=values["seed"],
+        seeds=values["seed"] or (recipe.seed,),
         at=values["at"] or (),
-        backend=values["backend"],
-        device=values["device"],
-        dtype=values["dtype"],
-        compile=values["compile"],
-        offline=values["offline"],
+        **common.field_values(MachineOptions, values),
     )
     tiles = len(request.recipes()) * max(1, len(request.at))
     if tiles > MOST_TILES:

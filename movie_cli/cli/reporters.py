@@ -7,6 +7,7 @@ shows the numbers rather than the bar.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
@@ -70,6 +71,11 @@ class BarReporter(LineReporter):
         """Move the bar."""
         if self._task is not None:
             self._progress.advance(self._task, frames)
+
+    def done(self, summary: Mapping[str, object]) -> None:
+        """Say what was made and how fast, below the bar."""
+        self._progress.stop()
+        super().done(summary)
 
     def __exit__(self, *exception: object) -> None:
         """Leave the bar as it stands and give the cursor back."""

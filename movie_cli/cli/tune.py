@@ -86,18 +86,15 @@ def tune(ctx: click.Context, /, source: str, instruction: str | None, **values: 
 def _serve(
     request: PreviewRequest, values: dict[str, Any], usual: Recipe, machine: dict[str, Any], reporter: LineReporter
 ) -> None:
-    from movie_cli.checkpoints.store import open_model
-    from movie_cli.media import local_source, probe
+    from movie_cli.media import local_source
     from movie_cli.tune.server import Server
     from movie_cli.tune.session import Session
 
     def say(text: str) -> None:
         reporter.message("info", text)
 
-    descriptor = open_model(request.recipe.model, request.offline)
     with local_source(request.source) as path, tempfile.TemporaryDirectory(prefix="movie-tune-") as folder:
-        info = probe(path)
-        session = Session(request, path, info, descriptor, usual, machine, values["output"], Path(folder), say)
+        session = Session(request, path, usual, machine, values["output"], Path(folder), say)
         server = Server(session, values["port"])
         if values["as_json"]:
             emit("page", address=server.address)
@@ -121,10 +118,8 @@ def _usual(ctx: click.Context, values: dict[str, Any]) -> tuple[Recipe, dict[str
     program = ctx.find_root().command
     assert isinstance(program, Group)
     here = program.commands["edit"].make_context("edit", [STREAM, "any", "-o", STREAM], parent=ctx.parent).params
-    fields = {field.name: here[field.name] for field in dataclasses.fields(Recipe) if field.name != "instruction"}
-    return Recipe("any", **fields), {
-        name: values[name] for name in options_of(MachineOptions) if values[name] != here[name]
-    }
+    machine = {name: values[name] for name in options_of(MachineOptions) if values[name] != here[name]}
+    return Recipe("any", **common.field_values(Recipe, here)), machine
 
 
 def _has_screen() -> bool:

@@ -201,7 +201,7 @@ def describe_plan(request: EditRequest) -> Mapping[str, object]:
         "working size": "{}x{}".format(*plan.working),
         "model": f"{plan.descriptor.name} ({plan.descriptor.stage}, {request.recipe.steps or plan.descriptor.steps} "
         f"steps of {plan.descriptor.passes} UNet passes)",
-        "device": f"{plan.choice.device}, {plan.choice.reason}",
+        "device": plan.choice.reason,
         "batch size": plan.batch,
         **({"video": plan.hardware.note} if plan.hardware.note else {}),
         "not kept as it is": "; ".join([*plan.info.notes, *changes]) or "nothing",

@@ -33,7 +33,12 @@ from movie_cli.recipe import Recipe
 
 STREAM = "-"
 """As a source this is standard input, as an output standard output."""
-_PART: dict[str, Any] = {"decides": "source", "theme": "Which part", "setting": False}
+_PART: dict[str, Any] = {
+    "decides": "source",
+    "theme": "Which part",
+    "setting": False,
+    "hint": 'from Python it is a TimeValue: TimeValue.parse("1.5s")',
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +61,7 @@ class PartOptions:
     )
 
     def __post_init__(self) -> None:
+        check_options(self)
         if self.end is not None and self.duration is not None:
             raise UsageError("--end and --duration are both given", "keep one of the two")
         for length in (self.end, self.duration):
@@ -83,7 +89,6 @@ class EditRequest(PartOptions, RunOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_options(self)
         if self.mask is not None and (self.recipe.only or self.recipe.except_for):
             place = "--only" if self.recipe.only else "--except"
             raise UsageError(

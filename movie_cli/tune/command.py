@@ -5,16 +5,17 @@ The page never names a file: source, output, model and machine are those of the 
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from movie_cli.errors import UsageError
+from movie_cli.options import options_of
 from movie_cli.recipe import AnchorRule, Recipe
 
 CONTROLS = ("instruction", "text_scale", "image_scale", "seed", "steps", "anchors", "detail")
-"""Fields of the recipe that the page sets."""
+PLACES = ("only", "except_for", "feather")
+"""Fields of the recipe that the page sets, and those that it keeps as a preset has them."""
 
 
 def recipe_of(values: Any, model: str) -> Recipe:
@@ -23,7 +24,7 @@ def recipe_of(values: Any, model: str) -> Recipe:
     Raises:
         UsageError: a value is none of a control's, of another type, or out of range.
     """
-    if not isinstance(values, dict) or set(values) - set(CONTROLS):
+    if not isinstance(values, dict) or set(values) - {*CONTROLS, *PLACES}:
         raise UsageError(f"a page sets nothing but its controls: {', '.join(CONTROLS)}")
     recipe = Recipe.of({**values, "model": model})
     if AnchorRule.parse(recipe.anchors).moves:
@@ -37,11 +38,10 @@ def edit_arguments(source: str, output: str, recipe: Recipe, usual: Recipe, mach
     `machine` holds options about where it runs, those that are not as usual.
     """
     options = ["-o", output]
-    for field in dataclasses.fields(Recipe):
-        value = getattr(recipe, field.name)
-        if field.name == "instruction" or value == getattr(usual, field.name) or value is None:
-            continue
-        options += [f"--{field.name.replace('_', '-')}", _text(value)]
+    for name, one in options_of(Recipe).items():
+        value = getattr(recipe, name)
+        if one.typed and value is not None and value != getattr(usual, name):
+            options += [max(one.flags, key=len), _text(value)]
     for name, value in machine.items():
         options += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     words = [source, recipe.instruction]
@@ -57,5 +57,7 @@ def as_typed(arguments: list[str]) -> str:
 
 def _text(value: Any) -> str:
     """A value as one types it: a number as short as it can be read back from."""
+    if isinstance(value, tuple):
+        return "x".join(map(str, value))
     short = f"{value:g}" if isinstance(value, float) else ""
     return short if short and float(short) == value else str(value)

@@ -15,19 +15,19 @@ from typing import Any
 
 from movie_cli import remote
 from movie_cli.backends.base import Carry, Pixels
-from movie_cli.checkpoints.descriptor import Descriptor
+from movie_cli.checkpoints.store import open_model
 from movie_cli.editing.editor import Editor, unknown
 from movie_cli.editing.frames import FrameEditor, Latest, SourceFrames, open_editor
 from movie_cli.editing.request import PreviewRequest, output_exists
 from movie_cli.errors import UsageError
 from movie_cli.kinds import TimeValue
 from movie_cli.looks import looks_of
-from movie_cli.media import FrameReader, SourceInfo
+from movie_cli.media import FrameReader, probe
 from movie_cli.models.detail import transfer
 from movie_cli.models.light_imports import import_networks
 from movie_cli.presets import list_presets, save_preset
 from movie_cli.recipe import Recipe
-from movie_cli.tune.command import CONTROLS, as_typed, edit_arguments, recipe_of
+from movie_cli.tune.command import CONTROLS, PLACES, as_typed, edit_arguments, recipe_of
 from movie_cli.tune.edit_process import EditProcess, EditState
 from movie_cli.tune.pictures import Picture, at_most, jpeg, png
 from movie_cli.tune.result import player_films
@@ -50,35 +50,36 @@ class Session:
         request: Source, model and machine; its recipe is what the page begins with, with an empty `instructions` where
             none was given.
         path: The source as a file that can be searched.
-        info: What is in it.
-        descriptor: The checkpoint.
         usual: What `movie edit` does here where nothing is said.
         machine: Options about where it runs that are not as usual.
         output: Where an edit goes that is started from a page; None for a name that nothing has.
         folder: An empty folder for copies that browsers can play.
         say: Hears of choices that are made when the model is opened.
+
+    Raises:
+        SourceError: the source cannot be read.
+        ModelError: there is no such checkpoint.
     """
 
     def __init__(
         self,
         request: PreviewRequest,
         path: Path,
-        info: SourceInfo,
-        descriptor: Descriptor,
         usual: Recipe,
         machine: Mapping[str, Any],
         output: str | None,
         folder: Path,
         say: Callable[[str], None],
     ) -> None:
-        self.request, self.path, self.info, self.descriptor = request, path, info, descriptor
+        self.request, self.path, self.info = request, path, probe(path)
+        self.descriptor = open_model(request.recipe.model, request.offline)
         self._usual, self._machine, self._folder, self._say = usual, machine, folder, say
         self._asked_output = output
         self._started: list[str] = []
         self._playable: list[Path] = []
-        self.size = Editor.size_for(descriptor, *info.video.presentation_size)
-        self.shown = at_most(info.video.display_size, LONGEST_SIDE)
-        self._frames = SourceFrames(path, info, self.size)
+        self.size = Editor.size_for(self.descriptor, *self.info.video.presentation_size)
+        self.shown = at_most(self.info.video.display_size, LONGEST_SIDE)
+        self._frames = SourceFrames(path, self.info, self.size)
         self._decoder = ThreadPoolExecutor(1, "decoder")
         self._worker = Worker()
         self._editor: FrameEditor | None = None
@@ -321,7 +322,7 @@ class Session:
 
 
 def _controls(recipe: Recipe) -> dict[str, Any]:
-    return {name: getattr(recipe, name) for name in CONTROLS}
+    return {name: getattr(recipe, name) for name in (*CONTROLS, *PLACES)}
 
 
 def _place(text: str) -> TimeValue:

@@ -70,6 +70,23 @@ def test_instructions_go_down_and_frames_across(movie, model):
         assert sheet.height >= 3 * (75 + 30)
 
 
+def test_many_instructions_make_a_sheet_not_a_column(movie, model):
+    looks = ["winter", "sepia", "night", "fog", "rain", "a comic"]
+    done = movie("preview", SAMPLE, *looks, "--at", "1f", "--model", model, "--tile-width", "100", "-o", "looks.png")
+    assert done.returncode == 0, done.stderr
+    with Image.open("looks.png") as sheet:
+        assert 0.8 < sheet.width / sheet.height < 2.5
+    assert done.stderr.splitlines()[-1].startswith("looks.png: 6 versions; to make one: movie edit ")
+
+
+def test_a_preset_is_shown_as_it_would_edit(movie, model):
+    done = movie("preview", SAMPLE, "--preset", "dusk", "--model", model, "-o", "dusk.png")
+    assert done.returncode == 0, done.stderr
+    assert "'sunset and darker' -o out.mp4" in done.stderr
+    assert "--text-scale 6" in done.stderr
+    assert_refused(movie("preview", SAMPLE, "-o", "none.png"), 2, "INSTRUCTION")
+
+
 def test_a_grid_video_moves_and_keeps_time(movie, model):
     done = movie("preview", SAMPLE, "winter", "--model", model, "--clip", "5f", "--tile-width", "96", "-o", "grid.mp4")
     assert done.returncode == 0, done.stderr

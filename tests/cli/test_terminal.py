@@ -38,6 +38,11 @@ class Screen:
     def text(self) -> str:
         return "\n".join(self.lines)
 
+    @property
+    def words(self) -> str:
+        """The text as if no line were broken."""
+        return " ".join(line.strip() for line in self.lines)
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -95,6 +100,7 @@ def test_the_bar_takes_one_line_at_any_width(screen, tmp_path, width):
     assert f"{tmp_path / 'o.mp4'}:24framesin" in "".join(shown.lines).replace(" ", "")
     bars = [line for line in shown.lines if re.search(r"24/24 frames [\d.]+ fps", line)]
     assert len(bars) == 1
+    assert shown.lines.index(bars[0]) < next(n for n, line in enumerate(shown.lines) if str(tmp_path)[:20] in line)
     assert len(bars[0]) <= width
     assert ("━" in bars[0]) == (width >= 70)
     # The cursor is given back.
@@ -123,8 +129,8 @@ def test_a_dumb_terminal_gets_lines(screen, tmp_path):
     shown = screen(*edit(tmp_path / "o.mp4"), TERM="dumb")
     assert b"\x1b" not in shown.sent
     assert not re.search(rb"\r(?!\r?\n)", shown.sent)
-    assert "[bold] (1).mp4: 24 frames" in shown.text
-    assert "24 frames in" in shown.text
+    assert "[bold] (1).mp4: 24 frames" in shown.words
+    assert "24 frames in" in shown.words
 
 
 def test_screen_readers_get_lines_in_order(screen, tmp_path):
@@ -132,7 +138,7 @@ def test_screen_readers_get_lines_in_order(screen, tmp_path):
     assert b"\x1b[?25l" not in shown.sent
     assert b"\x1b[2K" not in shown.sent
     assert not re.search(rb"\r(?!\r?\n)", shown.sent)
-    places = [shown.text.index(text) for text in ("tiny on cpu", "(1).mp4: 24 frames", "24 frames in")]
+    places = [shown.words.index(text) for text in ("tiny on cpu", "(1).mp4: 24 frames", "24 frames in")]
     assert places == sorted(places)
 
 
@@ -164,3 +170,11 @@ def test_a_sheet_is_drawn_in_half_blocks_and_refused_where_there_are_none(screen
     assert max(map(len, drawn.lines)) <= 80
     dumb = screen(*words, width=80, TERM="dumb")
     assert "neither images nor Unicode blocks" in " ".join(dumb.lines)
+
+
+def test_words_stay_whole_at_eighty_columns(screen, tmp_path):
+    source = edit(tmp_path / "o.mp4")[1]
+    shown = screen("edit", source, "put a hat on the dog", "--end", "1f", "-o", str(tmp_path / "o.mp4"), width=80)
+    failed = screen("edit", "a" * 60 + ".mp4", "winter", "-o", str(tmp_path / "nowhere" / "x.mp4"), width=80)
+    assert "and may leave the picture as it is" in shown.words
+    assert "names with spaces need quotes" in failed.words

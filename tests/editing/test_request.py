@@ -105,6 +105,13 @@ def test_frames_and_seconds_can_be_mixed(tmp_path, start, end, frames):
     assert span_of(asked, info).frames == frames
 
 
+@pytest.mark.parametrize("name", ["start", "end", "duration"])
+def test_a_time_from_python_is_no_text(name):
+    with pytest.raises(MovieError) as raised:
+        EditRequest("a.mp4", "b.mp4", Recipe("sepia"), **{name: "2f"})
+    assert "TimeValue.parse" in raised.value.hint
+
+
 @pytest.mark.parametrize("crf", [float("nan"), float("inf"), -1.0, 64.0])
 def test_quality_out_of_range(crf):
     with pytest.raises(UsageError, match="crf"):
