@@ -96,9 +96,13 @@ class CopyRoute:
                 packet.pts = packet.dts = round(packet.dts * unit)
                 packet.duration = max(1, round((packet.duration or 0) * unit))
                 packet.time_base = self.target.time_base
-            if self._last_dts is not None and packet.dts is not None and packet.dts <= self._last_dts:
-                packet.dts = self._last_dts + 1
-                packet.pts = max(packet.pts or 0, packet.dts)
+            if self._last_dts is not None and packet.dts is not None:
+                if self.source.type == "audio" and not packet.duration:
+                    # A last packet without a length would lie outside of what an edit list shows.
+                    packet.duration = max(1, packet.dts - self._last_dts)
+                if packet.dts <= self._last_dts:
+                    packet.dts = self._last_dts + 1
+                    packet.pts = max(packet.pts or 0, packet.dts)
         if not self._gate.takes(packet):
             self.refused += 1
             return []
