@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 
 import pytest
 
@@ -16,6 +17,19 @@ if WORKERS > 1:
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+_leave = subprocess.Popen.__exit__
+
+
+def _leave_at_once(self, kind, error, trace):
+    """Left by an error, such as a test's time being up, a program is not waited for: it may never end."""
+    if kind is not None:
+        self.kill()
+    return _leave(self, kind, error, trace)
+
+
+subprocess.Popen.__exit__ = _leave_at_once
 
 
 @pytest.fixture(scope="session")
