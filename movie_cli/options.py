@@ -60,6 +60,11 @@ class Option:
         return self.flags[0].startswith("--no-")
 
     @property
+    def flag(self) -> str:
+        """What is typed for it, in its longest form."""
+        return max(self.flags, key=len).partition("/")[0]
+
+    @property
     def words(self) -> str:
         """What a person calls it."""
         return (self.name if self.negated else self.param).replace("_", " ")
@@ -76,10 +81,8 @@ def options_of(cls: type[Any]) -> Mapping[str, Option]:
     for field in dataclasses.fields(cls):
         if made := field.metadata.get("option"):
             flags = made.flags or (f"--{field.name.replace('_', '-')}",)
-            param = made.param or max(flags, key=len).partition("/")[0].lstrip("-").replace("-", "_")
-            found[field.name] = dataclasses.replace(
-                made, flags=flags, param=param, name=field.name, default=field.default
-            )
+            one = dataclasses.replace(made, flags=flags, name=field.name, default=field.default)
+            found[field.name] = dataclasses.replace(one, param=one.param or one.flag.lstrip("-").replace("-", "_"))
     return found
 
 
@@ -98,7 +101,7 @@ def check_options(values: Any) -> None:
         except (ValueError, TypeError) as error:
             problem = str(error) if isinstance(error, ValueError) else "is of another type"
             shown = one.kind.show(value) if isinstance(error, ValueError) else repr(value)
-            raise UsageError(f"{max(one.flags, key=len)} is {shown}, which {problem}", one.hint) from error
+            raise UsageError(f"{one.flag} is {shown}, which {problem}", one.hint) from error
 
 
 _source = partial(option, decides="nothing", theme="Source file")

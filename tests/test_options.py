@@ -48,6 +48,15 @@ def other(option):
     return not option.default if isinstance(option.kind, Flag) else OTHER[type(option.kind)]
 
 
+def typed(option):
+    """The words that give an option its other value."""
+    flag, value = max(option.flags, key=len), other(option)
+    if isinstance(option.kind, Flag):
+        return [flag.split("/")[-1] if option.default else flag]
+    text = option.kind.show(value)
+    return [f"{flag}={text}"] if flag.startswith("--") else [flag, text]
+
+
 def changed(request, part, name):
     """The request with another value of one option."""
     value = other(options_of(part)[name])
@@ -106,16 +115,21 @@ def test_what_is_chosen_is_in_the_job(planned):
 
 @pytest.mark.parametrize(("part", "name"), [(part, name) for part, name in ALL if options_of(part)[name].typed])
 def test_what_is_typed_comes_into_the_request(part, name):
-    option = options_of(part)[name]
-    value, flag = other(option), max(option.flags, key=len)
-    if isinstance(option.kind, Flag):
-        words = [flag.split("/")[-1] if option.default else flag]
-    else:
-        words = [*(["-e"] if flag == "-e" else []), ("" if flag == "-e" else f"{flag}=") + option.kind.show(value)]
-    with edit.make_context("edit", ["a.mp4", "sepia", "-o", "o.mp4", *words]) as context:
+    with edit.make_context("edit", ["a.mp4", "sepia", "-o", "o.mp4", *typed(options_of(part)[name])]) as context:
         values = dict(context.params)
         request = request_of(context, values.pop("source"), values.pop("instruction"), values)
     assert request == changed(EditRequest("a.mp4", "o.mp4", Recipe("sepia")), part, name)
+
+
+def test_what_is_typed_counts_more_than_a_preset(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOVIE_HOME", str(tmp_path))
+    preset = '[presets.mine]\ninstruction = "sepia"\nexcept-for = "water"\nseed = 3\n'
+    (tmp_path / "config.toml").write_text(preset)
+    options = ["--preset", "mine", "--except", "sky", "--seed", "4"]
+    with edit.make_context("edit", ["a.mp4", "-o", "o.mp4", *options]) as context:
+        values = dict(context.params)
+        recipe = request_of(context, values.pop("source"), values.pop("instruction"), values).recipe
+    assert (recipe.except_for, recipe.seed) == ("sky", 4)
 
 
 def test_python_has_the_same_options():

@@ -122,7 +122,9 @@ def recipe_of(
     """
     usual = common.field_values(Recipe, values)
     typed = {
-        name: value for name, value in usual.items() if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE
+        name: value
+        for name, value in usual.items()
+        if ctx.get_parameter_source(options_of(Recipe)[name].param) == ParameterSource.COMMANDLINE
     }
     if instruction is not None:
         typed["instruction"] = instruction

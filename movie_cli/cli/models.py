@@ -15,7 +15,9 @@ from movie_cli.cli.errors import one_line
 from movie_cli.cli.help import Command, Group, themed
 from movie_cli.cli.output import emit, human_bytes, json_option, print_pairs, print_table, quieten_libraries
 from movie_cli.errors import UsageError
+from movie_cli.options import options_of
 from movie_cli.presets import Preset, list_presets
+from movie_cli.recipe import Recipe
 
 
 @click.group(cls=Group)
@@ -168,11 +170,11 @@ def presets(as_json: bool) -> None:
         return
     print_table(
         ("preset", "instruction", "options", "look"),
-        [(preset.name, str(preset.values["instruction"]), options_of(preset), _look(preset)) for preset in found],
+        [(preset.name, str(preset.values["instruction"]), words_of(preset), _look(preset)) for preset in found],
     )
 
 
-def options_of(preset: Preset) -> str:
+def words_of(preset: Preset) -> str:
     """What one would type for the rest of the preset."""
     words = []
     for name, value in preset.values.items():
@@ -185,7 +187,7 @@ def options_of(preset: Preset) -> str:
             if isinstance(value, float)
             else value
         )
-        words.append(f"--{name.replace('_', '-')} {text}")
+        words.append(f"{options_of(Recipe)[name].flag} {text}")
     return " ".join(words)
 
 

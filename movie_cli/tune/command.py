@@ -41,7 +41,7 @@ def edit_arguments(source: str, output: str, recipe: Recipe, usual: Recipe, mach
     for name, one in options_of(Recipe).items():
         value = getattr(recipe, name)
         if one.typed and value is not None and value != getattr(usual, name):
-            options += [max(one.flags, key=len), _text(value)]
+            options += [one.flag, _text(value)]
     for name, value in machine.items():
         options += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     words = [source, recipe.instruction]
