@@ -53,10 +53,11 @@ def main() -> None:
     parser = harness.parser("Measure how fast the page of `movie tune` is answered.")
     parser.add_argument("source", nargs="?", default=str(SAMPLE), help="default: the sample clip")
     parser.add_argument("--model", default="nano", help="what edits (default: nano)")
+    parser.add_argument("--steps", type=int, help="denoising steps (default: the model's own)")
     parser.add_argument("--turns", type=int, default=100, help="of a slider (default: 100)")
     options = parser.parse_args()
     command = [*harness.MOVIE, "tune", options.source, "--model", options.model, "--no-browser", "-q"]
-    settings = {"instruction": "make it winter", "text_scale": 7.5, "image_scale": 1.5}
+    settings = {"instruction": "make it winter", "text_scale": 7.5, "image_scale": 1.5, "steps": options.steps}
     with tempfile.TemporaryDirectory() as home:
         environment = os.environ | {"MOVIE_HOME": home}
         began = time.monotonic()

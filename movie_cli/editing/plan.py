@@ -18,7 +18,7 @@ from movie_cli.backends.torch_devices import with_compiler
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.store import open_variant
 from movie_cli.editing import clip
-from movie_cli.editing.editor import Editor
+from movie_cli.editing.editor import Editor, unknown_instructions
 from movie_cli.editing.request import STREAM, EditRequest
 from movie_cli.errors import UsageError
 from movie_cli.media import EncodeOptions, SourceInfo
@@ -193,6 +193,7 @@ def describe_plan(request: EditRequest) -> Mapping[str, object]:
     with media.local_source(request.source, request.reading) as path:
         plan = make_plan(request, path)
         changes = changes_of(plan)
+    unknown = [text for text, _ in unknown_instructions([request])]
     return {
         "source": request.source,
         "output": request.output,
@@ -206,5 +207,6 @@ def describe_plan(request: EditRequest) -> Mapping[str, object]:
         **({"video": plan.hardware.note} if plan.hardware.note else {}),
         "not kept as it is": "; ".join([*plan.info.notes, *changes]) or "nothing",
         "segments": f"of {plan.segment} frames" if plan.joined else "none: it cannot be resumed",
+        **({"warning": unknown[0]} if unknown else {}),
         "recipe": asdict(request.recipe),
     }

@@ -20,6 +20,7 @@ import pytest
 from movie_cli.editing.latent_cache import LatentCache
 from movie_cli.recipe import Recipe
 from tests.cli.running import assert_refused
+from tests.comparison.clips import counting
 
 MOVIE = [sys.executable, "-c", "import sys; from movie_cli.cli import main; sys.exit(main())"]
 CLIPS = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "clips"
@@ -224,6 +225,16 @@ def test_a_wrong_setting_is_found_whatever_is_typed(movie, tmp_path):
     config.write_text('size = "3x"\ncache = false\nno-audio = true\n')
     assert_refused(movie(*plan), 2, "size: 3x")
     assert_refused(movie(*plan, "--size", "8x8"), 2, "size: 3x")
+
+
+def test_a_dry_run_is_in_words_and_tells_of_what_the_model_does_not_know(movie, tmp_path):
+    done = movie("edit", str(counting(tmp_path / "in.mp4", count=3)), "turn the car red", "-o", "o.mp4", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    plan = dict(line.split("  ", 1) for line in done.stdout.splitlines())
+    assert "text-scale 7.5" in plan["recipe"]
+    assert "{" not in done.stdout
+    assert "cpu, cpu" not in plan["device"]
+    assert 'not trained on "turn the car red"' in plan["warning"]
 
 
 def test_a_recipe_is_repeated_with_what_is_typed_put_over_it(movie, tmp_path):
