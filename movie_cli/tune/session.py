@@ -113,6 +113,7 @@ class Session:
         presets: list[dict[str, Any]] = [
             {"name": preset.name, "description": preset.description, "values": _controls(preset.recipe)}
             for preset in list_presets()
+            if preset.values.get("model", start.model) == start.model  # the page keeps to one
         ]
         return {
             "source": Path(self.request.source).name,

@@ -176,6 +176,7 @@ def test_a_preset_is_saved_for_every_command(page, folder):
     assert "--preset my-dusk" in said["command"]
     assert page.post("preset", {"name": "my-dusk", "settings": LOOK})[0] == 400
     assert page.post("preset", {"name": "../x", "settings": LOOK})[0] == 400
+    assert "my-dusk" in [preset["name"] for preset in said["presets"]]
     done = run(folder, "edit", "in 1.mp4", "--preset", "my-dusk", "-o", "x.mp4", "--dry-run", "--json")
     assert done.returncode == 0, done.stderr
     assert '"text_scale": 9.0' in done.stdout
