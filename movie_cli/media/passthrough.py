@@ -65,7 +65,7 @@ class StreamCopier:
         self._refused = 0
         self._origin = Fraction(source.video.origin) * source.video.time_base
         self._zero = Fraction(0)
-        self._splices = source.splices
+        self._splices, self._video = source.splices, source.video.index
         self._length, self._picture_end = source.length, source.picture_end
 
     def close(self) -> None:
@@ -97,11 +97,18 @@ class StreamCopier:
         sought = self._start is not None and not self._splices
         if sought and not any(route.cover for route in self._routes.values()):
             texts = any(route.source.type == "subtitle" for route in self._routes.values())
-            before = max(0.0, first - (_SUBTITLE_REACH if texts else _LEAD_IN))
+            before = first - (_SUBTITLE_REACH if texts else _LEAD_IN)
+            # By the picture: a stream that begins later than others would take the beginning of these with it.
+            video = self._container.streams[self._video]
+            assert video.time_base is not None
+            wanted, video.discard = video.discard, av.stream.Discard.default
             try:
-                self._container.seek(int((float(self._origin) + before) * av.time_base))
+                if before > 0:
+                    self._container.seek(int((float(self._origin) + before) / video.time_base), stream=video)
             except av.error.FFmpegError as error:
                 self.messages.append(f"sound is read from the beginning because the source cannot be searched: {error}")
+            finally:
+                video.discard = wanted
         packets = self._container.demux([route.source for route in self._routes.values()])
         self._packets = map(Clock(self._splices), packets)
         self._waiting = self._next()

@@ -13,7 +13,7 @@ import pytest
 from movie_cli.errors import OutputError
 from movie_cli.media import EncodeOptions, VideoWriter, probe
 from movie_cli.media.tags import advanced
-from tests.media.clips import SHARED, identity_edit, make_clip, picture
+from tests.media.clips import SHARED, identity_edit, make_clip, needs_ffmpeg, picture, run_ffmpeg
 
 
 @pytest.mark.parametrize(
@@ -224,3 +224,18 @@ def test_sound_without_channels_is_left_out_and_the_film_is_whole(tmp_path):
     assert report.frames == 20
     assert probe(tmp_path / "o.mp4").video.frames == 20
     assert any("is left out" in message for message in report.messages)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("ending", [".mkv", ".mp4", ".ts"])
+def test_a_sound_that_begins_late_takes_none_of_another_with_it(tmp_path, ending):
+    source = run_ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc=s=64x48:d=6:r=10", "-itsoffset", "5", "-f", "lavfi", "-i", "sine=d=1"),
+        *("-f", "lavfi", "-i", "sine=d=6", "-map", "0", "-map", "1", "-map", "2"),
+        *("-c:v", "libx264", "-g", "10", "-c:a", "aac", str(tmp_path / f"in{ending}")),
+    )
+    identity_edit(source, tmp_path / "out.mkv", start=2.0)
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        times = [float(packet.pts * packet.time_base) for packet in container.demux(audio=1) if packet.size]
+    assert times[0] < 0.1
+    assert times[-1] > 3.8
