@@ -100,8 +100,7 @@ def compare(before: SourceInfo, after: SourceInfo, duration: float, *, broken: b
     if expected is None or length is None:
         length, expected = after.duration, before.duration
     if expected is not None and length is not None:
-        begin = float((before.video.start - before.video.origin) * before.video.time_base)
-        expected = min(expected, duration - begin)
+        expected = min(expected, duration)
         frame = float(1 / (before.video.average_rate or 10)) * (4 if before.video.variable else 1)
         if length > expected + frame + _SLACK or (length < expected - frame - _SLACK and not broken):
             faults.append(f"lasts {length:.2f} s instead of {expected:.2f} s")
