@@ -1,7 +1,7 @@
 """Every way an edit can fail, one class a cause.
 
 Promises that each error carries one sentence for a person (with the file it is about) and a hint with what to
-do next. Knows nothing of exit codes as such: `exit_code` is data that `movie_cli.cli` alone acts on.
+do next. `exit_code` is the number that a program ends with, also one that was started for a part of the work.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def check_options(values: Any) -> None:
             raise UsageError(f"{one.flag} is {shown}, which {problem}", one.hint) from error
 
 
-_source = partial(option, decides="nothing", theme="Source file")
+_reading = partial(option, decides="nothing", theme="Source file")
 _file = partial(option, decides="file", theme="Output file")
 _machine = partial(option, decides="rounding", theme="Machine")
 
@@ -120,14 +120,14 @@ class ReadOptions:
         UsageError: a value is out of range.
     """
 
-    hdr: Literal["tonemap", "refuse"] = _source(
+    hdr: Literal["tonemap", "refuse"] = _reading(
         "tonemap", Choice(words=("tonemap", "refuse")), "HDR: make it BT.709, or fail.", metavar="tonemap|refuse"
     )
     frame_rate: Fraction | None = option(
         None, Rate(), "Of an image sequence; default: 25.", decides="source", theme="Source file", metavar="NUMBER"
     )
-    max_pixels: int = _source(MAX_PIXELS, Whole(low=1, high=2**31 - 1), "Refuse larger pictures.", metavar="N")
-    max_seconds: float = _source(
+    max_pixels: int = _reading(MAX_PIXELS, Whole(low=1, high=2**31 - 1), "Refuse larger pictures.", metavar="N")
+    max_seconds: float = _reading(
         MAX_SECONDS, Seconds(), "Refuse longer sources.", flags=("--max-duration",), metavar="TIME", shown="24:00:00"
     )
 

@@ -7,7 +7,7 @@
 | any other, one-step, on a CPU | OpenVINO where it is installed, has been found faithful, and pays; else torch |
 | any other | torch |
 
-To add one: a module with a class as `base.Runtime` says, and its place in `RUNTIMES`.
+To add one: a module with a class as `base.Runtime` says, and its place in `RUNTIMES` (see CONTRIBUTING.md).
 """
 
 from __future__ import annotations

@@ -222,9 +222,14 @@ def make_table(request: PreviewRequest, count: int, least: float, reporter: Repo
         MovieError: the source, the checkpoint or the device cannot be used.
     """
     with local_source(request.source) as path:
-        length = probe(path).length
+        info = probe(path)
         shares = [(number + 0.5) / count for number in range(count)]
-        at = tuple(TimeValue.parse(f"{share * length:.3f}") for share in shares) if length else ()
+        at: tuple[TimeValue, ...] = ()
+        if info.video.frames:
+            numbers = dict.fromkeys(int(share * info.video.frames) for share in shares)
+            at = tuple(TimeValue(frames=number) for number in numbers)
+        elif info.length:
+            at = tuple(TimeValue.parse(f"{share * info.length:.3f}") for share in shares)
         previewer = Previewer(dataclasses.replace(request, at=at), path, reporter)
         reporter.start(len(previewer.places), Path(request.source).name)
         made = previewer.tiles()

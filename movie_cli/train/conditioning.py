@@ -3,7 +3,7 @@
 Two kinds. CLIP reads the instruction, and stays frozen. The embedded encoder was trained apart to say how much of each
 edit is asked for, so here the *edits* of a sample are taken for certain and only its codes, which belong to the
 denoiser, are learnt: neither training waits for the other, and no step reads words. An instruction of a data set,
-which names no edits, is encode_texts by the encoder itself.
+which names no edits, is read by the encoder itself.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class CodeConditioning:
         self._null = self._read([""])
 
     def tokens(self, batch: SampleBatch, draws: Draws) -> Tensor:
-        """Mixed codes; a sample without named edits is encode_texts word by word."""
+        """Mixed codes; a sample without named edits is encoded word by word."""
         doubts, certainties = draws.uniform(0, 1, (2, len(self._names))).cpu().unbind(dim=1)
         amounts = doubts**6 * 0.15
         certain = 1 - certainties**3 * 0.3

@@ -84,7 +84,7 @@ def as_teacher(start: Start) -> Start:
     return start
 
 
-def check_edits(start: Start) -> None:
+def check_trained(start: Start) -> None:
     """Check that a denoiser is one to go on with.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Instructions are encode_texts as typed or mended, whichever the encoder is surer of."""
+"""Instructions are read as typed or mended, in whichever way the encoder is surer of."""
 
 from pathlib import Path
 

@@ -28,7 +28,7 @@ from movie_cli.train.samples import Draws, SampleBatch
 from movie_cli.train.schedule import TIMESTEPS, NoiseSchedule, prediction_of, training_scheduler
 from movie_cli.train.settings import BaseSettings, MobileSettings
 from movie_cli.train.stages.stage import EditorStage, Latents, Loss, joined
-from movie_cli.train.start import Start, as_teacher, check_edits, new_unet, open_start
+from movie_cli.train.start import Start, as_teacher, check_trained, new_unet, open_start
 from movie_cli.train.surgery import train_low_rank
 
 DENOISER = "denoiser"
@@ -154,7 +154,7 @@ def base_stage(settings: BaseSettings) -> BaseStage:
     scheduler = training_scheduler(None, settings.prediction)
     if held:
         start = open_start(settings.start, "base", ("guided", "one-step"))
-        check_edits(start)
+        check_trained(start)
         text_scale, image_scale = settings.held_scales
         unet = surgery.with_held_scales(
             start.unet,

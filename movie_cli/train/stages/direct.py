@@ -26,7 +26,7 @@ from movie_cli.train.samples import Draws, SampleBatch
 from movie_cli.train.schedule import TIMESTEPS, prediction_of
 from movie_cli.train.settings import DirectSettings
 from movie_cli.train.stages.stage import EditorStage, Loss, joined
-from movie_cli.train.start import Start, check_edits, new_unet, open_start
+from movie_cli.train.start import Start, check_trained, new_unet, open_start
 from movie_cli.train.surgery import BETAS
 
 STUDENT = "student"
@@ -118,7 +118,7 @@ def direct_stage(settings: DirectSettings) -> DirectStage:
         start = start.replace(unet=unet, scheduler=scheduler)
     else:
         start = open_start(settings.start, "direct", ("one-step",))
-        check_edits(start)
+        check_trained(start)
     where = start.descriptor.folder
     if not isinstance(start.codec, PatchAdapter):
         raise ModelError(f"{where / 'vae'} is not a PatchAutoencoder", "begin with movie train autoencoder")
