@@ -39,6 +39,9 @@ _UNUSABLE_MATRICES = frozenset({0, 8, 10, 14})
 _NO_RANGE = frozenset({"prores_ks", "prores", "prores_aw", "mpeg1video", "mpeg2video", "mpeg4", "h263", "flv"})
 _NO_RANGE |= {"wmv1", "wmv2", "msmpeg4", "msmpeg4v2", "dnxhd", "libvpx"}
 """Codecs whose streams cannot say that they use the full range: players take them for limited."""
+_RANGE_IN_STREAM = frozenset({"h264", "hevc", "av1", "vp9", "mjpeg"})
+_RANGE_IN_CONTAINER = frozenset({"matroska", "webm", "yuv4mpegpipe"})
+"""Codecs that say so themselves, and muxers that say it for all others."""
 _DEFAULT_RATE = Fraction(25)
 _HAIR = Fraction(1, 1000)
 """Seconds by which a first picture is not late: some clocks count milliseconds."""
@@ -170,7 +173,8 @@ def _output_tags(source: ColourTags, plan: Plan, rows: int) -> ColourTags:
     if matrix in _UNUSABLE_MATRICES or (matrix != source.effective_matrix != default_matrix(rows)):
         matrix = source.effective_matrix
     effective_range = source.effective_range
-    if plan.codec in _NO_RANGE:
+    stated = av.Codec(plan.codec, "w").canonical_name in _RANGE_IN_STREAM or plan.container.muxer in _RANGE_IN_CONTAINER
+    if plan.codec in _NO_RANGE or not stated:
         return dataclasses.replace(source, matrix=matrix, range=LIMITED, effective_range=LIMITED)
     if source.range == 0:
         # Pictures in RGB say nothing and are full; video that says nothing is taken for limited.

@@ -214,6 +214,9 @@ def _slack(case: Case, film: Look, run: Run, copy: Track) -> float:
     if case.ending == ".avi" and copy.packets:
         # Sound that is copied begins with the first packet, not with the part.
         slack += copy.packets[0].length
+    if copy.codec == "vorbis" and case.ending in (".mp4", ".mov") and copy.packets:
+        # Where an edit list begins inside a packet of Vorbis, ffmpeg leaves the whole of it out.
+        slack += copy.packets[0].length
     if copy.kind == "subtitle":
         slack += NEAR * len(case.film.cues)  # what mov_text cannot show at once comes one after the other
     if case.film.ending == ".avi":

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 
-from movie_cli.media import EncodeOptions
+from movie_cli.media import EncodeOptions, FrameReader
 from movie_cli.media.colour import FULL, LIMITED, ColourTags, FromRgb, ToRgb
 from tests.media.clips import identity_edit
 
@@ -123,3 +124,20 @@ def test_an_identity_edit_keeps_ramp_and_bars_within_one_code_value(tmp_path, pi
                 bars = difference.reshape(len(difference), 8, -1)
                 difference = bars[..., bars.shape[-1] // 4 : -(bars.shape[-1] // 4)]
             assert difference.max() <= unit, name
+
+
+@pytest.mark.parametrize("out", ["ffv1.avi", "ffv1.mp4", "ffv1.mkv", "rawvideo.nut", "huffyuv.avi", "jpeg2000.mov"])
+def test_a_full_range_is_the_limited_one_where_nothing_would_say_so(tmp_path, out):
+    with av.open(str(tmp_path / "in.mkv"), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25, width=64, height=48, pix_fmt="yuvj420p")
+        for index in range(3):
+            grey = np.full((48, 64, 3), 30 + 90 * index, np.uint8)
+            frame = av.VideoFrame.from_ndarray(grey, format="rgb24").reformat(format="yuvj420p")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    identity_edit(tmp_path / "in.mkv", tmp_path / out, EncodeOptions(codec=out.partition(".")[0]))
+    before, after = (
+        [frame.pixels.mean() for frame in FrameReader(path)] for path in (tmp_path / "in.mkv", tmp_path / out)
+    )
+    assert np.abs(np.subtract(before, after)).max() < 2
