@@ -29,10 +29,10 @@ from movie_cli.media import FrameReader, SourceInfo
 from movie_cli.recipe import Recipe
 
 if TYPE_CHECKING:
-    from movie_cli.editing.masks import Bounds
+    from movie_cli.editing.masks import Bound, Bounds
 
-MOST_SMALL, MOST_WHOLE, MOST_LATENTS = 32, 2, 96
-"""How many frames at the working size, frames at the source's, and latents are kept; the latest."""
+MOST_SMALL, MOST_WHOLE, MOST_LATENTS, MOST_PLACES = 32, 2, 96, 4
+"""How many frames at the working size, frames at the source's, latents, and bounds are kept; the latest."""
 _ANY = Recipe("any")
 Value = TypeVar("Value")
 
@@ -113,7 +113,7 @@ class FrameEditor:
         self.frames, self.editor = frames, editor
         self._latents: Latest[Any] = Latest(MOST_LATENTS)
         self._anchors: dict[str, Any] = {}
-        self._places: dict[Hashable, Bounds | None] = {}
+        self._places: Latest[Bounds | None] = Latest(MOST_PLACES)
         self._set: tuple[Hashable, ...] | None = None
 
     def edited(self, recipe: Recipe, place: TimeValue) -> Pixels:
@@ -132,18 +132,29 @@ class FrameEditor:
         """
         self._prepare(recipe)
         edited = self.editor.edit(frames, self._encoded(frames), carry)
-        bounds = self._bounds(recipe)
-        if bounds is None:
-            return edited
         pairs = zip(frames, edited, strict=True)
-        return np.stack([bounds.begin(0).apply(frame, frame, pixels, 0) for frame, pixels in pairs])
+        return np.stack([self.bounded(recipe, frame, frame, pixels) for frame, pixels in pairs])
 
-    def _bounds(self, recipe: Recipe) -> Bounds | None:
+    def bounded(self, recipe: Recipe, source: Pixels, small: Pixels, edited: Pixels) -> Pixels:
+        """An edited frame `(H, W, 3)` with the source's own outside the recipe's places.
+
+        `source` is the frame of the source at any size, `small` at the working size.
+        """
+        bound = self._bound(recipe, edited.shape[1])
+        return edited if bound is None else bound.apply(source, small, edited, 0)
+
+    def mask(self, recipe: Recipe, frame: Pixels) -> Pixels:
+        """Where the edit of a frame `(h, w, 3)` goes, `(h, w)`: 255 everywhere where the recipe names no place."""
+        bound = self._bound(recipe, frame.shape[1])
+        return np.full(frame.shape[:2], 255, np.uint8) if bound is None else bound.mask(frame, frame, 0)
+
+    def _bound(self, recipe: Recipe, width: int) -> Bound | None:
+        """Bounds of one frame of this width."""
+        folder = self.editor.backend.descriptor.folder
         places = recipe.only, recipe.except_for, recipe.feather
-        if places not in self._places:
-            folder = self.editor.backend.descriptor.folder
-            self._places[places] = bounds_of(EditRequest(str(self.frames.path), "", recipe), folder)
-        return self._places[places]
+        bounds = self._places.get(places, lambda: bounds_of(EditRequest(str(self.frames.path), "", recipe), folder))
+        output = recipe.size or self.frames.info.video.display_size
+        return None if bounds is None else bounds.begin(0, width / output[0])
 
     def _prepare(self, recipe: Recipe) -> None:
         """Set the recipe and its anchor, unless they are set."""

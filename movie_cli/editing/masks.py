@@ -233,16 +233,20 @@ class Bounds:
         self._weights, self._spared = read_place(only or "everything"), read_place(spared) if spared else {}
         self._network = None if mask else load_regions(folder) or network_of("nano")
 
-    def begin(self, seconds: float) -> Bound:
-        """Bounds for frames in a row, the first one shown so long after the source's first picture."""
+    def begin(self, seconds: float, scale: float = 1.0) -> Bound:
+        """Bounds for frames in a row, the first one shown so long after the source's first picture.
+
+        `scale` is the frames' size over the output's.
+        """
+        feather = self._feather * scale
         if self._mask is not None:
-            return Bound(FileMasks(self._mask, seconds), self._feather)
+            return Bound(FileMasks(self._mask, seconds), feather)
         assert self._network is not None
-        return Bound(RegionMasks(self._network, self._weights, self._spared), self._feather)
+        return Bound(RegionMasks(self._network, self._weights, self._spared), feather)
 
 
 class Bound:
-    """Bounds of one run of frames in order: `apply` to each, and `close`."""
+    """Bounds of one run of frames in order: `apply` to each, or see its `mask`, and `close`."""
 
     def __init__(self, masks: Masks, feather: float) -> None:
         self._masks, self._feather = masks, feather
@@ -253,8 +257,11 @@ class Bound:
         height, width = edited.shape[:2]
         if source.shape != edited.shape:
             source = _resized(source, (width, height), Image.Resampling.LANCZOS)
-        mask = self._masks.mask(source, small, seconds)
-        return bounded(source, edited, feathered(mask, self._feather))
+        return bounded(source, edited, self.mask(source, small, seconds))
+
+    def mask(self, source: Pixels, small: Pixels, seconds: float) -> Pixels:
+        """Where the edit goes `(H, W)`, with soft edges; the source's frame is `(H, W, 3)`."""
+        return feathered(self._masks.mask(source, small, seconds), self._feather)
 
 
 def feathered(mask: Pixels, radius: float) -> Pixels:

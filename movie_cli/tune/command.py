@@ -13,9 +13,11 @@ from movie_cli.errors import UsageError
 from movie_cli.options import options_of
 from movie_cli.recipe import AnchorRule, Recipe
 
-CONTROLS = ("instruction", "text_scale", "image_scale", "seed", "steps", "anchors", "detail")
-PLACES = ("only", "except_for", "feather")
-"""Fields of the recipe that the page sets, and those that it keeps as a preset has them."""
+CONTROLS = (
+    *("instruction", "text_scale", "image_scale", "seed", "steps", "anchors", "detail"),
+    *("only", "except_for", "feather"),
+)
+"""Fields of the recipe that the page sets: what is done, and where."""
 
 
 def recipe_of(values: Any, model: str) -> Recipe:
@@ -24,7 +26,7 @@ def recipe_of(values: Any, model: str) -> Recipe:
     Raises:
         UsageError: a value is none of a control's, of another type, or out of range.
     """
-    if not isinstance(values, dict) or set(values) - {*CONTROLS, *PLACES}:
+    if not isinstance(values, dict) or set(values) - {*CONTROLS}:
         raise UsageError(f"a page sets nothing but its controls: {', '.join(CONTROLS)}")
     recipe = Recipe.of({**values, "model": model})
     if AnchorRule.parse(recipe.anchors).moves:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from dataclasses import dataclass
 
@@ -10,10 +11,13 @@ from PIL import Image
 
 from movie_cli.backends.base import Pixels
 
+VEIL = (230, 0, 126, 140)
+"""Colour of the veil over a place, and its opacity where the edit is whole; of 255."""
+
 
 @dataclass(frozen=True)
 class Picture:
-    """An encoded picture, the command that makes it, and what is to be said of its instruction."""
+    """An encoded picture, the command that makes it, and what is to be said of it."""
 
     content: bytes
     kind: str
@@ -42,3 +46,11 @@ def jpeg(pixels: Pixels, size: tuple[int, int] | None = None) -> Picture:
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=90)
     return Picture(stream.getvalue(), "image/jpeg")
+
+
+def veil(mask: Pixels) -> Picture:
+    """A mask `(h, w)` as a colour that lies over the frame, and how much of the frame it covers."""
+    pixels = np.empty((*mask.shape, 4), np.uint8)
+    pixels[:] = VEIL
+    pixels[..., 3] = np.rint(mask * (VEIL[3] / 255))
+    return dataclasses.replace(png(pixels), advice=f"{mask.mean() / 255:.0%} of the frame")

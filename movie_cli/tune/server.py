@@ -40,7 +40,7 @@ FILES = {
     "tune.css": ("movie_cli.tune", "page/tune.css", "text/css"),
     **{
         f"{name}.js": ("movie_cli.tune", f"page/{name}.js", "text/javascript")
-        for name in ("tune", "asking", "looking", "gallery", "editing")
+        for name in ("tune", "asking", "looking", "gallery", "editing", "places")
     },
 }
 """What else the page is made of, by its name in an address."""
@@ -199,6 +199,11 @@ class Server(uvicorn.Server):
                 raise UsageError("a page asks otherwise")
             return await _picture(session.edited(page, kind, place, asked.get("settings"), index))
 
+        async def veil(request: Request) -> Response:
+            asked = await _values(request)
+            page, place = (str(asked.get(name))[:40] for name in ("page", "at"))
+            return await _picture(session.veil(page, place, asked.get("settings")))
+
         async def command(request: Request) -> Response:
             asked = await _values(request)
             return JSONResponse({"command": session.command(session.recipe(asked.get("settings")))})
@@ -237,6 +242,7 @@ class Server(uvicorn.Server):
             route("/loop", loop),
             route("/loop/{index:int}", loop_picture),
             route("/edited", edited, "POST"),
+            route("/veil", veil, "POST"),
             route("/command", command, "POST"),
             route("/preset", preset, "POST"),
             route("/edit", start, "POST"),

@@ -25,11 +25,12 @@ from movie_cli.looks import looks_of
 from movie_cli.media import FrameReader, probe
 from movie_cli.models.detail import transfer
 from movie_cli.models.light_imports import import_networks
+from movie_cli.models.region_names import PLACES
 from movie_cli.presets import list_presets, save_preset
 from movie_cli.recipe import Recipe
-from movie_cli.tune.command import CONTROLS, PLACES, as_typed, edit_arguments, recipe_of
+from movie_cli.tune.command import CONTROLS, as_typed, edit_arguments, recipe_of
 from movie_cli.tune.edit_process import EditProcess, EditState
-from movie_cli.tune.pictures import Picture, at_most, jpeg, png
+from movie_cli.tune.pictures import Picture, at_most, jpeg, png, veil
 from movie_cli.tune.result import player_films
 from movie_cli.tune.worker import Worker
 
@@ -40,7 +41,7 @@ LONGEST_SIDE = 1920
 URGENCIES = ("frame", "fine", "grid", "loop", "wall")
 """Kinds of pictures that the model makes, the most urgent first."""
 MOST_MADE = 12
-"""Edited frames that are kept, for what only their detail changes."""
+"""Edited frames that are kept, for what only their detail and place change."""
 
 
 class Session:
@@ -128,6 +129,7 @@ class Session:
             "ranges": {"text_scale": descriptor.text_scale_range, "image_scale": descriptor.image_scale_range},
             "looks": looks or [{"title": each["name"], "words": each["values"]["instruction"]} for each in presets],
             "open": not looks,
+            "places": list(PLACES),
             "presets": presets,
             "settings": _controls(start) | ({} if self.request.instructions else {"instruction": ""}),
         }
@@ -198,18 +200,18 @@ class Session:
             raise UsageError("there is no such kind of picture")
 
         def make() -> Picture:
-            editor = self._editor
-            if editor is None:
-                raise UsageError("the model could not be opened")
+            editor = self._opened()
             if kind == "loop":
                 pixels = self._edit_loop(editor, page, place, recipe, index)
             else:
-                plain = dataclasses.replace(recipe, detail=1.0)
-                pixels = self._made.get((plain, at), lambda: editor.edited(recipe, at))
-            if kind == "fine" and self.shown != self.size:
-                whole, small = self._frames.whole(at)
-                picture = png(transfer(whole, small, pixels, self.shown, recipe.detail))
-            elif kind in {"frame", "fine"}:
+                plain = dataclasses.replace(recipe, detail=1.0, only=None, except_for=None, feather=0.0)
+                pixels = self._made.get((plain, at), lambda: editor.edited(plain, at))
+                whole = small = self._frames.at(at)[0]
+                if kind == "fine" and self.shown != self.size:
+                    whole, small = self._frames.whole(at)
+                    pixels = transfer(whole, small, pixels, self.shown, recipe.detail)
+                pixels = editor.bounded(recipe, whole, small, pixels)
+            if kind in {"frame", "fine"}:
                 picture = png(pixels)
             else:
                 picture = jpeg(pixels, None if kind == "loop" else self._small(2 * THUMBNAIL_WIDTH))
@@ -218,6 +220,20 @@ class Session:
             return dataclasses.replace(picture, command=self.command(recipe), advice=advice)
 
         return self._worker.submit((page, kind), URGENCIES.index(kind), make)
+
+    def veil(self, page: str, place: str, settings: Any) -> Future[Picture]:
+        """Where the edit of a frame goes, as a colour to be laid over it. The latest of a page counts.
+
+        Raises:
+            UsageError: the settings or the place cannot be meant.
+        """
+        recipe, at = self.recipe(settings), _place(place)
+        return self._worker.submit((page, "veil"), 0, lambda: veil(self._opened().mask(recipe, self._frames.at(at)[0])))
+
+    def _opened(self) -> FrameEditor:
+        if self._editor is None:
+            raise UsageError("the model could not be opened")
+        return self._editor
 
     def _edit_loop(self, editor: FrameEditor, page: str, place: str, recipe: Recipe, index: int) -> Pixels:
         pixels = self._of_loop(place, index)
@@ -323,7 +339,7 @@ class Session:
 
 
 def _controls(recipe: Recipe) -> dict[str, Any]:
-    return {name: getattr(recipe, name) for name in (*CONTROLS, *PLACES)}
+    return {name: getattr(recipe, name) for name in CONTROLS}
 
 
 def _place(text: str) -> TimeValue:

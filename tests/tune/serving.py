@@ -17,6 +17,8 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 from PIL import Image
 
+from tests.cli.running import Finished
+
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 120
 
@@ -61,6 +63,14 @@ class Page:
         with Image.open(io.BytesIO(body)) as picture:
             pixels = np.asarray(picture.convert("RGB"))
         return pixels, unquote(headers["movie-command"]), unquote(headers["movie-advice"])
+
+
+def run(folder: Path, *arguments: str) -> Finished:
+    """Run the program as the page's command says."""
+    environment = {"MOVIE_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": ""}
+    done = subprocess.run([sys.executable, "-m", "movie_cli", *arguments], cwd=folder, env=environment,
+                          capture_output=True, text=True, check=False, timeout=SECONDS)  # fmt: skip
+    return Finished(done.returncode, done.stdout, done.stderr)
 
 
 @contextlib.contextmanager

@@ -107,6 +107,33 @@ def test_an_edit_is_found_by_looking_with_the_keyboard_alone(open_page, served):
     }
 
 
+def test_a_place_is_completed_checked_and_shown(open_page):
+    page = open_page()
+    page.locator("#except").fill("poeple")
+    page.wait_for_function(
+        "() => document.querySelector('#except-trouble').textContent.includes('did you mean people?')"
+    )
+    assert page.locator("#except").get_attribute("aria-invalid") == "true"
+    page.locator("#edit").click()  # nothing is made without what a field says
+    page.wait_for_function("() => document.activeElement.id === 'except'")
+    assert page.locator("#progress-row").is_hidden()
+    page.locator("#except").fill("people,")
+    page.wait_for_function(f"() => ({COMMAND})().includes('--except people')")
+    assert "people,sky" in page.evaluate(
+        "() => [...document.querySelectorAll('#except-places option')].map((o) => o.value)"
+    )
+    assert page.locator("#except-trouble").inner_text() == ""
+    page.locator("#edit").focus()
+    page.keyboard.press("p")
+    page.wait_for_function("() => / of the frame$/.test(document.querySelector('#veil-share').textContent)")
+    assert page.locator(".over").is_visible()
+    assert page.get_by_label("Show place").is_checked()
+    page.locator("#usual").click()
+    page.wait_for_function(f"() => !({COMMAND})().includes('--except')")
+    page.wait_for_function("() => document.querySelector('#veil-share').textContent === '100% of the frame'")
+    assert [said for said in page.said if "400" not in said] == []  # the refused place
+
+
 def test_two_seconds_are_played_edited(open_page):
     page = open_page()
     page.locator("#loop-play").click()

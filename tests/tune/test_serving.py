@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shlex
 import signal
-import subprocess
-import sys
 import threading
 import time
 
@@ -15,9 +13,9 @@ import pytest
 from PIL import Image
 
 from tests import tiny
-from tests.cli.running import Finished, assert_refused
+from tests.cli.running import assert_refused
 from tests.comparison.clips import RATE, SIZE, counting
-from tests.tune.serving import SECONDS, Page, tuning
+from tests.tune.serving import SECONDS, Page, run, tuning
 
 LOOK = {"instruction": "make it winter", "text_scale": 9.0, "image_scale": 1.2, "detail": 0.5, "seed": 3}
 
@@ -36,22 +34,13 @@ def page(folder):
         yield opened
 
 
-def run(folder, *arguments):
-    """Run the program as the page's command says."""
-    from tests.tune.serving import ROOT
-
-    environment = {"MOVIE_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": ""}
-    done = subprocess.run([sys.executable, "-m", "movie_cli", *arguments], cwd=folder, env=environment,
-                          capture_output=True, text=True, check=False, timeout=SECONDS)  # fmt: skip
-    return Finished(done.returncode, done.stdout, done.stderr)
-
-
 def test_the_page_is_whole_and_of_this_server_alone(page):
     status, headers, body = page.ask("GET", "")
     assert status == 200
     assert "default-src 'none'" in headers["content-security-policy"]
     assert headers["referrer-policy"] == "no-referrer"
-    for name in ("page.css", "tune.css", "player.js", "tune.js", "asking.js", "looking.js", "gallery.js", "editing.js"):
+    for name in ("page.css", "tune.css", "player.js", "tune.js", "asking.js", "looking.js", "gallery.js", "editing.js",
+                 "places.js"):  # fmt: skip
         assert page.ask("GET", name)[0] == 200, name
     assert b"http://" not in body
     assert b"https://" not in body

@@ -28,7 +28,16 @@ async function send(path, values) {
 // A frame as the settings make it: a picture's address, its command, and what is to be said of the instruction. Null
 // where a later request took its place.
 export async function edited(kind, at, settings, index = 0) {
-  const answer = await send("edited", { page, kind, at, settings, index });
+  return picture("edited", { kind, at, settings, index });
+}
+
+// Where the edit of a frame goes, as a colour that lies over it, and what is to be said of it.
+export async function veilOf(at, settings) {
+  return picture("veil", { at, settings });
+}
+
+async function picture(path, values) {
+  const answer = await send(path, { page, ...values });
   if (answer.status === 204) return null;
   const text = (name) => decodeURIComponent(answer.headers.get(name) || "");
   return { url: URL.createObjectURL(await answer.blob()), command: text("movie-command"), advice: text("movie-advice") };

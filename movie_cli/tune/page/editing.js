@@ -16,6 +16,7 @@ export function startEditing(studio) {
   $("preset-form").addEventListener("submit", async (event) => {
     event.preventDefault();
     if (!studio.ready()) { studio.say("There is nothing to save yet: write an instruction"); return; }
+    if (await studio.unknownPlace()) return;
     try {
       const answer = await post("preset", { name: $("preset-name").value.trim(), settings: studio.current() });
       studio.showPresets(answer.presets);
@@ -29,9 +30,9 @@ export function startEditing(studio) {
       else studio.refused(error);
     }
   };
-  $("edit").addEventListener("click", () => {
-    if (studio.ready()) start({ settings: studio.current() });
-    else studio.say("Write an instruction first");
+  $("edit").addEventListener("click", async () => {
+    if (!studio.ready()) studio.say("Write an instruction first");
+    else if (!await studio.unknownPlace()) start({ settings: studio.current() });
   });
   $("stop").addEventListener("click", () => post("stop", {}).catch(studio.refused));
   $("resume").addEventListener("click", () => start({ resume: true }));

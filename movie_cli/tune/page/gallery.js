@@ -93,8 +93,8 @@ export function startCandidates(studio) {
       use.addEventListener("click", () => studio.use(index + 1));
       remove.addEventListener("click", () => { kept.splice(index, 1); URL.revokeObjectURL(each.url); draw(); });
       row.append(use, remove);
-      const { instruction, text_scale, image_scale, seed } = each.settings;
-      const facts = `“${instruction}”, text ${text_scale}, image ${image_scale}${seed ? `, seed ${seed}` : ""}`;
+      const { instruction, text_scale, image_scale, seed, only, except_for } = each.settings;
+      const facts = `“${instruction}”, text ${text_scale}, image ${image_scale}${seed ? `, seed ${seed}` : ""}${only ? `, only ${only}` : ""}${except_for ? `, except ${except_for}` : ""}`;
       cell.append(make("img", "", { src: each.url, alt: `Kept ${index + 1}: ${instruction}` }), make("p", facts), row);
       return cell;
     }));

@@ -36,6 +36,7 @@ export function startLooking(studio) {
   studio.look = () => {
     studio.number += 1;
     changed = performance.now();
+    studio.veil(!loop);
     if (loop) { startLoop(); return; }
     if (!studio.ready()) { show($("after"), sourceOf(studio.place)); studio.cleared(); return; }
     showEdited({ kind: "frame", place: studio.place, settings: studio.current() });
@@ -76,6 +77,7 @@ export function startLooking(studio) {
     const mine = { number: studio.number, place: studio.place, frames: [], times: [], began: 0 };
     stopPictures();
     loop = mine;
+    studio.veil(false);
     $("loop-play").textContent = "Stop";
     try {
       mine.times = (await get(`loop?at=${encodeURIComponent(mine.place)}`)).times;
@@ -122,6 +124,7 @@ export function startLooking(studio) {
     $("loop-play").textContent = "Play 2 s";
     goTo(studio.place);
   };
+  studio.still = () => !loop;
   studio.loop = () => { if (loop) stopLoop(); else startLoop(); };
   $("loop-play").addEventListener("click", studio.loop);
   studio.wipe = wipe.by;

@@ -4,6 +4,7 @@ import { get } from "./asking.js";
 import { startLooking } from "./looking.js";
 import { startCandidates, startGrid, startWall } from "./gallery.js";
 import { startEditing } from "./editing.js";
+import { startPlaces } from "./places.js";
 
 const SLIDERS = { "text-scale": "text_scale", "image-scale": "image_scale", "detail": "detail" };
 
@@ -20,6 +21,7 @@ const studio = {
   set(values) {
     Object.assign(studio.settings, values);
     draw();
+    studio.tellPlaces(values);
     studio.look();
     studio.refillGrid();
     studio.tellWall();
@@ -89,6 +91,7 @@ startWall(studio);
 startGrid(studio);
 startCandidates(studio);
 startEditing(studio);
+startPlaces(studio);
 startLooking(studio);
 
 // What happens.
@@ -111,7 +114,7 @@ document.addEventListener("keydown", (event) => {
     "i": () => $("instruction").focus(), "/": () => $("wall-search").focus(), "[": () => studio.wipe(-5), "]": () => studio.wipe(5),
     ",": () => studio.step(-many), ".": () => studio.step(many), "<": () => studio.step(-10), ">": () => studio.step(10),
     " ": () => studio.loop(), "g": () => { $("grid-box").open = !$("grid-box").open; },
-    "k": () => studio.keep().catch(studio.refused), "c": () => studio.copy(),
+    "p": () => $("veil-shown").click(), "k": () => studio.keep().catch(studio.refused), "c": () => studio.copy(),
   };
   const action = /^[1-4]$/.test(event.key) ? () => studio.use(Number(event.key)) : actions[event.key];
   if (action) { event.preventDefault(); action(); }
