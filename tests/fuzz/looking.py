@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -84,6 +85,14 @@ def look(path: Path) -> Look:
                 )
             if track.kind == "video":
                 frames += [(frame.time, _brightness(frame)) for frame in packet.stream.decode(packet)]
+        for track in tracks.values():
+            if track.kind == "audio":
+                # NUT does not say how long its packets are.
+                following = [*track.packets[1:], None]
+                track.packets[:] = [
+                    one if one.length or after is None else dataclasses.replace(one, length=after.time - one.time)
+                    for one, after in zip(list(track.packets), following, strict=True)
+                ]
         chapters = tuple(
             (float(chapter["start"] * chapter["time_base"]), float(chapter["end"] * chapter["time_base"]))
             for chapter in container.chapters()
