@@ -20,7 +20,7 @@ from av.packet import Packet
 
 from movie_cli.media.clock import Clock
 from movie_cli.media.info import SourceInfo
-from movie_cli.media.opening import only_stream, open_source
+from movie_cli.media.opening import demuxed, only_stream, open_source
 
 CARRIERS = frozenset({"h264", "hevc", "mpeg2video"})
 """Codecs, by ffmpeg's common names, into whose pictures captions are put."""
@@ -86,7 +86,7 @@ def has_captions(path: Path, index: int) -> bool:
 
 def _packets(container: InputContainer, index: int) -> Iterator[Packet[Any]]:
     try:
-        yield from container.demux(only_stream(container, index))
+        yield from demuxed(container, only_stream(container, index))
     except (av.error.FFmpegError, OSError, ValueError):
         return  # the reader of the pictures tells
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import av
 import av.error
 
+from movie_cli.media.opening import demuxed
+
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
@@ -120,7 +122,7 @@ def find_splices(container: InputContainer, video: int, path: Path) -> Splices:
         else:
             stream.discard = av.stream.Discard.all
     with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):
-        for packet in container.demux():
+        for packet in demuxed(container):
             if packet.size and packet.stream.index in tracks:
                 tracks[packet.stream.index].add(packet)
     picture = tracks.pop(video)

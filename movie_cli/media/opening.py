@@ -13,9 +13,9 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import av.error
@@ -29,6 +29,7 @@ from movie_cli.options import ReadOptions
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
     from av.stream import Stream
     from av.video.stream import VideoStream
 
@@ -163,6 +164,21 @@ def _open_sequence(path: Path, reading: ReadOptions, limit: dict[str, str]) -> I
         options=limit,
         container_options={"protocol_whitelist": "file", "pattern_type": "sequence", **where},
     )
+
+
+def demuxed(container: InputContainer, streams: Stream | Sequence[Stream] = ()) -> Iterator[Packet[Any]]:
+    """The packets of streams, or of all, as `container.demux`; a stream that turns up midway is passed over."""
+    packets = container.demux(*([streams] if streams else []))
+    while True:
+        try:
+            packet = next(packets, None)
+        except IndexError:
+            # PyAV knows the streams that were there when the file was opened.
+            packets = container.demux(*([streams] if streams else []))
+            continue
+        if packet is None:
+            return
+        yield packet
 
 
 def only_stream(container: InputContainer, index: int) -> Stream:

@@ -20,7 +20,7 @@ from movie_cli.errors import reason_of
 from movie_cli.media.clock import Clock
 from movie_cli.media.copying import CopyRoute, TextRoute
 from movie_cli.media.info import SourceInfo
-from movie_cli.media.opening import open_source
+from movie_cli.media.opening import demuxed, open_source
 from movie_cli.media.routes import Route, Routes, label_of
 from movie_cli.media.trial import REFUSALS
 
@@ -33,6 +33,8 @@ _SUBTITLE_REACH = 30.0
 
 _COARSE, _FINE = Fraction(1, 1000), Fraction(1, 90000)
 """Units of time in seconds: those above the first are divided before anything moves, to those of the second."""
+_LARGEST = 2**31 - 1
+"""The largest denominator that ffmpeg's units of time have."""
 
 
 class StreamCopier:
@@ -109,7 +111,7 @@ class StreamCopier:
                 self.messages.append(f"sound is read from the beginning because the source cannot be searched: {error}")
             finally:
                 video.discard = wanted
-        packets = self._container.demux([route.source for route in self._routes.values()])
+        packets = demuxed(self._container, [route.source for route in self._routes.values()])
         self._packets = map(Clock(self._splices), packets)
         self._waiting = self._next()
 
@@ -179,9 +181,10 @@ class StreamCopier:
         if packet.time_base > _COARSE and ((self._origin + self._zero) / packet.time_base).denominator != 1:
             # AVI counts sound in blocks, between which a part may begin.
             finer = math.ceil(packet.time_base / _FINE)
-            packet.time_base /= finer
-            packet.duration = (packet.duration or 0) * finer
-            pts, dts = (None if time is None else time * finer for time in (pts, dts))
+            if (packet.time_base / finer).denominator <= _LARGEST:
+                packet.time_base /= finer
+                packet.duration = (packet.duration or 0) * finer
+                pts, dts = (None if time is None else time * finer for time in (pts, dts))
         moved = round((self._origin + self._zero) / packet.time_base)
         packet.pts = (pts if pts is not None else dts or 0) - moved
         packet.dts = packet.pts if dts is None else dts - moved

@@ -25,7 +25,7 @@ from movie_cli.media.colour import has_alpha, tags_of
 from movie_cli.media.cropping import container_crop
 from movie_cli.media.decoding import Decoder, cropped
 from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo
-from movie_cli.media.opening import is_cover, main_video, open_source
+from movie_cli.media.opening import demuxed, is_cover, main_video, open_source
 from movie_cli.media.orientation import UPRIGHT, Orientation, from_matrix, rotation_matrix
 from movie_cli.media.scan import picture_end
 from movie_cli.media.side_data import side_data, stereo_of, unkept
@@ -119,7 +119,7 @@ def _first_frame(
     pts: list[int] = []
     problem = "its video stream is empty"
     try:
-        for count, packet in enumerate(container.demux(stream)):
+        for count, packet in enumerate(demuxed(container, stream)):
             stamp = {"shown": packet.pts, "decoded": packet.dts, "counted": elapsed}[stamps]
             if stamp is not None and packet.size:
                 pts.append(stamp)

@@ -23,7 +23,7 @@ from movie_cli.media.clock import Clock
 from movie_cli.media.colour import ToAlpha, ToRgb
 from movie_cli.media.decoding import Damage, Decoder, Trouble, cropped, deinterlaced
 from movie_cli.media.info import SourceInfo, VideoInfo
-from movie_cli.media.opening import only_stream, open_source
+from movie_cli.media.opening import demuxed, only_stream, open_source
 from movie_cli.media.probe import probe
 from movie_cli.media.timing import Repair, Stamps, seconds_to_pts
 
@@ -235,7 +235,7 @@ class FrameReader:
             open_source(self.path, self.info.reading) as container,
             contextlib.suppress(av.error.FFmpegError, OSError, ValueError),
         ):
-            packets = container.demux(self._stream(container))
+            packets = demuxed(container, self._stream(container))
             for count, packet in enumerate(map(Clock(self.info.splices), packets)):
                 if packet.is_keyframe and packet.pts is not None and packet.pts <= stored:
                     found = count
@@ -265,7 +265,7 @@ class FrameReader:
     def _decode(self, container: InputContainer, stream: VideoStream, skipped: int = 0) -> Iterator[av.VideoFrame]:
         """Decode on past broken packets; note where the trouble began."""
         shown, reached = self.info.video.start, self.info.video.start
-        packets = itertools.islice(map(Clock(self.info.splices), container.demux(stream)), skipped, None)
+        packets = itertools.islice(map(Clock(self.info.splices), demuxed(container, stream)), skipped, None)
         decode, stamps = self._decoder(stream), Stamps(self.info.video)
         torn = fatal = False
         while True:

@@ -12,7 +12,7 @@ import av.error
 
 from movie_cli.media.clock import Clock
 from movie_cli.media.info import SourceInfo
-from movie_cli.media.opening import only_stream, open_source
+from movie_cli.media.opening import demuxed, only_stream, open_source
 from movie_cli.media.timing import Stamps, seconds_to_pts
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def frame_times(
     count = 0
     with open_source(path) as container:
         try:
-            for packet in map(Clock(info.splices), container.demux(only_stream(container, video.index))):
+            for packet in map(Clock(info.splices), demuxed(container, only_stream(container, video.index))):
                 if not packet.size or packet.is_discard:
                     continue
                 if packet.pts is None or packet.is_corrupt:
@@ -72,7 +72,7 @@ def picture_end(container: InputContainer, index: int) -> Fraction | None:
     end = None
     with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):
         container.seek(container.duration or 0)
-        for packet in container.demux(stream):
+        for packet in demuxed(container, stream):
             if packet.size and packet.pts is not None:
                 this = (packet.pts + (packet.duration or 0)) * packet.time_base
                 end = this if end is None else max(end, this)

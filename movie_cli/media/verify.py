@@ -10,7 +10,7 @@ import av.error
 
 from movie_cli.errors import MovieError, OutputError
 from movie_cli.media import webp
-from movie_cli.media.opening import open_source
+from movie_cli.media.opening import demuxed, open_source
 
 REACH = (0.0, 12.0, math.inf)
 """Seconds before the last frame from which decoding is tried. Some formats only find their key frames by reading on."""
@@ -39,7 +39,7 @@ def _problem(path: Path, frames: int, size: tuple[int, int]) -> str:
     with open_source(path) as container:
         stream = container.streams.video[0]
         found, last = 0, None
-        for packet in container.demux(stream):
+        for packet in demuxed(container, stream):
             if packet.size:
                 found += 1
                 if packet.pts is not None:

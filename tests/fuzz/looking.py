@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -140,9 +141,12 @@ def sound_of(path: Path, track: int) -> tuple[float, np.ndarray]:
     with av.open(str(path), metadata_errors="ignore") as container:
         resampler = av.AudioResampler("fltp", "mono", 48000)
         begin, parts = None, [np.zeros(0, np.float32)]
-        # NUT ends some sound with a packet of nothing, which a decoder refuses; the last one of all is to flush it.
-        packets = [packet for packet in container.demux(container.streams[track]) if packet.size or packet.dts is None]
-        for frame in [*(frame for packet in packets for frame in packet.decode()), None]:
+        frames: list[av.AudioFrame | None] = []
+        for packet in container.demux(container.streams[track]):
+            # NUT and FLV end some sound with a packet of nothing, which a decoder refuses.
+            with contextlib.suppress(av.error.ArgumentError):
+                frames += packet.decode()
+        for frame in [*frames, None]:
             begin = frame.time if begin is None and frame is not None else begin
             parts += [part.to_ndarray()[0] for part in resampler.resample(frame)]
     return begin or 0.0, np.concatenate(parts)

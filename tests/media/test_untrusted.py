@@ -12,7 +12,7 @@ import pytest
 
 from movie_cli.errors import SourceError
 from movie_cli.media import FrameReader, ReadOptions, probe
-from tests.media.clips import make_clip
+from tests.media.clips import identity_edit, make_clip
 
 
 @pytest.fixture
@@ -154,3 +154,15 @@ def test_length_is_limited_by_what_is_decoded(tmp_path):
     assert info.duration is None
     with FrameReader(path, info=info) as reader, pytest.raises(SourceError, match="more than 1 s"):
         list(reader)
+
+
+def test_a_stream_that_turns_up_midway_is_passed_over(tmp_path):
+    content = make_clip(tmp_path / "in.flv", frames=300, faststart=False).read_bytes()
+    # FLV says in its header what is in it, and may hold more: a tag of sound long after the beginning.
+    place = 13
+    for _ in range(280):
+        place += 15 + int.from_bytes(content[place + 1 : place + 4], "big")
+    tag = b"\x08\x00\x00\x03" + content[place + 4 : place + 8] + b"\x00\x00\x00" + b"\x2f\xff\xfb"
+    sound = tag + len(tag).to_bytes(4, "big")
+    (tmp_path / "more.flv").write_bytes(content[:place] + sound + content[place:])
+    assert identity_edit(tmp_path / "more.flv", tmp_path / "out.mp4").frames == 300
