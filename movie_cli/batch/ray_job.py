@@ -61,6 +61,7 @@ def absolute(request: EditRequest) -> EditRequest:
         output=output,
         backend=backend,
         recipe=recipe,
+        mask=None if request.mask is None else str(Path(request.mask).absolute()),
         use_cache=False,
     )
 

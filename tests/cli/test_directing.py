@@ -1,6 +1,7 @@
 """Where an edit goes, through the entry point: places and masks, whole and in segments, and what is refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -90,6 +91,16 @@ def test_segments_and_parts_do_not_change_where_an_edit_goes(edit, clip, tmp_pat
     assert edit("free.mkv", "--mask", moving, "--anchors", "none").returncode == 0
     assert np.array_equal(pixels(tmp_path / "whole.mkv"), pixels(tmp_path / "parts.mkv"))
     assert np.array_equal(pixels(tmp_path / "part.mkv"), pixels(tmp_path / "free.mkv")[4:])
+
+
+def test_a_jobs_mask_lies_where_its_source_does(movie, model, clip, tmp_path):
+    (tmp_path / "films").mkdir()
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "films" / "mask.png")
+    shutil.copy(clip, tmp_path / "films" / "in.mp4")
+    (tmp_path / "films" / "jobs.csv").write_text("source,instruction,mask,output\nin.mp4,a b,mask.png,out-%02d.png\n")
+    done = movie("batch", "films/jobs.csv", "--out-dir", "out", "--model", str(model))
+    assert done.returncode == 0, done.stderr
+    assert np.array_equal(pixels(tmp_path / "out" / "out-%02d.png"), pixels(clip))
 
 
 def test_a_preview_shows_the_place(movie, model, clip, tmp_path):
