@@ -12,7 +12,8 @@ from collections.abc import Iterator
 _VERB = r"(?:do|does|did|is|are|was|were|should|must|could|would|can|may|need)"
 _CUE = re.compile(
     rf"\b(?:{_VERB}(?:n['’]?t| not)|cannot|not|no(?! \d)|without|remove|removing|delete|erase|undo"
-    r"|get rid of|getting rid of|take away|take out|anything but|less|fewer|free of)\b"
+    r"|get rid of|getting rid of|take away|take out|anything but|less|fewer|free of"
+    r"|never(?= make| turn| let| be| give| show)|stop(?= the| it| all| any| this| being| making))\b"
     # What stands between and names nothing.
     r"(?:[\s-]+(?:want|make|making|turn|turning|give|let|have|see|seeing|look|looking|like|be|being|it|this|that|to"
     r"|me|of|in|into|as|any|all|every|the|a|an|so|too|such|much|more|look|effect|style)\b)*\s*",

@@ -26,6 +26,10 @@ def conditioner():
         ("remove all the colour", []),
         ("doodled with a no. 2", []),
         ("a pencil no 2", []),
+        ("darker by a stop", []),
+        ("it never stopped raining", []),
+        ("never make it night", [("", "night")]),
+        ("stop the rain", [("", "rain")]),
     ],
 )
 def test_what_is_negated_is_found(text, found):
