@@ -90,7 +90,7 @@ def look(path: Path) -> Look:
         for track in tracks.values():
             if track.kind == "audio":
                 # NUT does not say how long its packets are.
-                following = [*track.packets[1:], None]
+                following = [*track.packets[1:], None][: len(track.packets)]
                 track.packets[:] = [
                     one if one.length or after is None else dataclasses.replace(one, length=after.time - one.time)
                     for one, after in zip(list(track.packets), following, strict=True)
