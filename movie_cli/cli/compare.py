@@ -54,7 +54,7 @@ def _compare_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @_compare_options
 @output_options
 def compare(videos: tuple[str, ...], **values: Any) -> None:
-    """Show videos side by side: A, usually the source, against the others.
+    """Show videos side by side: A, the source, and others.
 
     The ending of OUT says how: .html is a page with synchronised players, a wipe slider, curves of difference and
     flicker, and recipes; it needs no network. .png is a strip of moments; .mp4 shows all at once.

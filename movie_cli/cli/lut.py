@@ -60,7 +60,7 @@ def _lut_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @_lut_options
 @output_options
 def lut(source: str, instruction: str | None, **values: Any) -> None:
-    """Write what an edit does to colours as a table, or grade a video by one.
+    """Write an edit's colours as a table, or grade a video by one.
 
     The table is fitted on frames from all over the video. Resolve, ffmpeg's lut3d and others read it. An edit that
     draws, or does another thing to the sky than to the road, is more than a table holds, and is refused.

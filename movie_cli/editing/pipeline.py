@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,13 +23,15 @@ from movie_cli.editing.anchors import Anchors
 from movie_cli.editing.clip import Batch, FrameSource, ResumePoint
 from movie_cli.editing.editor import STRICT_HINT, Editor, Editors, joined, unknown
 from movie_cli.editing.latent_cache import ClipCache
-from movie_cli.editing.masks import Bound
 from movie_cli.editing.plan import Plan
 from movie_cli.editing.request import Reporter
 from movie_cli.editing.sinks import Sink
 from movie_cli.errors import UsageError
 from movie_cli.media import FrameReader, WriterThread, prefetch
 from movie_cli.models.detail import transfer
+
+if TYPE_CHECKING:
+    from movie_cli.editing.masks import Bound
 
 QUEUE = 4
 """Batches that may wait before and behind the network."""

@@ -225,4 +225,4 @@ def test_a_damaged_file_is_edited_as_far_as_it_goes(movie, tmp_path):
 def test_the_embedded_model_fits_its_promise():
     files = [path for path in (EMBEDDED / DEFAULT_MODEL).rglob("*") if path.is_file()]
     assert {path.suffix for path in files} <= {".json", ".safetensors", ".md"}
-    assert sum(path.stat().st_size for path in files) <= 16_000_000
+    assert sum(path.stat().st_size for path in files) <= 24_000_000
