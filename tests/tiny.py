@@ -20,6 +20,7 @@ from movie_cli.bench.shapes import clip_tokenizer
 from movie_cli.checkpoints.save import save_checkpoint
 from movie_cli.models.autoencoder import PatchAutoencoder
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
+from movie_cli.models.regions import RegionNetwork, RegionShape
 from movie_cli.models.text import InstructionEncoder
 from movie_cli.models.tokenizer import InstructionTokenizer
 
@@ -126,6 +127,17 @@ def one_step(folder: Path, channels: int = 8) -> Path:
     scheduler = LCMScheduler(prediction_type="v_prediction", rescale_betas_zero_snr=True, clip_sample=False)
     save_checkpoint(folder, unet, vae, text, tokenizer, scheduler, licence="Apache-2.0", description="random")
     return folder
+
+
+def sees_sky() -> RegionNetwork:
+    """A region network without training that takes everything for sky."""
+    torch.manual_seed(0)
+    network = RegionNetwork(RegionShape((8, 8, 16, 16), (1, 1, 1), 2, (8, 8, 8)))
+    with torch.no_grad():
+        network.head.weight.zero_()
+        network.head.bias.zero_()
+        network.head.bias[0] = 20
+    return network
 
 
 def recurrent(folder: Path) -> Path:

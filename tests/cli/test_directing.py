@@ -5,16 +5,13 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from movie_cli.checkpoints.regions import save_regions
 from movie_cli.media import FrameReader
-from movie_cli.models.regions import RegionNetwork
 from tests import tiny
 from tests.cli.running import assert_refused
 from tests.media.clips import make_clip
-from tests.models.test_regions import SMALL
 
 LOSSLESS = ("--codec", "ffv1", "--pix-fmt", "yuv444p", "--no-audio")
 
@@ -23,13 +20,7 @@ LOSSLESS = ("--codec", "ffv1", "--pix-fmt", "yuv444p", "--no-audio")
 def model(tmp_path_factory):
     """A checkpoint that knows nothing, with regions that take everything for sky."""
     folder = tiny.one_step(tmp_path_factory.mktemp("model") / "tiny")
-    torch.manual_seed(0)
-    network = RegionNetwork(SMALL)
-    with torch.no_grad():
-        network.head.weight.zero_()
-        network.head.bias.zero_()
-        network.head.bias[0] = 20
-    save_regions(network, folder / "regions")
+    save_regions(tiny.sees_sky(), folder / "regions")
     return folder
 
 

@@ -5,12 +5,10 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from movie_cli.editing.masks import FileMasks, RegionMasks, bounded, feathered
-from movie_cli.models.regions import RegionNetwork
-from tests.models.test_regions import SMALL
+from tests import tiny
 
 FRAME = np.zeros((48, 64, 3), np.uint8)
 
@@ -18,12 +16,7 @@ FRAME = np.zeros((48, 64, 3), np.uint8)
 @pytest.fixture
 def sees_sky():
     """A network without training that takes everything for sky."""
-    network = RegionNetwork(SMALL)
-    with torch.no_grad():
-        network.head.weight.zero_()
-        network.head.bias.zero_()
-        network.head.bias[0] = 20
-    return network.folded()
+    return tiny.sees_sky().folded()
 
 
 def test_nothing_changes_where_a_mask_is_black_and_all_where_it_is_white():
