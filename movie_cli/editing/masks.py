@@ -7,6 +7,7 @@ to the luma at full size. So edges of a mask are edges of the picture, and it is
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -216,9 +217,10 @@ class Bounds:
 
     `only` and `spared` are places as people name them (see `region_names`), `feather` is in pixels of the output.
 
+    The network is read when the first frames come: an edit that is only planned needs none.
+
     Raises:
         UsageError: a place is not known.
-        ModelError: neither the checkpoint nor the embedded model has regions.
     """
 
     def __init__(
@@ -229,9 +231,12 @@ class Bounds:
         mask: Path | None = None,
         feather: float = 0.0,
     ) -> None:
-        self._mask, self._feather = mask, feather
+        self._folder, self._mask, self._feather = folder, mask, feather
         self._weights, self._spared = read_place(only or "everything"), read_place(spared) if spared else {}
-        self._network = None if mask else load_regions(folder) or network_of("nano")
+
+    @functools.cached_property
+    def _network(self) -> RegionNetwork:
+        return load_regions(self._folder) or network_of("nano")
 
     def begin(self, seconds: float, scale: float = 1.0) -> Bound:
         """Bounds for frames in a row, the first one shown so long after the source's first picture.
@@ -241,7 +246,6 @@ class Bounds:
         feather = self._feather * scale
         if self._mask is not None:
             return Bound(FileMasks(self._mask, seconds), feather)
-        assert self._network is not None
         return Bound(RegionMasks(self._network, self._weights, self._spared), feather)
 
 
