@@ -55,14 +55,15 @@ def absolute(request: EditRequest) -> EditRequest:
     source, output = (
         name if remote.is_url(name) else str(Path(name).absolute()) for name in (request.source, request.output)
     )
+    files: dict[str, Any] = {name: str(Path(file).absolute()) for name, file in request.files.items()}
     return dataclasses.replace(
         request,
         source=source,
         output=output,
         backend=backend,
         recipe=recipe,
-        mask=None if request.mask is None else str(Path(request.mask).absolute()),
         use_cache=False,
+        **files,
     )
 
 

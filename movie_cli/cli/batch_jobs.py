@@ -71,9 +71,10 @@ def make_jobs(
                 request = dataclasses.replace(request, offline=True)
             else:
                 agreed |= named
-        if request.mask is not None and "mask" in written.options:
-            request = dataclasses.replace(request, mask=str(manifest.folder / request.mask))
-        jobs.append(Job(number, written.where, dataclasses.replace(request, source=source, output=output)))
+        beside: dict[str, Any] = {
+            name: str(manifest.folder / file) for name, file in request.files.items() if name in written.options
+        }
+        jobs.append(Job(number, written.where, dataclasses.replace(request, source=source, output=output, **beside)))
     return jobs
 
 

@@ -47,13 +47,14 @@ def job_of(plan: Plan, path: Path) -> dict[str, str]:
         SourceError: the source or the mask cannot be read.
     """
     request = plan.request
-    rounding = [each for each in options_of(EditRequest).values() if each.decides == "rounding"]
+    options = options_of(EditRequest)
+    rounding = [each for each in options.values() if each.decides == "rounding"]
     values: dict[str, object] = {
         "source": _identity_of(path),
         "checkpoint": _checkpoint_identity(plan.descriptor),
         **request.told("source", "picture", "file"),
         "model": plan.descriptor.name,
-        "mask": _identity_of(Path(request.mask)) if request.mask else "",
+        **{options[name].words: _identity_of(Path(file)) for name, file in request.files.items()},
         "ending": Path(request.output).suffix.lower(),
         **{each.words: CHOSEN[each.name](plan) for each in rounding},
         "version of movie": movie_cli.__version__,

@@ -95,6 +95,16 @@ class EditRequest(PartOptions, RunOptions):
                 f"--mask and {place} are both given", "keep one; `movie mask` writes a place, to be drawn into a mask"
             )
 
+    @property
+    def files(self) -> dict[str, str]:
+        """The files that options name, by field."""
+        named = {
+            name: getattr(self, name)
+            for name, each in options_of(type(self)).items()
+            if isinstance(each.kind, FileName)
+        }
+        return {name: file for name, file in named.items() if file}
+
     def told(self, *decides: Decides) -> dict[str, str]:
         """What is asked of the options that decide one of these, by their names and as a person writes it."""
         parts = (self.recipe, self, self.encode, self.reading)
