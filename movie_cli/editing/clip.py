@@ -106,7 +106,7 @@ def _shown(info: SourceInfo, start: float | None, most: int) -> list[float]:
     if times is None:
         with FrameReader(info.path, start=start, info=info) as reader:
             times = [frame.pts for frame in itertools.islice(reader, most)]
-    return [float((pts - info.video.origin) * info.video.time_base) for pts in times]
+    return [info.video.seconds(pts) for pts in times]
 
 
 def batches(frames: Iterator[Frame], size: int, keep_full: bool, cut: int | None = None) -> Iterator[Batch]:

@@ -281,7 +281,7 @@ class Pipeline:
         for source, small, pixels, (pts, _) in zip(
             batch.full or batch.small, batch.small, edited, batch.times, strict=True
         ):
-            seconds = float((pts - video.origin) * video.time_base - video.begin)
+            seconds = video.seconds(pts) - float(video.begin)
             if self._bound is None or self._written % self._plan.segment == 0:
                 self._unbind()
                 self._bound = bounds.begin(seconds)

@@ -44,4 +44,4 @@ def _times(film: Film) -> list[float]:
         if not video.frames or not video.average_rate:
             raise SourceError(f"{film.path} does not tell when its frames are shown", "see it with `movie compare`")
         return [number / float(video.average_rate) for number in range(video.frames)]
-    return [float((pts - video.origin) * video.time_base) for pts in found]
+    return [video.seconds(pts) for pts in found]
