@@ -31,8 +31,9 @@ class Container:
     single video stream. `numbered`: it is one file for each frame. `one_sound`: players only find a single audio
     stream in it. `beside`: the codecs of all other streams that survive, where the muxer would take anything.
     `counts_sound`: its sound is numbered blocks, without a place for when it begins. `sound`: the encoder of what it
-    does not hold. `unplayed`: how codecs begin that it holds and most players do not play. `lossless`: it has a place
-    for plain samples. `codec_delay`: it notes how much of the first sound is skipped.
+    does not hold. `channels`: how many of its sound most players find, None for all. `unplayed`: how codecs begin
+    that it holds and most players do not play. `lossless`: it has a place for plain samples. `codec_delay`: it
+    notes how much of the first sound is skipped.
     """
 
     muxer: str
@@ -46,6 +47,7 @@ class Container:
     beside: frozenset[str] | None = None
     counts_sound: bool = False
     sound: str = "aac"
+    channels: int | None = None
     unplayed: tuple[str, ...] = ()
     lossless: bool = False
     codec_delay: bool = False
@@ -56,7 +58,8 @@ _IN_TRANSPORT = frozenset(
     | {"klv", "timed_id3", "scte_35"}
 )
 _IN_FLASH = frozenset({"aac", "mp3", "speex", "nellymoser", "adpcm_swf", "pcm_alaw", "pcm_mulaw"})
-"""What FLV had of old; few players know what was added in 2023."""
+"""What FLV had of old; few players know what was added in 2023. Of that is also where more than two channels belong: an
+older ffmpeg takes it for another stream, which it cannot copy."""
 
 _UNPLAYED_IN_MP4 = ("pcm_",)
 """Plain samples have a place there (ISO/IEC 23003-5) that few players know; some play those of 24 bits as noise."""
@@ -69,7 +72,7 @@ CONTAINERS: Mapping[str, Container] = {
     ".mkv": Container("matroska", "libx264", pipes=True, lossless=True, codec_delay=True),
     ".webm": Container("webm", "libvpx-vp9", pipes=True, sound="libopus", codec_delay=True),
     ".avi": Container("avi", "libx264", sound="libmp3lame", lossless=True, counts_sound=True),
-    ".flv": Container("flv", "libx264", beside=_IN_FLASH, one_sound=True),
+    ".flv": Container("flv", "libx264", beside=_IN_FLASH, one_sound=True, channels=2),
     ".ts": Container("mpegts", "libx264", pipes=True, beside=_IN_TRANSPORT),
     ".mts": Container("mpegts", "libx264", pipes=True, beside=_IN_TRANSPORT),
     ".nut": Container("nut", "libx264", pipes=True, lossless=True),

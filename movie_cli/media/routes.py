@@ -134,6 +134,9 @@ class Routes:
             held = "as asked"
         elif wanted == "auto" and codec and codec.startswith(target.unplayed):
             held = f"because few players play it in {target.muxer} (--audio copy keeps it)"
+        elif wanted == "auto" and target.channels and (stream.codec_context.channels or 0) > target.channels:
+            few = f"few players find more than {target.channels} channels in {target.muxer}"
+            held = f"because {few} (--audio copy keeps them)"
         elif self._begins_late(packets):
             held = f"because sound in {target.muxer} begins with the picture: silence goes before it"
         elif codec and not full and self._may_hold(codec) and stream.codec_context.channels:
@@ -149,7 +152,8 @@ class Routes:
             return f", {held} (.mkv holds most)"
         decoder = again.streams[stream.index]
         assert isinstance(decoder, av.AudioStream)
-        plan = plan_sound(decoder, packets, target.sound, lossless=target.lossless and wanted == "auto")
+        lossless = target.lossless and wanted == "auto"
+        plan = plan_sound(decoder, packets, target.sound, lossless=lossless, channels=target.channels)
         if plan is None:
             return f", {held}, and it cannot be decoded (.mkv holds most)"
         negative = target.negative_times or target.codec_delay

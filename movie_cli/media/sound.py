@@ -63,10 +63,12 @@ class SoundPlan:
         context.open(strict=False)
 
 
-def plan_sound(stream: AudioStream, packets: list[Packet[Any]], codec: str, *, lossless: bool) -> SoundPlan | None:
+def plan_sound(
+    stream: AudioStream, packets: list[Packet[Any]], codec: str, *, lossless: bool, channels: int | None = None
+) -> SoundPlan | None:
     """Decide how to encode a stream, by its first packets; None where it cannot be decoded.
 
-    `lossless` keeps plain samples plain.
+    `lossless` keeps plain samples plain; of more than `channels` stereo is made.
     """
     if not stream.codec_context:
         return None
@@ -85,11 +87,12 @@ def plan_sound(stream: AudioStream, packets: list[Packet[Any]], codec: str, *, l
     formats = [each.name for each in encoder.audio_formats or ()]
     sample = next((name for name in ("fltp", "flt") if name in formats), formats[0])
     count = layout.nb_channels
-    for name in dict.fromkeys((layout.name, DEFAULT_LAYOUTS.get(count, "stereo"), "5.1" if count > 6 else "stereo")):
-        channels = av.AudioLayout(name).nb_channels
+    names = (layout.name, DEFAULT_LAYOUTS.get(count, "stereo"), "5.1" if count > 6 else "stereo")
+    for name in dict.fromkeys(("stereo",) if channels and count > channels else names):
         bits = None
         if codec in _CHANNEL_RATE:
-            bits = min(min(_CHANNEL_RATE[codec], 5 * rate) * channels, _HIGHEST_RATE.get(codec, 10**6))
+            each = min(_CHANNEL_RATE[codec], 5 * rate)
+            bits = min(each * av.AudioLayout(name).nb_channels, _HIGHEST_RATE.get(codec, 10**6))
         plan = SoundPlan(codec, rate, name, sample, bits)
         tried = CodecContext.create(codec, "w")
         assert isinstance(tried, AudioCodecContext)

@@ -29,8 +29,12 @@ PEEK_PACKETS = 400
 RENEWED_AFTER = 4096
 """Packets after which a gate begins anew: muxers keep a table of what they have written."""
 
-_FRAMED = {"ac3": "ac3", "mp3": "libmp3lame"}
+_FRAMED = {"ac3": "ac3", "mp2": "mp2", "mp3": "libmp3lame"}
 """Sound that AVI counts in frames, and its encoders."""
+
+_BY_BLOCKS = frozenset({"avi", "nut"})
+"""Muxers that go by the size of a block where a source states one: AVI counts bytes instead of frames, and NUT's frame
+codes then make a file that cannot be read."""
 
 REFUSALS = (av.error.FFmpegError, ValueError, LookupError)
 
@@ -115,8 +119,8 @@ def add_copy(output: OutputContainer, stream: Stream) -> Stream:
     """Add a stream that takes another one's packets. A layout that is not stated is assumed from the channels."""
     context = stream.codec_context
     codec = context.codec.canonical_name if context is not None else ""
-    if isinstance(context, av.AudioCodecContext) and output.format.name == "avi" and codec in _FRAMED:
-        # An AVI source states a block's size, by which the muxer would count bytes instead of frames.
+    if isinstance(context, av.AudioCodecContext) and output.format.name in _BY_BLOCKS and codec in _FRAMED:
+        # An AVI source states a block's size; frames have none.
         target: Stream = output.add_stream(_FRAMED[codec], rate=context.sample_rate, layout=context.layout)
     else:
         target = output.add_stream_from_template(stream, opaque=True)
@@ -155,7 +159,8 @@ def skipped_samples(packet: Packet[Any]) -> int:
 def try_copy(container: Container, stream: Stream, packets: list[Packet[Any]]) -> int | None:
     """Whether a container takes a stream with these packets: None, or how many samples before 0 s it skips on playing.
 
-    Only containers with a `codec_delay` say so of the file; it is 0 for all others.
+    Only containers with a `codec_delay` say so of the file; it is 0 for all others. One that counts sound takes only
+    what it then tells the time of.
     """
     sink = io.BytesIO()
     try:
@@ -171,15 +176,32 @@ def try_copy(container: Container, stream: Stream, packets: list[Packet[Any]]) -
         took = gate.takes(packet) and took
     if not gate.close() or not took:
         return None
-    if stream.type != "data" and not (container.codec_delay and stream.type == "audio" and packets):
-        return 0
-    sink.seek(0)
+    heard = stream.type == "audio" and packets and (container.codec_delay or container.counts_sound)
+    if heard or stream.type == "data":
+        sink.seek(0)
+        return _read_back(container, stream, packets, sink)
+    return 0
+
+
+def _read_back(container: Container, stream: Stream, packets: list[Packet[Any]], sink: io.BytesIO) -> int | None:
+    """As `try_copy`, by what a reader finds."""
     try:
         with av.open(sink, "r") as written:
             if stream.type == "data":
                 # Some muxers write what no reader then knows.
                 same = [(other.type, other.name) for other in written.streams] == [("data", stream.name)]
                 return 0 if same and stream.name else None
-            return max(map(skipped_samples, written.demux(audio=0)), default=0)
+            found = [packet for packet in written.demux(audio=0) if packet.size]
     except REFUSALS:
         return None if stream.type == "data" else 0
+    if container.counts_sound:
+        return 0 if _in_time(packets, found) else None
+    return max(map(skipped_samples, found), default=0)
+
+
+def _in_time(before: list[Packet[Any]], after: list[Packet[Any]]) -> bool:
+    """Whether the last packet still comes as long after the first one. Plain samples may be cut anew, and are."""
+    if len(before) < 2 or len(before) != len(after):
+        return True
+    spans = [float(((last.dts or 0) - (first.dts or 0)) * first.time_base) for first, *_, last in (before, after)]
+    return abs(spans[0] - spans[1]) <= spans[0] / len(before) / 2

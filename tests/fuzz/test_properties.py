@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from movie_cli.backends import registry
 from movie_cli.editing.editor import Editor
 from tests.fuzz.films import Case, Film, Sound, cases
-from tests.fuzz.properties import KEPT, check, check_drawn
+from tests.fuzz.holds import check
+from tests.fuzz.properties import KEPT, check_drawn
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,7 @@ def clicking(
         codec_of = {".webm": "libvpx", ".flv": "flv"}
         video = container.add_stream(codec_of.get(path.suffix, "mpeg4"), rate=25, options={"g": "5"})
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        sound = container.add_stream(codec, rate=rate)
+        sound = container.add_stream(codec, rate=rate, options={"strict": "experimental"})
         sound.layout, sound.bit_rate = layout, 128_000
         for index in range(60):
             frame = av.VideoFrame.from_ndarray(picture(index), format="rgb24")
@@ -97,6 +97,9 @@ ROUTES = [
     ("usual.mp4", "aac", 44100, "stereo", "opus", "o.webm"),
     ("usual.mp4", "aac", 44100, "stereo", "aac", "o.mkv"),
     ("usual.mp4", "aac", 44100, "stereo", "aac", "o.flv"),
+    ("free.mkv", "vorbis", 48000, "stereo", "mp3", "o.avi"),
+    ("stream.mkv", "eac3", 48000, "stereo", "mp3", "o.avi"),
+    ("free.mkv", "flac", 44100, "stereo", "flac", "o.avi"),
 ]
 
 
@@ -114,6 +117,19 @@ def test_sound_is_heard_when_it_was_whatever_becomes_of_it(tmp_path, name, codec
     assert av.AudioLayout(found[1]).nb_channels == av.AudioLayout(layout).nb_channels
     converted = any("is converted to" in message for message in report.messages)
     assert converted == (wanted != codec.removeprefix("lib"))
+
+
+def test_more_than_two_channels_are_mixed_down_where_few_players_find_them(tmp_path):
+    source = clicking(tmp_path / "surround.mp4", "aac", layout="5.1")
+    report = identity_edit(source, tmp_path / "o.flv")
+    assert sound_of(tmp_path / "o.flv")[:2] == ("aac", "stereo")
+    assert heard(tmp_path / "o.flv") == pytest.approx(CLICKS, abs=1.1e-3)
+    (told,) = [message for message in report.messages if "audio" in message]
+    assert "mixed down to stereo" in told
+    identity_edit(source, tmp_path / "o.flv", EncodeOptions(preset="ultrafast", audio="transcode"))
+    assert sound_of(tmp_path / "o.flv")[:2] == ("aac", "stereo")
+    identity_edit(source, tmp_path / "o.flv", EncodeOptions(preset="ultrafast", audio="copy"))
+    assert sound_of(tmp_path / "o.flv")[:2] == ("aac", "5.1")
 
 
 @pytest.mark.parametrize("out", ["o.mp4", "o.webm"])
@@ -215,6 +231,8 @@ def last_picture(path: Path) -> float:
     [
         ("dvd.avi", "ac3", 44100, "o.mov", "auto"),
         ("dvd.avi", "ac3", 48000, "o.mov", "transcode"),
+        ("old.avi", "mp2", 44100, "o.nut", "auto"),
+        ("old.avi", "mp2", 44100, "o.avi", "auto"),
         ("dvd.avi", "ac3", 44100, "o.webm", "auto"),
         ("web.flv", "aac", 48000, "o.avi", "auto"),
         ("web.flv", "aac", 44100, "o.avi", "transcode"),
