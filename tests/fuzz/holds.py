@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import re
 import shutil
 import tempfile
@@ -77,7 +78,7 @@ def faults(case: Case, folder: Path, *, twice: bool = True) -> list[str] | None:
     found = _ending(run)
     if run.result is not None:
         found += [*_picture(case, film, run), *_beside(case, film, run, source, out), *_file(case, film, run)]
-        found += ffprobe_disagrees(out, run.result) if FFPROBE else []
+        found += ffprobe_disagrees(out, run.result) if FFPROBE and not _newer(case, run.result) else []
     again = edit(case, source, out) if twice else run
     if (again.code, again.result) != (run.code, run.result):
         found.append(f"not the same twice: {run.code} {again.code}: {again.said}")
@@ -93,6 +94,14 @@ def check(case: Case, *, twice: bool = True) -> list[str] | None:
 def kind_of(fault: str) -> str:
     """A fault without what is a single case's own."""
     return ":".join(fault.split(":")[: 2 if " from " in fault else 1])
+
+
+def _newer(case: Case, result: Look) -> bool:
+    """Whether sound was copied, as asked, that only a newer ffmpeg knows there."""
+    return "copy" in case.options and any(
+        (case.ending == ".mp4" and track.codec.startswith("pcm")) or (case.ending == ".flv" and track.channels > 2)
+        for track in result.of("audio")
+    )
 
 
 def _ending(run: Run) -> list[str]:
@@ -185,7 +194,7 @@ def _beside(case: Case, film: Look, run: Run, source: Path, out: Path) -> list[s
         tracks, there = film.of(kind), iter(run.result.of(kind))
         if len(run.result.of(kind)) < len(tracks) and kind != "cover":
             # Where nothing of a stream is in the part asked for, some containers have nothing to hold.
-            tracks = [track for track in tracks if _in_range(case, film, track, _kept(case, film))[0]]
+            tracks = [track for track in tracks if _has_part(case, film, track)]
         for track in tracks:
             told = " ".join(line for line in run.said.splitlines() if re.search(rf"\b{track.index} \(", line))
             if "left out" in told:
@@ -204,6 +213,12 @@ def _beside(case: Case, film: Look, run: Run, source: Path, out: Path) -> list[s
     return found
 
 
+def _has_part(case: Case, film: Look, track: Track) -> bool:
+    """Whether anything of a stream is in the part asked for. Vorbis decodes its first packet to nothing."""
+    must, _ = _in_range(case, film, track, _kept(case, film))
+    return bool(must[1:] if track.codec == "vorbis" and must[:1] == track.packets[:1] else must)
+
+
 def _slack(case: Case, film: Look, run: Run, copy: Track) -> float:
     """How far times may move: a millisecond, and half a unit of each clock that they are written in."""
     assert run.result is not None
@@ -213,6 +228,8 @@ def _slack(case: Case, film: Look, run: Run, copy: Track) -> float:
     if case.ending == ".avi" and copy.packets:
         # Sound that is copied begins with the first packet, not with the part.
         slack += copy.packets[0].length
+    if case.ending == ".avi" and len(run.result.frames) == 1:
+        return math.inf  # a single picture is shown from the beginning, whenever it was to be
     if copy.codec == "vorbis" and case.ending in (".mp4", ".mov") and copy.packets:
         # Where an edit list begins inside a packet of Vorbis, ffmpeg leaves the whole of it out.
         slack += copy.packets[0].length

@@ -39,6 +39,7 @@ class Track:
     language: str
     default: bool
     rate: int = 0
+    channels: int = 0
     packets: list[Packet] = field(default_factory=list)
 
     @property
@@ -100,9 +101,11 @@ def look(path: Path) -> Look:
             for chapter in container.chapters()
         )
         if container.format.name == "avi":
-            shown = sorted(
-                packet.time for track in tracks.values() if track.kind == "video" for packet in track.packets
-            )
+            picture = next(track for track in tracks.values() if track.kind == "video")
+            shown = sorted(packet.time for packet in picture.packets)
+            if picture.codec == "mpeg2video":
+                # Whose decoder holds one picture back, by which ffmpeg counts all of them later.
+                shown = [*shown[1:], shown[-1] + picture.unit]
             frames = [(time, brightness) for time, (_, brightness) in zip(shown, frames, strict=False)]
         length = container.duration / av.time_base if container.duration else None
         return Look(tuple(tracks.values()), tuple(frames), length, chapters)
@@ -119,7 +122,7 @@ def _track(stream: av.stream.Stream) -> Track:
         float(stream.time_base or Fraction(1, av.time_base)),
         stream.language or "",
         bool(stream.disposition & av.stream.Disposition.default),
-        stream.codec_context.sample_rate if kind == "audio" else 0,
+        *((stream.codec_context.sample_rate, stream.codec_context.channels) if kind == "audio" else ()),
     )
 
 
