@@ -97,17 +97,24 @@ def probe(path: str | Path, reading: ReadOptions | None = None) -> SourceInfo:
             size_bytes=path.stat().st_size if files is None else files.size_bytes,
             video=video,
             streams=tuple(_stream_info(other) for other in container.streams if other.index != stream.index),
-            chapters=tuple(
-                Chapter(
-                    chapter["start"], chapter["end"], chapter["time_base"] or Fraction(1), dict(chapter["metadata"])
-                )
-                for chapter in container.chapters()
-            ),
+            chapters=_chapters(container, video),
             metadata=dict(container.metadata),
             notes=(*notes, *joined.notes),
             reading=reading,
             splices=joined.splices,
         )
+
+
+def _chapters(container: InputContainer, video: VideoInfo) -> tuple[Chapter, ...]:
+    """The chapters. Where no ends are known, as in joined Ogg files, each ends with the next one or the picture."""
+    found: list[Chapter] = []
+    after = video.start * video.time_base + Fraction(video.duration or 0)
+    for chapter in reversed(container.chapters()):
+        unit = chapter["time_base"] or Fraction(1)
+        end = chapter["end"] if chapter["end"] >= chapter["start"] else max(chapter["start"], round(after / unit))
+        found.insert(0, Chapter(chapter["start"], end, unit, dict(chapter["metadata"])))
+        after = chapter["start"] * unit
+    return tuple(found)
 
 
 def _first_frame(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,21 +18,38 @@ from tests.media.clips import SHARED, identity_edit, picture
 REPORTS = SHARED / "reports"
 
 
-def recording(path: Path, *, frames: int = 10, begin: float = 0.0, codec: str = "libx264", sound: str = "mp2") -> Path:
-    """A film of 10 frames a second with sound, whose clock begins at `begin` seconds and the muxer's own delay."""
-    muxers = {".vob": "vob", ".flv": "flv", ".mkv": "matroska"}
+def recording(
+    path: Path,
+    *,
+    frames: int = 10,
+    begin: float = 0.0,
+    codec: str = "libx264",
+    sound: str = "mp2",
+    chapters: Sequence[tuple[int, int]] = (),
+) -> Path:
+    """A film of 10 frames a second with sound, whose clock begins at `begin` seconds and the muxer's own delay.
+
+    `chapters` are in milliseconds.
+    """
+    muxers = {".vob": "vob", ".flv": "flv", ".mkv": "matroska", ".ogv": "ogg"}
     with av.open(str(path), "w", format=muxers.get(path.suffix, "mpegts")) as container:
         rate = 25 if codec == "mpeg2video" else 10
         video = container.add_stream(codec, rate=rate, options={"g": "5", "bf": "0" if path.suffix == ".flv" else "2"})
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        audio = container.add_stream(sound, rate=44100, layout="stereo")
+        audio = container.add_stream(sound, rate=48000 if sound == "libopus" else 44100, layout="stereo")
+        container.set_chapters(
+            [
+                {"id": n, "start": start, "end": end, "time_base": Fraction(1, 1000), "metadata": {"title": f"{n}"}}
+                for n, (start, end) in enumerate(chapters)
+            ]
+        )
         size = audio.codec_context.frame_size or 1152
         for number in range(frames * 44100 // rate // size):
             wave = np.full((1, size * 2), 1000, np.int16)
             block = av.AudioFrame.from_ndarray(wave, format="s16", layout="stereo")
             block.sample_rate, block.pts = 44100, number * size + int(begin * 44100)
             block.time_base = Fraction(1, 44100)
-            for resampled in av.AudioResampler(audio.codec_context.format, "stereo", 44100).resample(block):
+            for resampled in av.AudioResampler(audio.codec_context.format, "stereo", audio.rate).resample(block):
                 container.mux(audio.encode(resampled))
         for index in range(frames):
             frame = av.VideoFrame.from_ndarray(picture(index), format="rgb24")
@@ -124,6 +142,28 @@ def test_a_part_of_a_joined_film(tmp_path):
     assert heard[0] < 0.03
     assert heard[-1] == pytest.approx(1.2, abs=0.1)
     assert all(0.01 < gap < 0.05 for gap in gaps(heard))
+
+
+@pytest.mark.parametrize("ending", [".mkv", ".ogv"])
+def test_chapters_past_a_restart_stay_at_their_pictures(tmp_path, ending):
+    """They are those of the first part's header, and count on; in Ogg they have no ends."""
+    kind = {"codec": "libvpx", "sound": "libopus"} if ending == ".ogv" else {}
+    chapters = [(0, 1400), (1400, 2400), (2400, 4000)]
+    first = recording(tmp_path / f"1{ending}", frames=20, chapters=chapters, **kind)
+    source = joined(tmp_path / f"a{ending}", first, first)
+    whole = times(source)
+    assert len(whole) == 40
+    for start in (None, whole[20]):
+        out = tmp_path / "o.mkv"
+        identity_edit(source, out, start=start)
+        info, shown = probe(out), times(out)
+        found = [(float(c.start * c.time_base), float(c.end * c.time_base)) for c in info.chapters]
+        expected = [(max(0, begin - (start or 0)), end - (start or 0)) for begin, end in ((0, 1.4), (1.4, 2.4))]
+        expected = [each for each in expected if each[1] > 0] + [(2.4 - (start or 0), shown[-1] + 0.1)]
+        assert found == [pytest.approx(each, abs=0.11) for each in expected]
+        # As many pictures are shown before each chapter as in the source.
+        last = sum(time < found[-1][0] - 1e-6 for time in shown)
+        assert last == sum(start is None or time >= start for time in whole if time < 2.4 - 1e-6)
 
 
 def test_a_clock_that_jumps_ahead(tmp_path):
