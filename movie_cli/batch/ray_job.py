@@ -108,7 +108,7 @@ class ClusterJob:
             # What the container refuses is to be known now, not when all segments are there.
             open_writer(self.made, self.folder.path).abort()
             self._pictures: dict[int, int | None] = {}
-            self._damage: dict[str, str] = {}
+            self._damage: dict[str, str] = dict(self.folder.facts.get("damage", {}))
             self.anchors = self.folder.stored(ANCHORS)
             self._resumed = self.folder.finished_frames
             listener.advanced(job, self._resumed)
@@ -170,7 +170,10 @@ class ClusterJob:
             raise output_error(Path(self.request.output), error) from error
         self.folder.add(task.number, part.segment)
         self._pictures[task.number] = part.picture_before
-        self._damage |= part.damage
+        before = self.folder.facts.get("met", [])
+        if part.met is not None and part.met not in before:
+            self._damage |= part.damage
+            self.folder.note(met=[*before, part.met], damage=self._damage)
         self._listener.advanced(self.job, part.segment.frames)
         return next(self._misfits(task.number), None)
 

@@ -42,12 +42,16 @@ CONNECT_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Part:
-    """A segment as it travels: what it is, its packets' bytes, the picture before it (a CRC-32), damage after it."""
+    """A segment as it travels: what it is, its packets' bytes, the picture before it (a CRC-32), damage after it.
+
+    `met` is a sentence about what damage its reader has met, there or on the way.
+    """
 
     segment: Segment
     packets: bytes
     picture_before: int | None
     damage: dict[str, str]
+    met: str | None = None
 
 
 class Notes(SilentReporter):
@@ -163,8 +167,9 @@ class Worker:
                 pipeline.run(sink, begin, limit)
             if parcel.segment is None:
                 raise ValueError("there are no frames from there on")
-            damage = clip.damage_to_text(pipeline.damage)
-            return Part(parcel.segment, parcel.packets(), pipeline.picture, damage)
+            met, damage = pipeline.damage or pipeline.met, clip.damage_to_text(pipeline.damage)
+            said = None if met is None else met.message
+            return Part(parcel.segment, parcel.packets(), pipeline.picture, damage, said)
 
 
 def _told(action: Callable[[], Value]) -> Value | Result:

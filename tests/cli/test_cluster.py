@@ -81,7 +81,8 @@ def test_a_batch_with_a_worker_killed_is_what_one_process_makes(movie, tmp_path)
 
 
 def test_one_video_is_split(movie, tmp_path):
-    model = tiny.one_step(tmp_path / "model")
+    """By a network that sees the edit before: segments begin anew with it, wherever they are made."""
+    model = tiny.recurrent(tmp_path / "model")
     make_clip(tmp_path / "in.mkv", frames=40, pts=[index * 2 + index % 3 for index in range(40)], options={"bf": "3"})
     part = ["--start", "0.3s", "--anchors", "every:6"]
     assert movie("edit", "in.mkv", "make it night", "-o", "a.mkv", *part, *edit_options(model)).returncode == 0

@@ -50,3 +50,13 @@ class Stop(SilentReporter):
         self.left -= frames
         if self.left <= 0:
             raise KeyboardInterrupt
+
+
+class Told(SilentReporter):
+    """Keeps warnings."""
+
+    def __init__(self):
+        self.warnings = []
+
+    def message(self, level, text):
+        self.warnings += [text] if level == "warning" else []
