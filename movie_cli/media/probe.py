@@ -43,6 +43,9 @@ NO_TIMESTAMPS = 0x0080
 PEEK_PACKETS = 96
 """Packets whose timestamps are looked at for the rate."""
 
+HIDDEN = 1.0
+"""Seconds by which pictures may end later than a header says, which adds up what lies between them in the file."""
+
 _HDR_NAMES = {PQ: "PQ", HLG: "HLG"}
 
 FIRST_FRAME_PACKETS = 600
@@ -62,7 +65,7 @@ def probe(path: str | Path, reading: ReadOptions | None = None) -> SourceInfo:
         stream = main_video(container, path)
         reading.check_size(path, stream.codec_context.width, stream.codec_context.height)
         declared = _declared_tags(stream)
-        frame, packets_pts = _first_frame(container, stream, path, reading)
+        frame, packets_pts, reached = _first_frame(container, stream, path, reading)
         reading.check_size(path, frame.width, frame.height)
         crop = container_crop(path, stream.index, container.format.name, (frame.width, frame.height))
         frame = next(cropped(iter([frame]), crop))
@@ -72,6 +75,9 @@ def probe(path: str | Path, reading: ReadOptions | None = None) -> SourceInfo:
             last = files.start + files.count - 1
             notes.append(f"number {last + 1} is missing: the sequence ends there, {files.beyond} files are left out")
         video = _video_info(container, stream, frame, packets_pts, declared, notes)
+        seen = float(reached * video.stored_time_base - video.start * video.time_base)
+        if video.duration is not None and 0 < seen - video.duration < HIDDEN:
+            video = dataclasses.replace(video, duration=seen)
         captions = video.codec in CARRIERS and has_captions(path, stream.index)
         video = dataclasses.replace(video, captions=captions, stereo=stereo_of(frame, stream.metadata), crop=crop)
         notes += unkept(frame)
@@ -119,9 +125,9 @@ def _chapters(container: InputContainer, video: VideoInfo) -> tuple[Chapter, ...
 
 def _first_frame(
     container: InputContainer, stream: VideoStream, path: Path, reading: ReadOptions
-) -> tuple[av.VideoFrame, list[int]]:
-    """The first frame that decodes, and the timestamps of the first packets in decoding order."""
-    decode, stamps, elapsed = Decoder(stream, reading), _stamps(container), 0
+) -> tuple[av.VideoFrame, list[int], int]:
+    """The first frame that decodes, the timestamps of the first packets in decoding order, and when they all end."""
+    decode, stamps, elapsed, reached = Decoder(stream, reading), _stamps(container), 0, 0
     first: av.VideoFrame | None = None
     pts: list[int] = []
     problem = "its video stream is empty"
@@ -131,6 +137,8 @@ def _first_frame(
             if stamp is not None and packet.size:
                 pts.append(stamp)
                 elapsed += packet.duration or 0
+                if not packet.is_discard:
+                    reached = max(reached, stamp + (packet.duration or 0))
             if first is None:
                 try:
                     frames = decode(packet)
@@ -151,7 +159,7 @@ def _first_frame(
         raise SourceError(
             f"no frame of {path} can be decoded: {problem}", "the file may be cut off, damaged or of a rare format"
         )
-    return first, pts
+    return first, pts, reached
 
 
 def _video_info(

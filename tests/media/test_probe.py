@@ -5,6 +5,7 @@ import os
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 
 from movie_cli.errors import SourceError
@@ -28,6 +29,18 @@ def test_what_is_in_a_clip(tmp_path):
     assert (info.audio[0].codec, info.audio[0].channels, info.audio[0].sample_rate) == ("aac", 2, 44100)
     assert info.metadata["title"] == "A clip"
     assert json.loads(json.dumps(info.to_dict()))["video"]["time_base"].startswith("1/")
+
+
+def test_a_length_that_the_header_adds_up_too_short(tmp_path):
+    """Frames that last differently are stored in another order than they are shown in."""
+    times = [0, 3000, 6000, 15000, 18000]
+    source = make_clip(
+        tmp_path / "a.mp4", frames=5, pts=times, time_base=Fraction(1, 90000), options={"bf": "2", "b_strategy": "0"}
+    )
+    with av.open(str(source)) as container:
+        stream = container.streams.video[0]
+        assert stream.duration * stream.time_base < Fraction(18000, 90000)
+    assert probe(source).video.duration > 18000 / 90000
 
 
 def test_untagged_high_definition_counts_as_bt709(tmp_path):
