@@ -222,7 +222,10 @@ class Time(Kind):
 
 @dataclass(frozen=True)
 class Seconds(Kind):
-    """A length in seconds, written as a time."""
+    """A length in seconds, written as a time; `zero` where it may be none."""
+
+    zero: bool = False
+    noun = "a number of seconds"
 
     def parse(self, text: str) -> float:
         """Read it; a number of frames says nothing of seconds."""
@@ -232,9 +235,13 @@ class Seconds(Kind):
         return float(time.seconds)
 
     def check(self, value: Any) -> None:
-        """Refuse nothing and less."""
-        if not value > 0:
+        """Refuse less than nothing, and nothing."""
+        if not (value > 0 or (self.zero and value == 0)) or value == math.inf:
             raise ValueError("is not above 0")
+
+    def from_json(self, value: Any) -> float:
+        """A number."""
+        return Number().from_json(value)
 
 
 @dataclass(frozen=True)

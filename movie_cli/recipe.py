@@ -11,9 +11,10 @@ from functools import partial
 from typing import Any
 
 from movie_cli.errors import UsageError
-from movie_cli.kinds import Kind, Number, Size, Whole
+from movie_cli.kinds import Kind, Number, Seconds, Size, Whole
 from movie_cli.models.region_names import read_place
 from movie_cli.options import check_options, option, options_of
+from movie_cli.timeline import ScaleKind, instruction_keys
 
 DEFAULT_TEXT_SCALE = 7.5
 DEFAULT_IMAGE_SCALE = 1.5
@@ -84,12 +85,12 @@ class PlaceKind(Kind):
         return text
 
 
-SCALE = Number(high=100.0, above=True)
+TEXT_SCALE, IMAGE_SCALE = ScaleKind(high=100.0), ScaleKind(high=100.0, above=True)
 """No published editor does anything sensible outside."""
 _recipe = partial(option, decides="picture", theme="What to do")
 _scale = partial(
     _recipe,
-    metavar="NUMBER",
+    metavar="NUMBER|TIME=N,...",
     hint=f"{DEFAULT_TEXT_SCALE} is the usual text scale and {DEFAULT_IMAGE_SCALE} the usual image scale",
 )
 
@@ -98,7 +99,9 @@ _scale = partial(
 class Recipe:
     """What is done to a source.
 
-    `text_scale` and `image_scale` are the paper's `s_T` and `s_I`. `steps` is None for the checkpoint's own
+    `text_scale` and `image_scale` are the paper's `s_T` and `s_I`, numbers or, as texts, what they are at which times
+    (see `movie_cli.timeline`); a text scale of 0 leaves the source. `instruction` may name times, too: one fades into
+    the next over `fade` seconds. `steps` is None for the checkpoint's own
     number. `size` is the output's width and height, None for the source's. `anchors` is `middle`, `first`, `every:N`,
     `scene` or `none`. `detail` in [0, 1] is how much of the source's own fine detail is carried to the output's size.
     `only` and `except_for` are places that bound the edit, `feather` softens their edges, in pixels of the output.
@@ -110,8 +113,17 @@ class Recipe:
     """
 
     instruction: str = _recipe(MISSING, Kind(lines=True), "What should change.", typed=False)
-    text_scale: float = _scale(DEFAULT_TEXT_SCALE, SCALE, "How much the instruction counts.")
-    image_scale: float = _scale(DEFAULT_IMAGE_SCALE, SCALE, "How much the source counts.")
+    text_scale: float | str = _scale(
+        DEFAULT_TEXT_SCALE, TEXT_SCALE, "How much the instruction counts; also at times: 0s=0,3s=9."
+    )
+    image_scale: float | str = _scale(DEFAULT_IMAGE_SCALE, IMAGE_SCALE, "How much the source counts; also at times.")
+    fade: float = _recipe(
+        1.0,
+        Seconds(zero=True),
+        'Between instructions with times: "0s: autumn; 4s: winter".',
+        metavar="TIME",
+        shown="1s",
+    )
     seed: int = _recipe(0, Whole(), "Another seed, another take.", metavar="N")
     steps: int | None = _recipe(
         None, Whole(low=1, high=1000), "Denoising steps; default: the model's own.", metavar="N"
@@ -162,9 +174,20 @@ class Recipe:
     )
 
     def __post_init__(self) -> None:
-        if not self.instruction.strip():
-            raise UsageError("the instruction is empty", 'say what to do, for example "make it winter"')
+        instruction_keys(self.instruction)
         check_options(self)
+
+    @property
+    def scales(self) -> tuple[float, float]:
+        """Text and image scale where they are numbers.
+
+        Raises:
+            UsageError: one changes over time.
+        """
+        text, image = self.text_scale, self.image_scale
+        if isinstance(text, str) or isinstance(image, str):
+            raise UsageError("a scale changes over time, and one number is wanted here", "`movie edit` takes it")
+        return text, image
 
     def to_json(self) -> str:
         """The recipe as one line of JSON, for the output's metadata."""

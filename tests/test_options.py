@@ -19,6 +19,7 @@ from movie_cli.errors import UsageError
 from movie_cli.kinds import Choice, FileName, Flag, Kind, Number, Pairs, Rate, Seconds, Size, Time, TimeValue, Whole
 from movie_cli.options import EncodeOptions, ReadOptions, RunOptions, options_of
 from movie_cli.recipe import AnchorsKind, PlaceKind, Recipe
+from movie_cli.timeline import ScaleKind
 from tests import tiny
 from tests.media.clips import make_clip
 
@@ -37,6 +38,7 @@ OTHER = {
     FileName: __file__,
     AnchorsKind: "first",
     PlaceKind: "sky",
+    ScaleKind: "0s=1,3s=9 hold,4.5s=0.5",
 }
 """A value for each kind that is nobody's default."""
 ALL = [(part, name) for part in PARTS for name in options_of(part)]

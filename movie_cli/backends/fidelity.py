@@ -30,7 +30,7 @@ def nearness(exact: Backend, other: Backend, size: tuple[int, int]) -> float:
 def edit_clip(backend: Backend, recipe: Recipe, frames: Pixels) -> Pixels:
     """Frames `(N, H, W, 3)` at the working size, edited with the first one as their anchor."""
     text = backend.embed_text(recipe.instruction)
-    settings = Settings(text, recipe.text_scale, recipe.image_scale, recipe.seed, backend.descriptor.steps)
+    settings = Settings(text, *recipe.scales, recipe.seed, backend.descriptor.steps)
     latents = backend.encode_frames(frames)
     backend.set_anchors(latents[:1], settings)
     return backend.decode_latents(backend.denoise(latents, settings), frames)

@@ -48,7 +48,7 @@ class _Denoiser(nn.Module):
     def __init__(self, unet: Any, recipe: Recipe) -> None:
         super().__init__()
         self.unet, self.config, self.dtype, self.device = unet, unet.config, unet.dtype, unet.device
-        self.scales = (recipe.text_scale, recipe.image_scale)
+        self.scales = recipe.scales
 
     def forward(self, sample: Tensor, timestep: Any, **options: Any) -> Any:
         scales = torch.tensor([self.scales], device=sample.device).expand(len(sample), 2)
@@ -92,8 +92,8 @@ def seconds_a_frame(descriptor: Descriptor, choice: RuntimeConfig, recipe: Recip
             image=Image.fromarray(frame),
             prompt_embeds=tokens,
             negative_prompt_embeds=null,
-            guidance_scale=recipe.text_scale,
-            image_guidance_scale=recipe.image_scale,
+            guidance_scale=recipe.scales[0],
+            image_guidance_scale=recipe.scales[1],
             num_inference_steps=STEPS,
             generator=torch.Generator().manual_seed(recipe.seed),
         )

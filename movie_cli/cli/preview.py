@@ -54,11 +54,19 @@ _what, _machine, _file = map(themed, ("What to show", "Machine", "Output file"))
 
 def _preview_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """All options of the command, in the order of its help."""
-    scales, whole = types.ListType(types.SCALE), types.ListType(types.WholeType(0, 2**63 - 1))
+    whole = types.ListType(types.WholeType(0, 2**63 - 1))
     options: tuple[Decorator, ...] = (
         _what("--at", type=types.ListType(types.TIME), setting=False, metavar="TIME,...", help="Which frames."),
-        _what("--text-scale", type=scales, setting=False, metavar="N,...", help="Text scales, from left to right."),
-        _what("--image-scale", type=scales, setting=False, metavar="N,...", help="Image scales, downwards."),
+        _what(
+            "--text-scale",
+            type=types.TEXT_SCALES,
+            setting=False,
+            metavar="N,...",
+            help="Text scales, from left to right.",
+        ),
+        _what(
+            "--image-scale", type=types.IMAGE_SCALES, setting=False, metavar="N,...", help="Image scales, downwards."
+        ),
         _what("--seed", type=whole, setting=False, metavar="N,...", help="Seeds, downwards."),
         _what("--clip", type=types.TIME, setting=False, metavar="TIME", help="A grid video this long, not a picture."),
         common.steps(_what),

@@ -74,8 +74,8 @@ def tune(ctx: click.Context, /, source: str, instruction: str | None, **values: 
         source,
         recipe,
         instructions=(recipe.instruction,) if typed or preset else (),
-        text_scales=(recipe.text_scale,),
-        image_scales=(recipe.image_scale,),
+        text_scales=recipe.scales[:1],
+        image_scales=recipe.scales[1:],
         **common.field_values(MachineOptions, values),
     )
     with make_reporter(shown) as reporter:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
 
 from movie_cli.errors import UsageError
 from movie_cli.kinds import Choice, Kind, Number, Size, Time, Whole
-from movie_cli.recipe import SCALE as SCALE_KIND
+from movie_cli.recipe import IMAGE_SCALE, TEXT_SCALE
 
 
 class KindType(click.ParamType[Any]):
@@ -39,10 +40,10 @@ class ListType(click.ParamType["tuple[Any, ...]"]):
         self.kind = kind
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
-        """Read each; a value that stands there twice counts once."""
+        """Read each; a value that stands there twice counts once. Keys of one value, `0s=0,3s=9`, stay together."""
         if isinstance(value, tuple):
             return value
-        parts = [part.strip() for part in str(value).split(",")]
+        parts = [part.strip() for part in re.split(r",(?![^,]*=)", str(value))]
         return tuple(dict.fromkeys(self.kind.convert(part, param, ctx) for part in parts))
 
 
@@ -56,5 +57,6 @@ def WholeType(low: int, high: int) -> KindType:  # noqa: N802 - made like a type
     return KindType(Whole(low=low, high=high))
 
 
-SCALE, FRACTION = KindType(SCALE_KIND), KindType(Number())
+SCALE, FRACTION = KindType(Number(high=IMAGE_SCALE.high, above=True)), KindType(Number())
+TEXT_SCALES, IMAGE_SCALES = ListType(KindType(TEXT_SCALE)), ListType(KindType(IMAGE_SCALE))
 SIZE, TIME = KindType(Size()), KindType(Time())

@@ -20,6 +20,7 @@ from movie_cli.backends.base import Pixels
 from movie_cli.editing import clip
 from movie_cli.editing.cached_clip import CachedClip
 from movie_cli.editing.clip import Span
+from movie_cli.editing.course import Moment
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.plan import Plan
 from movie_cli.errors import SourceError
@@ -48,14 +49,6 @@ class Schedule:
     def at(self, pts: int) -> tuple[int, ...]:
         """What a frame attends to."""
         return self.anchors[max(0, bisect.bisect_right(self.starts, pts) - 1)]
-
-    def parts(self, times: Sequence[int]) -> Iterator[tuple[slice, tuple[int, ...]]]:
-        """Runs of frames that attend to the same anchors, with those anchors."""
-        begin = 0
-        for index in range(1, len(times) + 1):
-            if index == len(times) or self.at(times[index]) != self.at(times[begin]):
-                yield slice(begin, index), self.at(times[begin])
-                begin = index
 
     def to_bytes(self) -> bytes:
         """As safetensors, for the work folder and other machines."""
@@ -138,8 +131,19 @@ def _frames(path: Path, info: SourceInfo, span: Span) -> Iterator[tuple[int, Pix
             yield frame.pts, frame.pixels
 
 
+@dataclass(frozen=True)
+class Run:
+    """Frames in a row, what is asked of the network for them, and whether they attend to others than those before."""
+
+    frames: slice
+    asked: Moment | None
+    other_anchors: bool
+
+
 class Anchors:
     """The anchors of one edit: made once, kept for later runs and other machines, and set as frames need them.
+
+    Where what is asked changes from frame to frame, so do their keys and values.
 
     `cached` is the clip in the latent cache, if it is there. Without `use` frames attend to themselves alone.
     """
@@ -147,7 +151,9 @@ class Anchors:
     def __init__(self, plan: Plan, path: Path, editor: Editor, cached: CachedClip | None = None) -> None:
         self._plan, self._path, self._editor, self._cached = plan, path, editor, cached
         self._schedule: Schedule | None = None
-        self._current: tuple[int, ...] = ()
+        self._current: tuple[int, ...] | None = None
+        self._asked: Moment | None = None
+        self._made: Any | None = None
         self._frames: dict[int, Pixels] = {}
 
     def make(self) -> bytes | None:
@@ -163,26 +169,36 @@ class Anchors:
 
     def use(self, made: bytes | None) -> None:
         """Let frames attend to what `make` gave, here or elsewhere."""
-        self._schedule, self._current = None, ()
+        self._schedule = self._current = self._asked = self._made = None
         if made is None:
             return
         found = load(made)
         if "latents" in found:
-            self._editor.set_anchors(self._editor.backend.from_cache(found["latents"]))
+            self._made = self._editor.backend.from_cache(found["latents"])
         else:
             self._schedule = Schedule.from_arrays(found)
 
-    def runs(self, times: Sequence[int]) -> Iterator[tuple[slice, bool]]:
-        """Runs of frames with the same anchors, which are set in the editor, and whether they are other than before."""
-        if self._schedule is None:
-            yield slice(None), False
-            return
-        for frames, anchors in self._schedule.parts(times):
-            changed = anchors != self._current
-            if changed:
-                self._editor.set_anchors(self._latents(anchors))
-                self._current = anchors
-            yield frames, changed
+    def runs(self, times: Sequence[int]) -> Iterator[Run]:
+        """Runs of frames (timestamps) of which the same is asked and that attend to the same, both set in the editor.
+
+        Where nothing is asked of the network nothing is set.
+        """
+        begin = 0
+        wanted = [(self._plan.moment(pts).asked, self._schedule.at(pts) if self._schedule else ()) for pts in times]
+        for end in range(1, len(times) + 1):
+            if end < len(times) and wanted[end] == wanted[begin]:
+                continue
+            asked, anchors = wanted[begin]
+            others = asked is not None and anchors != self._current
+            if others:
+                self._made = self._latents(anchors) if self._schedule else self._made
+            if asked is not None and (others or asked != self._asked):
+                self._editor.set_moment(asked, self._plan.request.recipe)
+                if self._made is not None:
+                    self._editor.set_anchors(self._made)
+                self._asked, self._current = asked, anchors
+            yield Run(slice(begin, end), asked, others)
+            begin = end
 
     def _first(self, seconds: float | None) -> Any | None:
         """Latents of the first frame at or after an instant, or of the first of all; None where none can be read."""
@@ -194,7 +210,7 @@ class Anchors:
         frame = clip.frame_at(self._path, plan.info, plan.span, seconds, plan.working)
         if frame is None:
             frame = clip.frame_at(self._path, plan.info, plan.span, plan.span.start, plan.working)
-        return None if frame is None else self._editor.encode(frame)
+        return None if frame is None else self._editor.encode(clip.small_of(frame))
 
     def _latents(self, anchors: tuple[int, ...]) -> Any:
         """Latents of the frames with these timestamps, as one batch; the newest frames are kept to be read once.
@@ -223,4 +239,4 @@ class Anchors:
             raise SourceError(
                 f"{self._path} has no frame at {float(pts * video.time_base):.3f} s any more", "try again"
             )
-        return frame
+        return clip.small_of(frame)

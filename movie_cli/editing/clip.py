@@ -20,7 +20,8 @@ import numpy as np
 
 from movie_cli.backends.base import Pixels
 from movie_cli.editing.request import EditRequest
-from movie_cli.errors import SourceError
+from movie_cli.errors import SourceError, UsageError
+from movie_cli.kinds import TimeValue
 from movie_cli.media import Damage, Frame, FrameReader, SourceInfo, VideoInfo
 from movie_cli.media.reader import check_range
 from movie_cli.media.scan import frame_times
@@ -127,15 +128,33 @@ def _batch(frames: list[Frame], keep_full: bool) -> Batch:
     return Batch(small, full, [(frame.pts, frame.duration) for frame in frames])
 
 
-def frame_at(path: Path, info: SourceInfo, span: Span, seconds: float | None, size: tuple[int, int]) -> Pixels | None:
-    """The first frame at or after `seconds`, at the working size, `(1, h, w, 3)`; None where none can be read."""
+def frame_at(path: Path, info: SourceInfo, span: Span, seconds: float | None, size: tuple[int, int]) -> Frame | None:
+    """The first frame at or after `seconds`, also at the working size; None where none can be read."""
     also = None if size == info.video.display_size else size
     try:
         with FrameReader(path, start=seconds, end=span.end, info=info, also_size=also, threads=1) as reader:
-            frame = next(iter(reader))
-            return (frame.pixels if frame.small is None else frame.small)[None]
+            return next(iter(reader))
     except (SourceError, StopIteration):
         return None
+
+
+def small_of(frame: Frame) -> Pixels:
+    """The frame at the working size, `(1, h, w, 3)`."""
+    return (frame.pixels if frame.small is None else frame.small)[None]
+
+
+def seconds_of(info: SourceInfo, time: TimeValue) -> float:
+    """A time in seconds after the first picture.
+
+    Raises:
+        UsageError: it is the number of a frame that the source does not have.
+    """
+    if time.frames is None:
+        return float(time.seconds or 0)
+    try:
+        return _nth(info, time.frames) - float(info.video.begin)
+    except SourceError as error:
+        raise UsageError(f"there is no frame {time}: {error}", error.hint) from error
 
 
 def damage_to_text(damage: Damage | None) -> dict[str, str]:

@@ -114,11 +114,15 @@ def label_of(recipe: Recipe, request: PreviewRequest, where: TimeValue, places: 
     if len(request.instructions) > 1:
         parts.append(f'"{recipe.instruction}"')
     if len(request.text_scales) > 1:
-        parts.append(f"--text-scale {recipe.text_scale:g}")
+        parts.append(f"--text-scale {_number(recipe.text_scale)}")
     if len(request.image_scales) > 1:
-        parts.append(f"--image-scale {recipe.image_scale:g}")
+        parts.append(f"--image-scale {_number(recipe.image_scale)}")
     if len(request.seeds) > 1:
         parts.append(f"--seed {recipe.seed}")
     if places > 1 and not parts:
         parts.append(f"at {where}")
     return " ".join(parts) or f'"{recipe.instruction}"'
+
+
+def _number(scale: float | str) -> str:
+    return f'"{scale}"' if isinstance(scale, str) else f"{scale:g}"

@@ -19,10 +19,12 @@ from movie_cli.backends.base import Backend, Carry, FetchFrames, Pixels, Runtime
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import nearest_size
 from movie_cli.checkpoints.store import open_model
+from movie_cli.editing.course import Course, Moment, mixed
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import DeviceMemoryError, MovieError, UsageError
 from movie_cli.looks import looks_of
 from movie_cli.recipe import Recipe
+from movie_cli.timeline import texts_of
 
 MOST_TEXTS = 256
 """Embedded instructions that are kept."""
@@ -39,6 +41,7 @@ class Editor:
         self.notes: list[str] = []
         self._most: int | None = None
         self._settings: Settings | None = None
+        self._strength = 1.0
         self._texts: dict[str, TextEmbedding] = {}
 
     @property
@@ -63,13 +66,30 @@ class Editor:
             return nearest_size(descriptor.export, width, height)
         return working_size(width, height, descriptor.native_area, descriptor.size_multiple)
 
-    def set_recipe(self, recipe: Recipe) -> TextEmbedding:
-        """Set instruction, scales, seed and steps; forgets the anchors. The text's embedding is kept for next time."""
-        text = self.embed(recipe.instruction)
+    def set_recipe(self, recipe: Recipe, seconds: float = 0.0) -> TextEmbedding:
+        """Set instruction, scales, seed and steps, as they are at a time; forgets the anchors.
+
+        Texts' embeddings are kept for next time.
+        """
+        return self.set_moment(Course(recipe, self.least_text_scale).at(seconds), recipe)
+
+    def set_moment(self, moment: Moment, recipe: Recipe) -> TextEmbedding:
+        """As `set_recipe`, with instruction and scales of a moment."""
+        text = self.embed(moment.instruction)
+        if moment.following:
+            following = self.embed(moment.following)
+            tokens = text.tokens + moment.fade * (following.tokens - text.tokens)
+            text = TextEmbedding(tokens, text.null_tokens, text.known and following.known, text.nearest)
         steps = recipe.steps or self.backend.descriptor.steps
-        self._settings = Settings(text, recipe.text_scale, recipe.image_scale, recipe.seed, steps)
+        self._settings = Settings(text, moment.text_scale, moment.image_scale, recipe.seed, steps)
+        self._strength = moment.strength
         self.backend.set_anchors(None, self._settings)
         return text
+
+    @property
+    def least_text_scale(self) -> float:
+        """Below it an edit is mixed with the source."""
+        return self.backend.descriptor.text_scale_range[0]
 
     def embed(self, instruction: str) -> TextEmbedding:
         """The instruction's embedding, which is kept for next time."""
@@ -101,10 +121,10 @@ class Editor:
         Raises:
             DeviceMemoryError: one frame alone is too much.
         """
-        return self.edit_later(frames, latents, carry)()
+        return mixed(frames, self.edit_later(frames, latents, carry)(), self._strength)
 
     def edit_later(self, frames: Pixels, latents: Any | None = None, carry: Carry | None = None) -> FetchFrames:
-        """As `edit`, without waiting for the device where it works beside the caller."""
+        """As `edit`, without waiting for the device where it works beside the caller, and not mixed with the source."""
         run = carry or Carry()
         return joined(
             self._in_parts(
@@ -212,7 +232,9 @@ def working_size(width: int, height: int, native_area: int, multiple: int) -> tu
 
 def unknown_instructions(requests: Iterable[EditRequest]) -> list[tuple[str, int]]:
     """A sentence for each instruction that its model does not know, and how many requests have it."""
-    wanted = Counter((each.recipe.model, each.recipe.instruction, each.offline) for each in requests)
+    wanted = Counter(
+        (each.recipe.model, text, each.offline) for each in requests for text in texts_of(each.recipe.instruction)
+    )
     judges: dict[str, Callable[[str], TextEmbedding] | None] = {}
     found = []
     for (model, instruction, offline), count in wanted.items():

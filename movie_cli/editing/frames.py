@@ -6,10 +6,11 @@ by itself, and follows the anchor that an edit of the whole clip would take.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -20,12 +21,13 @@ from movie_cli.backends.base import Carry, Pixels, RuntimeRequest, Say
 from movie_cli.backends.torch_devices import with_compiler
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.editing import clip
+from movie_cli.editing.course import Course, Moment
 from movie_cli.editing.editor import Editor
-from movie_cli.editing.plan import bounds_of
+from movie_cli.editing.plan import bounds_of, course_of
 from movie_cli.editing.request import EditRequest, PreviewRequest
 from movie_cli.errors import SourceError
 from movie_cli.kinds import TimeValue
-from movie_cli.media import FrameReader, SourceInfo
+from movie_cli.media import Frame, FrameReader, SourceInfo
 from movie_cli.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ class SourceFrames:
     def __init__(self, path: Path, info: SourceInfo, size: tuple[int, int]) -> None:
         self.path, self.info, self.size = path, info, size
         self._all = self.span()
-        self._small: Latest[Pixels] = Latest(MOST_SMALL)
+        self._small: Latest[Frame] = Latest(MOST_SMALL)
         self._whole: Latest[tuple[Pixels, Pixels]] = Latest(MOST_WHOLE)
 
     def span(self, start: TimeValue | None = None, duration: TimeValue | None = None) -> clip.Span:
@@ -74,7 +76,11 @@ class SourceFrames:
         Raises:
             SourceError: there is none.
         """
-        return self._small.get(place, lambda: self._read(place))
+        return clip.small_of(self._small.get(place, lambda: self._read(place)))
+
+    def seconds(self, place: TimeValue) -> float:
+        """When that frame is shown, after the first picture."""
+        return self._small.get(place, lambda: self._read(place)).time - float(self.info.video.begin)
 
     def whole(self, place: TimeValue) -> tuple[Pixels, Pixels]:
         """The same frame at the source's own size `(H, W, 3)` and at the working size `(h, w, 3)`.
@@ -89,13 +95,15 @@ class SourceFrames:
         if rule == "none":
             return None
         where = self._all.middle if rule == "middle" else self._all.start
-        return clip.frame_at(self.path, self.info, self._all, where, self.size)
+        frame = clip.frame_at(self.path, self.info, self._all, where, self.size)
+        return None if frame is None else clip.small_of(frame)
 
-    def _read(self, place: TimeValue) -> Pixels:
+    def _read(self, place: TimeValue) -> Frame:
         frame = clip.frame_at(self.path, self.info, self._all, self.span(place).start, self.size)
         if frame is None:
             raise SourceError(f"{self.path} has no frame at {place}", "see its length with `movie info`")
-        return frame
+        # The working size is all that is kept.
+        return dataclasses.replace(frame, pixels=clip.small_of(frame)[0], small=None)
 
     def _read_whole(self, place: TimeValue) -> tuple[Pixels, Pixels]:
         also = None if self.size == self.info.video.display_size else self.size
@@ -114,6 +122,7 @@ class FrameEditor:
         self._latents: Latest[Any] = Latest(MOST_LATENTS)
         self._anchors: dict[str, Any] = {}
         self._places: Latest[Bounds | None] = Latest(MOST_PLACES)
+        self._courses: Latest[Course] = Latest(MOST_PLACES)
         self._set: tuple[Hashable, ...] | None = None
 
     def edited(self, recipe: Recipe, place: TimeValue) -> Pixels:
@@ -123,17 +132,24 @@ class FrameEditor:
             SourceError: there is no frame there.
             DeviceMemoryError: one frame is too much for the device.
         """
-        return self.edit(recipe, self.frames.at(place))[0]
+        return self.edit(recipe, self.frames.at(place), self.frames.seconds(place))[0]
 
-    def edit(self, recipe: Recipe, frames: Pixels, carry: Carry | None = None) -> Pixels:
-        """Frames of the source `(N, h, w, 3)` as `recipe` makes them; `carry` as for `Editor.edit`.
+    def edit(self, recipe: Recipe, frames: Pixels, seconds: float, carry: Carry | None = None) -> Pixels:
+        """Frames of the source `(N, h, w, 3)` as `recipe` makes them at a time; `carry` as for `Editor.edit`.
 
         Where the recipe names places each frame is bounded by what is seen in it alone.
         """
-        self._prepare(recipe)
+        self._prepare(recipe, self.course(recipe).at(seconds))
         edited = self.editor.edit(frames, self._encoded(frames), carry)
         pairs = zip(frames, edited, strict=True)
         return np.stack([self.bounded(recipe, frame, frame, pixels) for frame, pixels in pairs])
+
+    def edit_over(self, recipe: Recipe, frames: Pixels, seconds: Sequence[float], carry: Carry) -> Pixels:
+        """As `edit` for frames in a row, each with its time."""
+        if not self.course(recipe).moves:
+            return self.edit(recipe, frames, seconds[0], carry)
+        pairs = zip(frames, seconds, strict=True)
+        return np.concatenate([self.edit(recipe, frame[None], at, carry) for frame, at in pairs])
 
     def bounded(self, recipe: Recipe, source: Pixels, small: Pixels, edited: Pixels) -> Pixels:
         """An edited frame `(H, W, 3)` with the source's own outside the recipe's places.
@@ -156,15 +172,22 @@ class FrameEditor:
         output = recipe.size or self.frames.info.video.display_size
         return None if bounds is None else bounds.begin(0, width / output[0])
 
-    def _prepare(self, recipe: Recipe) -> None:
-        """Set the recipe and its anchor, unless they are set."""
-        wanted = (recipe.instruction, recipe.text_scale, recipe.image_scale, recipe.seed, recipe.steps, recipe.anchors)
+    def course(self, recipe: Recipe) -> Course:
+        """What a recipe asks over time."""
+        asked = recipe.instruction, recipe.text_scale, recipe.image_scale, recipe.fade
+        return self._courses.get(
+            asked, lambda: course_of(recipe, self.editor.backend.descriptor, self.frames.info, self.frames.info.length)
+        )
+
+    def _prepare(self, recipe: Recipe, moment: Moment) -> None:
+        """Set what is asked at a moment and its anchor, unless they are set."""
+        wanted = (moment, recipe.seed, recipe.steps, recipe.anchors)
         if wanted == self._set:
             return
         self._set = None
         if recipe.anchors not in self._anchors:
             self._anchors[recipe.anchors] = self.frames.anchor(recipe.anchors)
-        self.editor.set_recipe(recipe)
+        self.editor.set_moment(moment, recipe)
         anchor = self._anchors[recipe.anchors]
         if anchor is not None:
             self.editor.set_anchors(self._encoded(anchor))

@@ -1,6 +1,6 @@
-"""The pipeline: decode -> encode -> denoise -> decode -> detail -> bounds -> sink, in bounded memory.
+"""The pipeline: decode -> encode -> denoise -> decode -> finish -> sink, in bounded memory.
 
-One thread decodes, the caller's runs the network, one transfers detail and encodes; queues between them are bounded.
+One thread decodes, the caller's runs the network, one finishes frames and encodes; queues between them are bounded.
 The same segments come out whether they are made in one run, in several, or on several machines: what frames take over
 from one another is one `FrameRun`, which begins anew with each segment.
 """
@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,17 +22,15 @@ from movie_cli.backends.base import Carry, FetchFrames, Pixels
 from movie_cli.editing import clip
 from movie_cli.editing.anchors import Anchors
 from movie_cli.editing.clip import Batch, FrameSource, ResumePoint
+from movie_cli.editing.course import Moment
 from movie_cli.editing.editor import STRICT_HINT, Editor, Editors, joined, unknown
+from movie_cli.editing.finishing import Finishing
 from movie_cli.editing.latent_cache import ClipCache
 from movie_cli.editing.plan import Plan
 from movie_cli.editing.request import Reporter
 from movie_cli.editing.sinks import Sink
 from movie_cli.errors import UsageError
 from movie_cli.media import FrameReader, WriterThread, prefetch
-from movie_cli.models.detail import transfer
-
-if TYPE_CHECKING:
-    from movie_cli.editing.masks import Bound
 
 QUEUE = 4
 """Batches that may wait before and behind the network."""
@@ -53,11 +52,19 @@ class FrameRun:
         self._threshold = threshold
         self._source: Pixels | None = None
         self._edited: FetchFrames | None = None
+        self._asked: Moment | None = None
         self._carry = Carry()
         self.reused = 0
 
-    def edit(self, frames: Pixels, edit: Callable[[list[int], Carry], FetchFrames]) -> FetchFrames:
-        """Edited frames for `(N, H, W, 3)`; `edit` is called once with the numbers of those that must be edited."""
+    def edit(
+        self, frames: Pixels, edit: Callable[[list[int], Carry], FetchFrames], asked: Moment | None = None
+    ) -> FetchFrames:
+        """Edited frames for `(N, H, W, 3)`; `edit` is called once with the numbers of those that must be edited.
+
+        Only frames of which the same is `asked` share an edit.
+        """
+        if asked != self._asked:
+            self._source, self._asked = None, asked
         fresh: list[int] = []
         use: list[int] = []
         for number, frame in enumerate(frames):
@@ -83,6 +90,10 @@ class FrameRun:
         return bool((sums / areas).max() <= self._threshold)
 
 
+def _same(frames: Pixels) -> Pixels:
+    return frames
+
+
 def _at(edited: FetchFrames | None, index: int) -> Pixels:
     assert edited is not None
     found: Pixels = edited()[index]
@@ -102,11 +113,14 @@ def load_editor(plan: Plan, editors: Editors, reporter: Reporter) -> Editor:
     )
     for note in (*filter(None, [plan.hardware.note]), *plan.info.notes):
         reporter.message("info", note)
-    instruction = plan.request.recipe.instruction
-    text = editor.set_recipe(plan.request.recipe)
+    recipe = plan.request.recipe
+    editor.set_moment(plan.course.at(0), recipe)
     for note in editor.backend.notes:
         reporter.message("info", note)
-    if not text.known:
+    for instruction in plan.course.texts:
+        text = editor.embed(instruction)
+        if text.known:
+            continue
         told = unknown(plan.descriptor, instruction, text)
         if plan.request.strict:
             raise UsageError(told, STRICT_HINT)
@@ -129,8 +143,6 @@ class Pipeline:
         self.damage: media.Damage | None = None
         self.notes: tuple[str, ...] = ()
         self.reused = 0
-        self._bound: Bound | None = None
-        self._written = 0
 
     @property
     def picture(self) -> int | None:
@@ -150,14 +162,15 @@ class Pipeline:
         """
         plan = self._plan
         with ExitStack() as stack:
-            stack.callback(self._unbind)
-            self._written = 0 if begin is None else begin.index
+            position = 0 if begin is None else begin.index
+            finishing = Finishing(plan, position)
+            stack.callback(finishing.close)
             frames = self._frames(stack, begin, limit)
             batches = self._decoded(frames) if self._cache.clip is None else self._cached(frames, begin)
             thread: WriterThread[tuple[Batch, FetchFrames]] = stack.enter_context(
-                WriterThread(lambda done: self._write(sink, *done), self._depth(QUEUE, plan.batch))
+                WriterThread(lambda done: self._write(sink, finishing, *done), self._depth(QUEUE, plan.batch))
             )
-            for batch, edited in self._edited(self._encoded(batches), 0 if begin is None else begin.index):
+            for batch, edited in self._edited(self._encoded(batches), position):
                 thread.put((batch, edited))
                 if self._cache.fills:
                     self._cache.store(self._editor.backend.to_cache(batch.latents), batch.small, batch.times)
@@ -231,21 +244,25 @@ class Pipeline:
             if position % segment == 0:
                 run = FrameRun(still)
             position += len(batch.small)
-            edited = []
-            for frames, other_anchors in self.anchors.runs([pts for pts, _ in batch.times]):
-                if other_anchors:
+            edited: list[FetchFrames] = []
+            for part in self.anchors.runs([pts for pts, _ in batch.times]):
+                if part.other_anchors:
                     run = FrameRun(still)
-                edited.append(self._edit(batch.small[frames], batch.latents[frames], run))
+                small, latents = batch.small[part.frames], batch.latents[part.frames]
+                if part.asked is None:
+                    edited.append(partial(_same, small))
+                else:
+                    edited.append(self._edit(small, latents, run, part.asked))
             yield batch, joined(edited)
 
-    def _edit(self, small: Pixels, latents: Any, run: FrameRun) -> FetchFrames:
+    def _edit(self, small: Pixels, latents: Any, run: FrameRun, asked: Moment) -> FetchFrames:
         def edit(fresh: list[int], carry: Carry) -> FetchFrames:
             if len(fresh) == len(small):
                 return self._editor.edit_later(small, latents, carry)
             return self._editor.edit_later(small[fresh], latents[fresh], carry)
 
         before = run.reused
-        edited = run.edit(small, edit)
+        edited = run.edit(small, edit, asked)
         self.reused += run.reused - before
         while self._editor.notes:
             self._reporter.message("warning", self._editor.notes.pop(0))
@@ -255,43 +272,13 @@ class Pipeline:
         self._told = len(notes)
         return edited
 
-    # Detail, bounds and sink, in a thread of their own
+    # Finishing and sink, in a thread of their own
 
-    def _write(self, sink: Sink, batch: Batch, fetch: FetchFrames) -> None:
-        edited = self._bounded(batch, self._detailed(batch, fetch()))
-        for pixels, small, (pts, duration) in zip(edited, batch.small, batch.times, strict=True):
+    def _write(self, sink: Sink, finishing: Finishing, batch: Batch, fetch: FetchFrames) -> None:
+        frames = finishing.frames(batch, fetch())
+        for pixels, small, (pts, duration) in zip(frames, batch.small, batch.times, strict=True):
             sink.write(pixels, pts, duration, small)
             self._reporter.advance(1)
-
-    def _detailed(self, batch: Batch, edited: Pixels) -> Iterator[Pixels]:
-        """Edited frames at the output's size, with the source's fine detail."""
-        if batch.full is None:
-            yield from edited
-            return
-        amount = self._plan.request.recipe.detail
-        for full, small, result in zip(batch.full, batch.small, edited, strict=True):
-            yield transfer(full, small, result, self._plan.size, amount)
-
-    def _bounded(self, batch: Batch, edited: Iterator[Pixels]) -> Iterator[Pixels]:
-        """Edited frames with the source's own where the edit does not go."""
-        bounds, video = self._plan.bounds, self._plan.info.video
-        if bounds is None:
-            yield from edited
-            return
-        for source, small, pixels, (pts, _) in zip(
-            batch.full or batch.small, batch.small, edited, batch.times, strict=True
-        ):
-            seconds = video.seconds(pts) - float(video.begin)
-            if self._bound is None or self._written % self._plan.segment == 0:
-                self._unbind()
-                self._bound = bounds.begin(seconds)
-            self._written += 1
-            yield self._bound.apply(source, small, pixels, seconds)
-
-    def _unbind(self) -> None:
-        if self._bound is not None:
-            self._bound.close()
-            self._bound = None
 
     def _depth(self, wanted: int, frames: int) -> int:
         """How many items of so many frames may wait: fewer where frames are very large."""

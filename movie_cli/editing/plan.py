@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,13 @@ from movie_cli.backends.torch_devices import with_compiler
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.store import open_variant
 from movie_cli.editing import clip
+from movie_cli.editing.course import Course, Moment
 from movie_cli.editing.editor import Editor, unknown_instructions
 from movie_cli.editing.request import STREAM, EditRequest
 from movie_cli.errors import UsageError
 from movie_cli.media import EncodeOptions, SourceInfo
 from movie_cli.media.segments import can_be_joined
-from movie_cli.recipe import AnchorRule
+from movie_cli.recipe import AnchorRule, Recipe
 
 if TYPE_CHECKING:
     from movie_cli.editing.masks import Bounds
@@ -51,7 +53,16 @@ class Plan:
     segment: int
     joined: bool
     hardware: media.Hardware
+    course: Course
     bounds: Bounds | None = None
+
+    def seconds(self, pts: int) -> float:
+        """When a frame is shown, after the source's first picture."""
+        return self.info.video.seconds(pts) - float(self.info.video.begin)
+
+    def moment(self, pts: int) -> Moment:
+        """What is asked of a frame."""
+        return self.course.at(self.seconds(pts))
 
     @property
     def needs_full(self) -> bool:
@@ -74,6 +85,10 @@ def make_plan(request: EditRequest, path: Path, say: Say | None = None) -> Plan:
     descriptor = open_variant(request.recipe, request.offline)
     working = Editor.size_for(descriptor, *info.video.presentation_size)
     span = clip.span_of(request, info)
+    begin = float(info.video.begin)
+    end = min((end for end in (span.end, info.length and begin + info.length) if end), default=None)
+    until = None if end is None else end - begin
+    course = course_of(request.recipe, descriptor, info, until)
     several = AnchorRule.parse(request.recipe.anchors).kind == "every"
     only_torch = several or request.compile == "on"
     asked = RuntimeRequest(
@@ -105,9 +120,9 @@ def make_plan(request: EditRequest, path: Path, say: Say | None = None) -> Plan:
     passes = None
     if span.frames is not None:
         passes = span.frames * (request.recipe.steps or descriptor.steps) * descriptor.passes // batch
-    choice = with_compiler(choice, request.compile, batch, passes)
-    begin = float(info.video.begin)
-    ends = [end for end in (span.end, info.length and begin + info.length) if end]
+    # What changes from frame to frame would be computed twice: see `CompiledNetworks`.
+    compiled = "off" if course.moves and request.compile == "auto" else request.compile
+    choice = with_compiler(choice, compiled, batch, passes)
     return Plan(
         request,
         info,
@@ -120,8 +135,18 @@ def make_plan(request: EditRequest, path: Path, say: Say | None = None) -> Plan:
         segment_frames(request, descriptor),
         joined,
         hardware,
-        bounds_of(request, descriptor.folder, min(ends) - begin if ends else None),
+        course,
+        bounds_of(request, descriptor.folder, until),
     )
+
+
+def course_of(recipe: Recipe, descriptor: Descriptor, info: SourceInfo, end: float | None = None) -> Course:
+    """What a recipe asks over time; `end` is when the edited part ends, after the first picture.
+
+    Raises:
+        UsageError: as `Course`, or there is no frame of a number.
+    """
+    return Course(recipe, descriptor.text_scale_range[0], partial(clip.seconds_of, info), end)
 
 
 def bounds_of(request: EditRequest, folder: Path, seconds: float | None = None) -> Bounds | None:

@@ -6,7 +6,6 @@ once and every instruction embedded once however many tiles there are. Knows not
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,8 +66,9 @@ class Previewer:
         self._editor = FrameEditor(self._frames, editor)
         self._reporter = reporter
         self._told: set[str] = set()
-        for instruction in request.instructions:
-            text = editor.set_recipe(dataclasses.replace(request.recipe, instruction=instruction))
+        courses = [self._editor.course(recipe) for recipe in request.recipes()]
+        for instruction in dict.fromkeys(text for course in courses for text in course.texts):
+            text = editor.embed(instruction)
             if not text.known:
                 reporter.message("warning", unknown(descriptor, instruction, text))
 
@@ -108,9 +108,10 @@ class Previewer:
             frames, runs = iter(reader), [(recipe, Carry()) for recipe in self.request.recipes()]
             while batch := list(itertools.islice(frames, CLIP_BATCH)):
                 small = np.stack([frame.pixels if frame.small is None else frame.small for frame in batch])
+                seconds = [frame.time - float(self.info.video.begin) for frame in batch]
                 versions = []
                 for recipe, carry in runs:
-                    versions.append(self._editor.edit(recipe, small, carry))
+                    versions.append(self._editor.edit_over(recipe, small, seconds, carry))
                     self._tell_notes()
                 for index, frame in enumerate(batch):
                     yield frame, [small[index], *(version[index] for version in versions)]

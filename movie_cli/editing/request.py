@@ -158,8 +158,8 @@ class PreviewRequest(MachineOptions):
     source: str
     recipe: Recipe
     instructions: tuple[str, ...]
-    text_scales: tuple[float, ...]
-    image_scales: tuple[float, ...]
+    text_scales: tuple[float | str, ...]
+    image_scales: tuple[float | str, ...]
     seeds: tuple[int, ...] = (0,)
     at: tuple[TimeValue, ...] = ()
 

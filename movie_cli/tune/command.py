@@ -29,9 +29,15 @@ def recipe_of(values: Any, model: str) -> Recipe:
     if not isinstance(values, dict) or set(values) - {*CONTROLS}:
         raise UsageError(f"a page sets nothing but its controls: {', '.join(CONTROLS)}")
     recipe = Recipe.of({**values, "model": model})
+    recipe.scales  # noqa: B018 - refuses those that change over time
     if AnchorRule.parse(recipe.anchors).moves:
         raise UsageError(f"{recipe.anchors} moves with the clip, of which only single frames are shown")
     return recipe
+
+
+def controls_of(recipe: Recipe) -> dict[str, Any]:
+    """What the page's controls show of a recipe."""
+    return {name: getattr(recipe, name) for name in CONTROLS}
 
 
 def edit_arguments(source: str, output: str, recipe: Recipe, usual: Recipe, machine: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 from movie_cli import remote
 from movie_cli.backends.base import Carry, Pixels
 from movie_cli.checkpoints.store import open_model
+from movie_cli.editing.clip import small_of
 from movie_cli.editing.editor import Editor, unknown
 from movie_cli.editing.frames import FrameEditor, Latest, SourceFrames, open_editor
 from movie_cli.editing.request import PreviewRequest, output_exists
@@ -28,7 +29,7 @@ from movie_cli.models.light_imports import import_networks
 from movie_cli.models.region_names import PLACES
 from movie_cli.presets import list_presets, save_preset
 from movie_cli.recipe import Recipe
-from movie_cli.tune.command import CONTROLS, as_typed, edit_arguments, recipe_of
+from movie_cli.tune.command import as_typed, controls_of, edit_arguments, recipe_of
 from movie_cli.tune.edit_process import EditProcess, EditState
 from movie_cli.tune.pictures import Picture, at_most, jpeg, png, veil
 from movie_cli.tune.result import player_films
@@ -112,9 +113,10 @@ class Session:
         descriptor, start = self.descriptor, self.request.recipe
         looks = [{"title": look.title, "words": look.words} for look in looks_of(descriptor.edits)]
         presets: list[dict[str, Any]] = [
-            {"name": preset.name, "description": preset.description, "values": _controls(preset.recipe)}
+            {"name": preset.name, "description": preset.description, "values": controls_of(preset.recipe)}
             for preset in list_presets()
-            if preset.values.get("model", start.model) == start.model  # the page keeps to one
+            if preset.values.get("model", start.model) == start.model  # the page keeps to one, and to numbers
+            and not {str} & {type(preset.recipe.text_scale), type(preset.recipe.image_scale)}
         ]
         return {
             "source": Path(self.request.source).name,
@@ -131,7 +133,7 @@ class Session:
             "open": not looks,
             "places": list(PLACES),
             "presets": presets,
-            "settings": _controls(start) | ({} if self.request.instructions else {"instruction": ""}),
+            "settings": controls_of(start) | ({} if self.request.instructions else {"instruction": ""}),
         }
 
     # Pictures of the source
@@ -151,22 +153,24 @@ class Session:
 
     def loop(self, place: str) -> Future[dict[str, Any]]:
         """Read two seconds from a place on; how many pictures of it are shown, and when, in seconds from its begin."""
-        return self._decoder.submit(lambda: {"times": [time for time, _ in self._loop(place)]})
+        return self._decoder.submit(
+            lambda: {"times": [round(time - self._loop(place)[0][0], 4) for time, _ in self._loop(place)]}
+        )
 
     def loop_picture(self, place: str, index: int) -> Future[Picture]:
         """One picture of the loop as it is in the source."""
-        return self._decoder.submit(lambda: jpeg(self._of_loop(place, index)))
+        return self._decoder.submit(lambda: jpeg(self._of_loop(place, index)[1]))
 
     def _small(self, width: int) -> tuple[int, int]:
         """The size of a picture of a width that has the film's shape."""
         across, down = self.info.video.presentation_size
         return width, max(1, round(width * down / across))
 
-    def _of_loop(self, place: str, index: int) -> Pixels:
+    def _of_loop(self, place: str, index: int) -> tuple[float, Pixels]:
         frames = self._loop(place)
         if not 0 <= index < len(frames):
             raise UsageError("the loop has no such picture")
-        return frames[index][1]
+        return frames[index]
 
     def _loop(self, place: str) -> list[tuple[float, Pixels]]:
         return self._loops.get(_place(place), lambda: self._read_loop(_place(place)))
@@ -179,10 +183,10 @@ class Session:
         with FrameReader(self.path, start=span.start, end=span.end, info=self.info, also_size=also) as reader:
             for number, frame in enumerate(reader):
                 if number % every == 0:
-                    found.append((frame.time, frame.pixels if frame.small is None else frame.small))
+                    found.append((frame.time - float(self.info.video.begin), small_of(frame)[0]))
                 if len(found) == LOOP_FRAMES:
                     break
-        return [(round(time - found[0][0], 4), pixels) for time, pixels in found]
+        return found
 
     # Edited pictures
 
@@ -215,8 +219,8 @@ class Session:
                 picture = png(pixels)
             else:
                 picture = jpeg(pixels, None if kind == "loop" else self._small(2 * THUMBNAIL_WIDTH))
-            text = editor.editor.embed(recipe.instruction)
-            advice = "" if text.known else unknown(self.descriptor, recipe.instruction, text)
+            texts = [(words, editor.editor.embed(words)) for words in editor.course(recipe).texts]
+            advice = next((unknown(self.descriptor, words, text) for words, text in texts if not text.known), "")
             return dataclasses.replace(picture, command=self.command(recipe), advice=advice)
 
         return self._worker.submit((page, kind), URGENCIES.index(kind), make)
@@ -236,12 +240,12 @@ class Session:
         return self._editor
 
     def _edit_loop(self, editor: FrameEditor, page: str, place: str, recipe: Recipe, index: int) -> Pixels:
-        pixels = self._of_loop(place, index)
+        seconds, pixels = self._of_loop(place, index)
         # A recurrent network is shown pictures in order: another order begins anew.
         run, carry, following = self._runs.pop(page, (None, Carry(), 0))
         if run != (place, recipe) or index != following:
             carry = Carry()
-        edited = editor.edit(recipe, pixels[None], carry)[0]
+        edited = editor.edit(recipe, pixels[None], seconds, carry)[0]
         self._runs = {page: ((place, recipe), carry, index + 1)}
         return edited
 
@@ -336,10 +340,6 @@ class Session:
         }
         save_preset(name if isinstance(name, str) else "", values)
         return as_typed(["edit", self.request.source, "--preset", str(name), "-o", self.output])
-
-
-def _controls(recipe: Recipe) -> dict[str, Any]:
-    return {name: getattr(recipe, name) for name in CONTROLS}
 
 
 def _place(text: str) -> TimeValue:

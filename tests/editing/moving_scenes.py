@@ -36,7 +36,7 @@ def pictures(path):
         return [(frame.pts, frame.pixels) for frame in reader]
 
 
-def request(model, source, output, anchors, **more):
+def request(model, source, output, anchors="middle", **more):
     recipe = Recipe("make it winter", model=str(model), anchors=anchors)
     encode = EncodeOptions(codec="ffv1", pix_fmt="bgr0")
     return EditRequest(str(source), str(output), recipe, dtype="float32", device="cpu", encode=encode, **more)

@@ -57,8 +57,6 @@ def test_the_newest_of_every_so_many(tmp_path):
     assert [len(made.at(pts)) for pts in times] == [1] * 6 + [2] * 6 + [3] * 8
     assert made.at(times[19]) == (times[6], times[12], times[18])
     assert Schedule.from_arrays(load(made.to_bytes())) == made
-    runs = list(made.parts(times[4:14]))
-    assert [(run.start, run.stop) for run, _ in runs] == [(0, 2), (2, 8), (8, 10)]
 
 
 def test_scenes_are_found(tmp_path):

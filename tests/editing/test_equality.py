@@ -42,29 +42,36 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("MOVIE_HOME", str(tmp_path / "home"))
 
 
-CASES = [
-    ("recurrent", "middle", 0.0, 3),
-    ("recurrent", "scene", 2.0, 4),
-    ("one step", "scene", 2.0, 7),
-]
+OVER_TIME = {
+    "instruction": "0s: make it winter; 1.6s: make it night",
+    "text_scale": "0.2s=0,2s=9 hold,3s=4",
+    "fade": 0.8,
+}
+CASES = {
+    "recurrent": ("recurrent", 3, {"anchors": "middle"}),
+    "recurrent scenes": ("recurrent", 4, {"anchors": "scene", "still": 2.0}),
+    "scenes": ("one step", 7, {"anchors": "scene", "still": 2.0}),
+    "over time": ("one step", 3, {"anchors": "middle"} | OVER_TIME),
+    "recurrent scenes over time": ("recurrent", 4, {"anchors": "scene", "still": 2.0} | OVER_TIME),
+}
 
 
-@pytest.fixture(params=CASES, ids=lambda case: "-".join(map(str, case)))
+@pytest.fixture(params=CASES)
 def ask(request_of_case, request):
-    name, anchors, still, batch = request.param
+    name, batch, recipe = CASES[request.param]
 
     def made(output, **more):
-        return request_of_case(name, output, anchors, still, {"batch_size": batch} | more)
+        return request_of_case(name, output, recipe, {"batch_size": batch} | more)
 
     return made
 
 
 @pytest.fixture
 def request_of_case(models, source, tmp_path):
-    def made(name, output, anchors, still, more):
+    def made(name, output, recipe, more):
         values = {"segment_frames": SEGMENT, "use_cache": False} | more
-        asked = request(models[name], source, tmp_path / output, anchors, **values)
-        return dataclasses.replace(asked, recipe=dataclasses.replace(asked.recipe, still=still))
+        asked = request(models[name], source, tmp_path / output, **values)
+        return dataclasses.replace(asked, recipe=dataclasses.replace(asked.recipe, **recipe))
 
     return made
 

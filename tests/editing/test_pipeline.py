@@ -254,7 +254,8 @@ def test_without_anchors_none_is_used(tmp_path, model, monkeypatch):
     seen = []
     monkeypatch.setattr(TorchBackend, "set_anchors", lambda self, latents, settings: seen.append(latents))
     edit(source, tmp_path / "out.mkv", model, recipe={"anchors": "none"})
-    assert seen == [None]
+    assert seen
+    assert set(seen) == {None}
 
 
 def interrupt_after(monkeypatch, pieces):
