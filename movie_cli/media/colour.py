@@ -140,7 +140,10 @@ class ToRgb:
     def _converted(self, frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
         width, height = self._size
         method = _EXACT
-        if (frame.width, frame.height) != self._size:
+        if pix_fmt == "rgb48le":
+            # At equal heights the scaler gives 4:2:0 other colours in 16 bits by the bilinear kernel and by the areas'.
+            method = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+        elif (frame.width, frame.height) != self._size:
             shrinks = frame.width > width or frame.height > height
             kernel = Interpolation.AREA if shrinks else Interpolation.BICUBIC
             method = kernel | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import av
 import numpy as np
 import pytest
 
 from movie_cli.errors import SourceError
 from movie_cli.media import FrameReader, ReadOptions, probe
+from movie_cli.media.colour import ColourTags, ToRgb
 from movie_cli.media.tonemap import HLG, PQ, REFERENCE_WHITE, ToneMap, hlg_to_scene, light_to_pq, pq_to_light, roll_off
 from tests.media.clips import SHARED, identity_edit, make_clip, needs_ffmpeg, needs_shared
 
@@ -58,6 +60,19 @@ def test_hlg_of_75_percent_is_nearly_white():
 
 
 HDR = {"color_range": "tv", "colorspace": "bt2020nc", "color_primaries": "bt2020", "color_trc": "smpte2084"}
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p10le", "yuv422p10le", "yuv444p10le"])
+@pytest.mark.parametrize("size", [(64, 48), (48, 36), (96, 72)])
+def test_strong_colours_are_those_of_the_curve_at_every_size(pix_fmt, size):
+    frame = av.VideoFrame(64, 48, pix_fmt)
+    for plane, code in zip(frame.planes, (480, 400, 600), strict=True):
+        np.frombuffer(memoryview(plane), np.uint16)[:] = code
+    luma, blue, red = (480 / 4 - 16) / 219, (400 / 4 - 128) / 224, (600 / 4 - 128) / 224
+    signal = np.array([luma + 1.4746 * red, luma - 0.16455 * blue - 0.57135 * red, luma + 1.8814 * blue])
+    wanted = ToneMap(PQ, 9)(np.rint(signal * 65535).astype(np.uint16)[None, None])[0, 0].astype(int)
+    shown = ToRgb(ColourTags(1, 9, 9, PQ, 9, 1), size)(frame)
+    assert np.abs(shown[10, 10] - wanted).max() <= 2
 
 
 @needs_ffmpeg
