@@ -159,7 +159,7 @@ def measure(asked: Asked, folder: Path) -> dict[str, Any]:
     cost = operations_of_model(descriptor, summary.working_size, steps, tokens)
     counted = operation_values(cost, summary.working_size, anchored=asked.recipe.anchors != "none")
     peak = matmul_peak(summary.device, choice.torch_dtype)
-    slowest = max(stages.network, stages.decode, stages.resize + stages.encode)
+    slowest = max(stages.network, stages.decode, stages.detail + stages.encode)
     values = {
         "model": summary.model,
         "machine": _machine(choice),

@@ -6,6 +6,7 @@ Times are of warm stages, one after the other in one process; in an edit they ru
 from __future__ import annotations
 
 import io
+import itertools
 import resource
 import sys
 import time
@@ -20,15 +21,20 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from movie_cli.editing.clip import batches
 from movie_cli.editing.editor import Editors
-from movie_cli.editing.plan import make_plan
+from movie_cli.editing.finishing import Finishing
+from movie_cli.editing.painting import canvas_of
+from movie_cli.editing.plan import Plan, encode_options, make_plan
 from movie_cli.editing.request import EditRequest, SilentReporter
 from movie_cli.editing.video import EditSummary, edit_video
 from movie_cli.files import write_whole
-from movie_cli.media import FrameReader, VideoWriter, probe
-from movie_cli.models.detail import transfer
+from movie_cli.media import Frame, FrameReader, VideoWriter
+from movie_cli.media.encoder import Picture
 
 WARM_UP = 2
+MOST_FRAMES = 24
+"""Frames that are held to measure by: large ones fill the memory."""
 _WIDTH, _ROW, _MARGIN, _LABELS = 760, 34, 24, 150
 _PAPER, _INK, _FAINT = (250, 250, 248), (20, 20, 20), (120, 120, 116)
 _ON_DEVICE, _BESIDE = (38, 98, 158), (150, 170, 190)
@@ -36,13 +42,13 @@ _ON_DEVICE, _BESIDE = (38, 98, 158), (150, 170, 190)
 
 @dataclass(frozen=True)
 class Stages:
-    """Milliseconds a frame; `resize` is the way to the working size and back with the source's detail."""
+    """Milliseconds a frame; `decode` makes the small picture too, `detail` brings the edit to the output's size."""
 
     decode: float
-    resize: float
     encode_latents: float
     denoise: float
     decode_latents: float
+    detail: float
     encode: float
 
     @property
@@ -107,12 +113,11 @@ def measure_stages(request: EditRequest, editors: Editors) -> Stages:
     path = Path(request.source)
     made = make_plan(request, path)
     editor = editors.get(made.descriptor, made.choice)
-    also = made.working if made.needs_full else None
-    plain, frames = _reading(path, None)
-    both = plain
-    if also is not None:
-        both, frames = _reading(path, also)
-    small = np.stack([frame.pixels if frame.small is None else frame.small for frame in frames[: made.batch]])
+    canvas = canvas_of(made)
+    finishing = Finishing(made, 0, canvas)
+    decoding, frames = _reading(made, path, luma=canvas is not None)
+    batch = next(batches(iter(frames), made.batch, made.needs_full))
+    small = batch.small
     editor.set_recipe(request.recipe)
     if request.recipe.anchors != "none":
         editor.set_anchors(editor.encode(small[:1]))
@@ -131,31 +136,30 @@ def measure_stages(request: EditRequest, editors: Editors) -> Stages:
     encode, latents = clock(lambda: editor.encode(small))
     denoise, edited = clock(lambda: editor.backend.denoise(latents, editor.settings))
     decode, pictures = clock(lambda: editor.backend.decode_latents(edited, small))
-    back = 0.0
-    if also is not None:
-        full, detail = [frame.pixels for frame in frames[: made.batch]], request.recipe.detail
-        back, pictures = clock(
-            lambda: [
-                transfer(one, two, three, made.size, detail)
-                for one, two, three in zip(full, small, pictures, strict=True)
-            ]
-        )
-    return Stages(plain, both - plain + back, encode, denoise, decode, _writing(request, frames))
+    back = clock(lambda: list(finishing.frames(batch, pictures)))[0] if made.needs_full else 0.0
+    finished = [
+        picture
+        for each in batches(iter(frames), made.batch, made.needs_full)
+        for picture in finishing.frames(each, each.small)
+    ]
+    return Stages(decoding, encode, denoise, decode, back, _writing(made, frames, finished))
 
 
-def _reading(path: Path, also: tuple[int, int] | None) -> tuple[float, list[Any]]:
+def _reading(made: Plan, path: Path, *, luma: bool) -> tuple[float, list[Frame]]:
+    also = made.working if made.working != made.info.video.display_size else None
     began = time.monotonic()
-    with FrameReader(path, also_size=also) as reader:
-        frames = list(reader)
+    with FrameReader(path, info=made.info, also_size=also, luma=luma) as reader:
+        frames = list(itertools.islice(reader, MOST_FRAMES))
     return 1000 * (time.monotonic() - began) / len(frames), frames
 
 
-def _writing(request: EditRequest, frames: list[Any]) -> float:
-    output = Path(request.output)
+def _writing(made: Plan, frames: Sequence[Frame], finished: Sequence[Picture]) -> float:
+    output = Path(made.request.output)
     began = time.monotonic()
-    with VideoWriter(output.with_name(f"written{output.suffix}"), probe(Path(request.source))) as writer:
-        for frame in frames:
-            writer.write(frame.pixels, frame.pts, frame.duration)
+    output = output.with_name(f"written{output.suffix}")
+    with VideoWriter(output, made.info, encode_options(made.request), size=made.size) as writer:
+        for frame, picture in zip(frames, finished, strict=True):
+            writer.write(picture, frame.pts, frame.duration)
         report = writer.commit()
     assert report.path is not None
     report.path.unlink()

@@ -25,10 +25,10 @@ EXAMPLES = (
 )
 _STAGES = (
     ("decode", False),
-    ("resize", False),
     ("encode_latents", True),
     ("denoise", True),
     ("decode_latents", True),
+    ("detail", False),
     ("encode", False),
 )
 _what, _machine, _file = map(themed, ("What to measure", "Machine", "Output file"))

@@ -23,6 +23,7 @@ from movie_cli.editing.request import EditRequest
 from movie_cli.errors import SourceError, UsageError
 from movie_cli.kinds import TimeValue
 from movie_cli.media import Damage, Frame, FrameReader, SourceInfo, VideoInfo
+from movie_cli.media.planes import Luma
 from movie_cli.media.reader import check_range
 from movie_cli.media.scan import frame_times
 
@@ -41,11 +42,11 @@ class Span:
 class Batch:
     """A batch on its way: frames at the working size, the frames they came from, and source latents if known.
 
-    `full` is None where the output has the working size. `times` holds `(pts, duration)` of each frame.
+    `full` are RGB or luma, None where the output has the working size. `times` holds `(pts, duration)` of each frame.
     """
 
     small: Pixels
-    full: list[Pixels] | None
+    full: Sequence[Pixels | Luma] | None
     times: list[tuple[int, int | None]]
     latents: Any = None
 
@@ -124,7 +125,7 @@ def batches(frames: Iterator[Frame], size: int, keep_full: bool, cut: int | None
 
 def _batch(frames: list[Frame], keep_full: bool) -> Batch:
     small = np.stack([frame.pixels if frame.small is None else frame.small for frame in frames])
-    full = [frame.pixels for frame in frames] if keep_full else None
+    full = [frame.pixels if frame.luma is None else frame.luma for frame in frames] if keep_full else None
     return Batch(small, full, [(frame.pts, frame.duration) for frame in frames])
 
 

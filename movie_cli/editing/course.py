@@ -95,6 +95,11 @@ class Course:
         return any(len(keys) > 1 for keys in (self._texts, self._text_scales, self._image_scales))
 
     @property
+    def whole(self) -> bool:
+        """Whether nowhere less than the whole edit is asked for: nothing is mixed with the source."""
+        return all(key.value >= self._least for _, key in self._text_scales)
+
+    @property
     def texts(self) -> tuple[str, ...]:
         """All instructions."""
         return tuple(dict.fromkeys(key.value for _, key in self._texts))

@@ -11,7 +11,10 @@ from PIL import Image
 from movie_cli.backends.base import Pixels
 from movie_cli.editing.clip import Batch
 from movie_cli.editing.course import mixed
+from movie_cli.editing.painting import painted
 from movie_cli.editing.plan import Plan
+from movie_cli.media.encoder import Picture
+from movie_cli.media.planes import Canvas, Luma
 from movie_cli.models.detail import transfer
 
 if TYPE_CHECKING:
@@ -19,17 +22,25 @@ if TYPE_CHECKING:
 
 
 class Finishing:
-    """Finishes the frames of one run in order; `written` frames have come before. `close` lets go of a mask's file."""
+    """Finishes the frames of one run in order; `written` frames have come before. `close` lets go of a mask's file.
 
-    def __init__(self, plan: Plan, written: int) -> None:
-        self._plan, self._written = plan, written
+    With a `canvas` frames are painted on it; the batches' full frames are their luma then.
+    """
+
+    def __init__(self, plan: Plan, written: int, canvas: Canvas | None = None) -> None:
+        self._plan, self._written, self._canvas = plan, written, canvas
         self._bound: Bound | None = None
 
-    def frames(self, batch: Batch, edited: Pixels) -> Iterator[Pixels]:
+    def frames(self, batch: Batch, edited: Pixels) -> Iterator[Picture]:
         """Frames at the output's size of those edited at the working size."""
         sources = batch.full or list(batch.small)
         for source, small, pixels, (pts, _) in zip(sources, batch.small, edited, batch.times, strict=True):
-            yield self._finished(source, small, pixels, pts)
+            if isinstance(source, Luma):
+                assert self._canvas is not None
+                amount = self._plan.request.recipe.detail
+                yield painted(self._canvas, source, small, pixels, self._plan.size, amount)
+            else:
+                yield self._finished(source, small, pixels, pts)
             self._written += 1
 
     def _finished(self, source: Pixels, small: Pixels, edited: Pixels, pts: int) -> Pixels:

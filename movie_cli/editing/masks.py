@@ -25,7 +25,7 @@ from movie_cli.checkpoints.store import open_model
 from movie_cli.errors import ModelError, UsageError
 from movie_cli.media import EncodeOptions, FrameReader, SourceInfo, VideoWriter, WriteReport, probe
 from movie_cli.media.outfile import Naming
-from movie_cli.models.detail import LUMA, applied
+from movie_cli.models.detail import LUMA, Maps, applied
 from movie_cli.models.region_names import read_place
 from movie_cli.models.regions import RegionNetwork, SteadyRegions, input_size, place_map
 
@@ -94,7 +94,7 @@ class RegionMasks:
         span = 1 - 2 * SOFTEST
         offset, slope = (offset - SOFTEST) * (255 / span), slope / span
         size = frame.shape[1], frame.shape[0]
-        return applied(offset[0].numpy(), slope[0].numpy(), frame, size)[..., 0]
+        return applied(Maps(offset[0].numpy(), slope[0].numpy()), frame, size)[..., 0]
 
     def close(self) -> None:
         """Nothing is held."""

@@ -26,6 +26,7 @@ from movie_cli.editing.course import Moment
 from movie_cli.editing.editor import STRICT_HINT, Editor, Editors, joined, unknown
 from movie_cli.editing.finishing import Finishing
 from movie_cli.editing.latent_cache import ClipCache
+from movie_cli.editing.painting import canvas_of, frame_bytes
 from movie_cli.editing.plan import Plan
 from movie_cli.editing.request import Reporter
 from movie_cli.editing.sinks import Sink
@@ -143,6 +144,7 @@ class Pipeline:
         self.damage: media.Damage | None = None
         self.notes: tuple[str, ...] = ()
         self.reused = 0
+        self._canvas = canvas_of(plan)
 
     @property
     def picture(self) -> int | None:
@@ -163,7 +165,7 @@ class Pipeline:
         plan = self._plan
         with ExitStack() as stack:
             position = 0 if begin is None else begin.index
-            finishing = Finishing(plan, position)
+            finishing = Finishing(plan, position, self._canvas)
             stack.callback(finishing.close)
             frames = self._frames(stack, begin, limit)
             batches = self._decoded(frames) if self._cache.clip is None else self._cached(frames, begin)
@@ -202,6 +204,7 @@ class Pipeline:
             info=plan.info,
             also_size=plan.working if plan.working != plan.info.video.display_size else None,
             decode_on=plan.hardware.decode_on,
+            luma=self._canvas is not None,
         )
 
     def _decoded(self, frames: Callable[[], Iterator[media.Frame]]) -> Iterator[Batch]:
@@ -276,11 +279,10 @@ class Pipeline:
 
     def _write(self, sink: Sink, finishing: Finishing, batch: Batch, fetch: FetchFrames) -> None:
         frames = finishing.frames(batch, fetch())
-        for pixels, small, (pts, duration) in zip(frames, batch.small, batch.times, strict=True):
-            sink.write(pixels, pts, duration, small)
+        for picture, small, (pts, duration) in zip(frames, batch.small, batch.times, strict=True):
+            sink.write(picture, pts, duration, small)
             self._reporter.advance(1)
 
     def _depth(self, wanted: int, frames: int) -> int:
         """How many items of so many frames may wait: fewer where frames are very large."""
-        width, height = self._plan.info.video.coded_size
-        return media.queue_depth(wanted, frames * width * height * 3)
+        return media.queue_depth(wanted, frames * frame_bytes(self._plan.info.video, self._canvas))

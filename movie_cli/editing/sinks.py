@@ -18,6 +18,7 @@ from movie_cli.editing.job import SourceWatch
 from movie_cli.editing.plan import Plan, encode_options
 from movie_cli.editing.work_folder import WorkFolder
 from movie_cli.media import VideoWriter
+from movie_cli.media.encoder import Picture
 from movie_cli.media.outfile import Naming
 from movie_cli.media.segments import Segment, SegmentEncoder
 from movie_cli.recipe import RECIPE_KEY
@@ -26,7 +27,7 @@ from movie_cli.recipe import RECIPE_KEY
 class Sink(Protocol):
     """Takes edited frames in order."""
 
-    def write(self, pixels: Pixels, pts: int, duration: int | None, source: Pixels) -> None:
+    def write(self, picture: Picture, pts: int, duration: int | None, source: Pixels) -> None:
         """Take one frame; `source` is the source's frame at the working size."""
 
     def finish(self) -> None:
@@ -39,9 +40,9 @@ class PipeSink:
     def __init__(self, writer: VideoWriter) -> None:
         self._writer = writer
 
-    def write(self, pixels: Pixels, pts: int, duration: int | None, source: Pixels) -> None:
+    def write(self, picture: Picture, pts: int, duration: int | None, source: Pixels) -> None:
         """Write one frame."""
-        self._writer.write(pixels, pts, duration)
+        self._writer.write(picture, pts, duration)
 
     def finish(self) -> None:
         """The writer is finished by whoever opened it."""
@@ -75,12 +76,12 @@ class SegmentSink:
         """How many segments there are, those before `first` included."""
         return self._number
 
-    def write(self, pixels: Pixels, pts: int, duration: int | None, source: Pixels) -> None:
+    def write(self, picture: Picture, pts: int, duration: int | None, source: Pixels) -> None:
         """Encode one frame."""
         if self._open is None:
             plan, path = self._plan, self._folder.part(self._number)
             self._open = SegmentEncoder(path, plan.request.output, plan.info, encode_options(plan.request), plan.size)
-        self._open.write(pixels, pts, duration)
+        self._open.write(picture, pts, duration)
         self._last = source
         if self._open.frames_written == self._plan.segment:
             self.finish()

@@ -39,7 +39,7 @@ _TRANSFERS = {1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 7: "smpte2
 _TRANSFERS |= {14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084", 17: "smpte428", 18: "arib-std-b67"}
 _RANGES = {LIMITED: "limited", FULL: "full"}
 
-_SCALER_MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
+SCALER_MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 """H.273 matrix to the scaler's own numbers. 10 (constant luminance) is close enough to 9 to show."""
 
 _OPAQUE = 128
@@ -107,7 +107,7 @@ def tags_of(frame: av.VideoFrame, declared: tuple[int, int, int, int] = (0, 2, 2
     rgb = frame.format.is_rgb or frame.format.name == "pal8"
     matrix = int(frame.colorspace) if declared[1] == UNSPECIFIED else declared[1]
     colour_range = declared[0] or int(frame.color_range)
-    usable = matrix in _SCALER_MATRICES and not rgb
+    usable = matrix in SCALER_MATRICES and not rgb
     full = colour_range == FULL or frame.format.name.startswith("yuvj") or rgb
     return ColourTags(
         range=FULL if frame.format.name.startswith("yuvj") else colour_range,
@@ -124,10 +124,15 @@ class ToRgb:
     """Converts decoded frames to RGB at one fixed size, keeping the scaler's set-up between frames."""
 
     def __init__(self, tags: ColourTags, size: tuple[int, int]) -> None:
-        self._tags = tags
-        self._size = size
+        self.tags = tags
+        self.size = size
         self._scaler = VideoReformatter()
         self._tone_map = ToneMap(tags.transfer, tags.primaries, tags.peak) if tags.hdr else None
+
+    @property
+    def tone_maps(self) -> bool:
+        """Whether frames are HDR."""
+        return self._tone_map is not None
 
     def __call__(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         """`(H, W, 3)` uint8 RGB as stored (not turned upright). Transparent pixels are laid on black."""
@@ -138,12 +143,12 @@ class ToRgb:
         return np.ascontiguousarray(_on_black(np.asarray(self._converted(frame, "rgba").to_ndarray(), np.uint8)))
 
     def _converted(self, frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
-        width, height = self._size
+        width, height = self.size
         method = _EXACT
         if pix_fmt == "rgb48le":
             # At equal heights the scaler gives 4:2:0 other colours in 16 bits by the bilinear kernel and by the areas'.
             method = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-        elif (frame.width, frame.height) != self._size:
+        elif (frame.width, frame.height) != self.size:
             shrinks = frame.width > width or frame.height > height
             kernel = Interpolation.AREA if shrinks else Interpolation.BICUBIC
             method = kernel | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
@@ -152,9 +157,9 @@ class ToRgb:
             width=width,
             height=height,
             format=pix_fmt,
-            src_colorspace=_SCALER_MATRICES[self._tags.effective_matrix],
-            dst_colorspace=_SCALER_MATRICES[self._tags.effective_matrix],
-            src_color_range=self._tags.effective_range,
+            src_colorspace=SCALER_MATRICES[self.tags.effective_matrix],
+            dst_colorspace=SCALER_MATRICES[self.tags.effective_matrix],
+            src_color_range=self.tags.effective_range,
             dst_color_range=FULL,
             interpolation=method,
             threads=1,
@@ -167,7 +172,7 @@ class ToAlpha(ToRgb):
     def __call__(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         """`(H, W, 1)` uint8 as stored; 255 is opaque."""
         if not has_alpha(frame.format.name):
-            return np.full((self._size[1], self._size[0], 1), 255, np.uint8)
+            return np.full((self.size[1], self.size[0], 1), 255, np.uint8)
         return np.ascontiguousarray(self._converted(frame, "rgba").to_ndarray()[..., 3:], np.uint8)
 
 
@@ -181,7 +186,7 @@ class FromRgb:
 
     def __call__(self, pixels: NDArray[np.uint8]) -> av.VideoFrame:
         """`(H, W, 3)` uint8 RGB, or `(H, W, 4)` with transparency, to a tagged frame."""
-        matrix = _SCALER_MATRICES[self._tags.effective_matrix]
+        matrix = SCALER_MATRICES[self._tags.effective_matrix]
         layout = "rgba" if pixels.shape[-1] == 4 else "rgb24"
         source = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=layout)
         frame = self._scaler.reformat(
@@ -194,12 +199,17 @@ class FromRgb:
             interpolation=_EXACT,
             threads=1,
         )
-        frame.color_primaries = self._tags.primaries
-        frame.color_trc = self._tags.transfer
-        if not frame.format.is_rgb:
-            frame.colorspace = self._tags.effective_matrix
-            frame.color_range = self._tags.effective_range
+        tag(frame, self._tags)
         return frame
+
+
+def tag(frame: av.VideoFrame, tags: ColourTags) -> None:
+    """Say in a frame what its codes mean."""
+    frame.color_primaries = tags.primaries
+    frame.color_trc = tags.transfer
+    if not frame.format.is_rgb:
+        frame.colorspace = tags.effective_matrix
+        frame.color_range = tags.effective_range
 
 
 class ToPalette:

@@ -46,6 +46,9 @@ _DEFAULT_RATE = Fraction(25)
 _HAIR = Fraction(1, 1000)
 """Seconds by which a first picture is not late: some clocks count milliseconds."""
 
+Picture = NDArray[np.uint8] | av.VideoFrame
+"""An upright picture `(H, W, 3)` in RGB, or a frame as it is stored."""
+
 
 @dataclass(frozen=True)
 class VideoSetup:
@@ -212,20 +215,15 @@ class FrameEncoder:
         with kept_priority():
             self.stream.codec_context.open(strict=False)
 
-    def frame(self, pixels: NDArray[np.uint8], pts: int, duration: int | None = None) -> av.VideoFrame:
-        """One upright frame as it is to be encoded.
+    def frame(self, picture: Picture, pts: int, duration: int | None = None) -> av.VideoFrame:
+        """One frame as it is to be encoded.
 
         Args:
-            pixels: `(H, W, 3)` uint8 RGB of the set-up's size.
+            picture: `(H, W, 3)` uint8 RGB of the set-up's size, upright; or a painted frame of its `Canvas`.
             pts: Its timestamp in the source's `time_base`, later than the one before.
             duration: How long it is shown, in the same unit, or None.
         """
-        width, height = self.setup.size
-        if pixels.shape != (height, width, 3) or pixels.dtype != np.uint8:
-            raise ValueError(f"expected a uint8 array of {(height, width, 3)}, got {pixels.shape}")
-        if self._alpha is not None:
-            pixels = self._alpha.add(pixels, pts)
-        frame = self._from_rgb(self.setup.orientation.undo(pixels))
+        frame = picture if isinstance(picture, av.VideoFrame) else self._converted(picture, pts)
         frame.time_base = self.setup.time_base
         frame.pts = pts - self.zero
         if self.setup.fixed_rate:
@@ -233,6 +231,14 @@ class FrameEncoder:
             frame.pts = self._last = step if self._last is None else max(step, self._last + 1)
         frame.duration = 0 if self.setup.fixed_rate else (duration or 0)
         return frame
+
+    def _converted(self, pixels: NDArray[np.uint8], pts: int) -> av.VideoFrame:
+        width, height = self.setup.size
+        if pixels.shape != (height, width, 3) or pixels.dtype != np.uint8:
+            raise ValueError(f"expected a uint8 array of {(height, width, 3)}, got {pixels.shape}")
+        if self._alpha is not None:
+            pixels = self._alpha.add(pixels, pts)
+        return self._from_rgb(self.setup.orientation.undo(pixels))
 
     def encode(self, frame: av.VideoFrame | None) -> list[Packet[Any]]:
         """The packets that a frame completes; None, the last one, gives those still waiting."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,16 +47,20 @@ class Orientation:
 
     def upright(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """`(H, W, C)` as stored to `(H', W', C)` as shown, contiguous."""
-        if self.transpose:
-            pixels = pixels.swapaxes(0, 1)
-        return np.ascontiguousarray(self._flipped(pixels))
+        return np.ascontiguousarray(self.turn(pixels))
 
     def undo(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The inverse of `upright`, contiguous."""
+        return np.ascontiguousarray(self.undone(pixels))
+
+    def turn(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """As `upright`, of any kind, as a view."""
+        return self._flipped(pixels.swapaxes(0, 1) if self.transpose else pixels)
+
+    def undone(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """As `undo`, of any kind, as a view."""
         pixels = self._flipped(pixels)
-        if self.transpose:
-            pixels = pixels.swapaxes(0, 1)
-        return np.ascontiguousarray(pixels)
+        return pixels.swapaxes(0, 1) if self.transpose else pixels
 
     def turned(self, size: tuple[int, int]) -> tuple[int, int]:
         """(width, height) on the other side of `upright` or `undo`."""
@@ -69,7 +74,7 @@ class Orientation:
         row1, row2 = ((0, y), (x, 0)) if self.transpose else ((x, 0), (0, y))
         return (*row1, 0, *row2, 0, 0, 0, 1 << 30)
 
-    def _flipped(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _flipped(self, pixels: NDArray[Any]) -> NDArray[Any]:
         if self.flip_x:
             pixels = pixels[:, ::-1]
         if self.flip_y:

@@ -7,6 +7,7 @@ file is no exception: what decodes is yielded, and `damage` says what does not.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from movie_cli.media.colour import ToAlpha, ToRgb
 from movie_cli.media.decoding import Damage, Decoder, Trouble, cropped, deinterlaced
 from movie_cli.media.info import SourceInfo, VideoInfo
 from movie_cli.media.opening import demuxed, only_stream, open_source
+from movie_cli.media.planes import Luma, ToLuma
 from movie_cli.media.probe import probe
 from movie_cli.media.timing import Repair, Stamps, seconds_to_pts
 
@@ -41,7 +43,7 @@ class Frame:
     `pixels` is `(H, W, 3)` uint8 RGB in the source's own primaries and transfer curve (HDR: BT.709), upright. `pts`
     and `duration` (None where unknown) count in the video's `time_base`; `time` is in seconds from the start of the
     file's timeline. `small` is the same picture at the size asked for with `also_size`, else None. `index` counts
-    from 0.
+    from 0. Where luma was asked for `luma` is the picture's, upright, and `pixels` are `small`, where there is one.
     """
 
     pixels: NDArray[np.uint8]
@@ -50,6 +52,7 @@ class Frame:
     duration: int | None
     index: int
     small: NDArray[np.uint8] | None = None
+    luma: Luma | None = None
 
 
 def check_range(info: SourceInfo, start: float | None, end: float | None) -> None:
@@ -92,6 +95,7 @@ class FrameReader:
         threads: Decoder threads; 0 for ffmpeg's choice.
         decode_on: Number of the GPU that decodes, as `hardware.find_hardware` found it; empty for software.
         alpha_size: (width, height), upright: yield only the transparency, `(H, W, 1)` of that size, as `pixels`.
+        luma: Give the luma of the full size in place of RGB, which costs next to nothing.
 
     Raises:
         SourceError: as `probe`; or, when `strict`, where the file is damaged; or no frame lies in the range; or more
@@ -111,6 +115,7 @@ class FrameReader:
         threads: int = 0,
         decode_on: str = "",
         alpha_size: tuple[int, int] | None = None,
+        luma: bool = False,
     ) -> None:
         self.path = Path(path)
         self.info = info if info is not None else probe(self.path)
@@ -129,6 +134,7 @@ class FrameReader:
         self._to_rgb = ToRgb(video.colour, video.coded_size)
         if alpha_size is not None:
             self._to_rgb = ToAlpha(video.colour, video.orientation.turned(alpha_size))
+        self._to_luma = ToLuma(video.colour, video.coded_size) if luma else None
         self._to_small = ToRgb(video.colour, video.orientation.turned(also_size)) if also_size else None
         self._container: InputContainer | None = None
         self._frames: Iterator[Frame] | None = None
@@ -181,13 +187,19 @@ class FrameReader:
             zero = pts if zero is None else zero
             self.info.reading.check_length(self.path, float((pts - zero) * video.time_base))
             self.resized += (decoded.width, decoded.height) != video.coded_size
+            small = video.orientation.upright(self._to_small(decoded)) if self._to_small else None
+            luma = self._to_luma.luma(decoded) if self._to_luma else None
+            if luma is not None:
+                luma = dataclasses.replace(luma, plane=video.orientation.turn(luma.plane))
+            pixels = video.orientation.upright(self._to_rgb(decoded)) if luma is None or small is None else small
             yield Frame(
-                pixels=video.orientation.upright(self._to_rgb(decoded)),
+                pixels=pixels,
                 pts=pts,
                 time=video.seconds(pts),
                 duration=decoded.duration or None,
                 index=self.frames_read,
-                small=video.orientation.upright(self._to_small(decoded)) if self._to_small else None,
+                small=small,
+                luma=luma,
             )
             self.frames_read += 1
         self.close()

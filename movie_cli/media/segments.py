@@ -20,13 +20,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 import av
-import numpy as np
 from av.packet import Packet
-from numpy.typing import NDArray
 
 from movie_cli.errors import OutputError
 from movie_cli.media.colour import has_alpha
-from movie_cli.media.encoder import FrameEncoder, plan_video
+from movie_cli.media.encoder import FrameEncoder, Picture, plan_video
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.outfile import output_errors
 from movie_cli.options import EncodeOptions
@@ -158,9 +156,9 @@ class SegmentEncoder:
         """The number of frames so far."""
         return len(self._times)
 
-    def write(self, pixels: NDArray[np.uint8], pts: int, duration: int | None = None) -> None:
+    def write(self, picture: Picture, pts: int, duration: int | None = None) -> None:
         """Encode one frame; see `VideoWriter.write`."""
-        frame = self._encoder.frame(pixels, pts, duration)
+        frame = self._encoder.frame(picture, pts, duration)
         with output_errors(self._out):
             self._encode(frame)
         self._times.append((pts, duration))

@@ -16,12 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from movie_cli.errors import OutputError
 from movie_cli.media.containers import STDOUT
-from movie_cli.media.encoder import plan_video
+from movie_cli.media.encoder import Picture, plan_video
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.muxer import Muxer
 from movie_cli.media.opening import file_url
@@ -110,11 +107,11 @@ class VideoWriter:
     def __exit__(self, *_: object) -> None:
         self.abort()
 
-    def write(self, pixels: NDArray[np.uint8], pts: int, duration: int | None = None) -> None:
-        """Encode one upright frame.
+    def write(self, picture: Picture, pts: int, duration: int | None = None) -> None:
+        """Encode one frame.
 
         Args:
-            pixels: `(H, W, 3)` uint8 RGB of the writer's size.
+            picture: `(H, W, 3)` uint8 RGB of the writer's size, upright; or a frame painted on the output's `Canvas`.
             pts: Its timestamp in the source's `time_base`, later than the one before.
             duration: How long it is shown, in the same unit, or None.
 
@@ -124,7 +121,7 @@ class VideoWriter:
         muxer = self._opened()
         if self.frames_written == 0:
             muxer.begin(pts)
-        frame = muxer.encoder.frame(pixels, pts, duration)
+        frame = muxer.encoder.frame(picture, pts, duration)
         with output_errors(self._out):
             muxer.encode(frame, self._setup.source.video.seconds(pts))
         self._last_end = pts + (duration or 0)

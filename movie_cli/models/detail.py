@@ -1,18 +1,22 @@
 """Carries the source's own fine detail to the output's size.
 
 A guided filter (He, Sun, Tang 2010; fast form: He and Sun 2015) fits, in each window at the working size, a linear map
-from the source's luma to the edited colour. Slope and offset, enlarged, are applied to the luma of the source at the
-output's size: a detail of the source comes through in full where brightness was kept, not at all where the edit is
-flat, and turned over where brightness was. What the map does not explain of the edit is enlarged with the offset.
+from the source's luma to the edit. Slope and offset, enlarged, are applied to the luma of the source at the output's
+size: a detail of the source comes through in full where brightness was kept, not at all where the edit is flat, and
+turned over where brightness was. What the map does not explain of the edit is enlarged with the offset.
 
-Maps are enlarged by cubic convolution as products with matrices of which only the bands that are not zero are kept, and
-applied in strips that stay in a core's cache. numpy alone, so that exported graphs need no torch.
+Maps are fitted on a coarse grid, as a window's mean changes little from a pixel to the next, and enlarged by cubic
+convolution. Both are products with matrices of which only the bands that are not zero are kept, small enough for BLAS
+to start no threads of its own, and are applied in strips that stay in a core's cache. numpy alone, so that exported
+graphs need no torch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +28,78 @@ Planes = NDArray[np.float32]
 LUMA = (0.2126, 0.7152, 0.0722)
 RADIUS = 4
 """Window radius in pixels of the working size."""
+STEP = 2
+"""Pixels of the working size from one fit to the next."""
 EPSILON = 1e-4
 """Variance below which the source counts as flat, (2.5 code values)^2 of 255."""
 CUBIC = -0.75
 """The slope of the cubic kernel, as torch and Pillow's neighbours have it; Keys (1981) has -0.5."""
-COLUMNS, LINES = 64, 32
-"""Of the output, that are made at once."""
+COLUMNS, LINES, BLOCK = 32, 16, 2048
+"""Of the output, that are made at once, and columns of a strip: a product is below what OpenBLAS shares among threads
+(2^18 multiplications), as these would only take the network's cores."""
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Linear maps of luma: `offset + slope * luma`, `(C, h, w)` each; without slopes the offset alone."""
+
+    offset: Planes
+    slope: Planes | None
+
+    def part(self, which: slice) -> Maps:
+        """The maps of some planes."""
+        return Maps(self.offset[which], None if self.slope is None else self.slope[which])
+
+    def of_codes(self, gain: float, zero: float) -> Maps:
+        """The same maps for luma that is stored as `gain * luma + zero`."""
+        if self.slope is None:
+            return self
+        slope = self.slope / np.float32(gain)
+        return Maps(self.offset - slope * np.float32(zero), slope)
+
+
+def fit(guide: Planes, edited: Planes, amount: float) -> Maps:
+    """Maps from the source's luma `(h, w)` in [0, 255] to the edit's planes `(C, h, w)`, in any unit.
+
+    `amount` in [0, 1] scales the detail; 0 needs none of the source.
+    """
+    if amount <= 0:
+        return Maps(edited, None)
+    slope = np.float32(amount) * _slopes(guide, edited)
+    return Maps(edited - slope * guide, slope)
+
+
+def paint(
+    maps: Maps,
+    luma: Callable[[slice], NDArray[Any]],
+    planes: Sequence[NDArray[Any]],
+    low: float,
+    high: float,
+) -> None:
+    """Enlarge maps to the size of `planes` `(H, W)`, one for each, and fill these, rounded and cut to `low` and `high`.
+
+    `luma` gives the lines in a slice of the luma at that size.
+    """
+    count, high_before, wide_before = maps.offset.shape
+    height, width = planes[0].shape
+    parts = [maps.offset + np.float32(0.5)] if maps.slope is None else [maps.offset + np.float32(0.5), maps.slope]
+    wide = np.empty((len(parts) * count, high_before, width), np.float32)
+    both = np.concatenate(parts)
+    for band in _bands(wide_before, width, COLUMNS):
+        np.matmul(both[..., band.read], band.weights.T, out=wide[..., band.made])
+    blocks = [slice(first, min(width, first + BLOCK)) for first in range(0, width, BLOCK)]
+    made = np.empty((len(wide), LINES, width), np.float32)
+    for band in _bands(high_before, height, LINES):
+        strip = made[:, : len(band.weights)]
+        for block in blocks:
+            np.matmul(band.weights, wide[:, band.read, block], out=strip[..., block])
+        values = strip[:count]
+        if maps.slope is not None:
+            strip[count:] *= luma(band.made).astype(np.float32, copy=False)
+            values += strip[count:]
+        np.clip(values, low, high, out=values)
+        for plane, value in zip(planes, values, strict=True):
+            plane[band.made] = value.astype(plane.dtype)
 
 
 def transfer(full: Pixels, source: Pixels, edited: Pixels, size: tuple[int, int], amount: float) -> Pixels:
@@ -40,87 +110,81 @@ def transfer(full: Pixels, source: Pixels, edited: Pixels, size: tuple[int, int]
     """
     if amount > 0 and full.shape[:2] != size[::-1]:
         full = np.asarray(Image.fromarray(full).resize(size, Image.Resampling.BICUBIC))
-    offset, slope = _maps(source, edited, amount)
-    return applied(offset, slope, full, size)
+    return applied(fit(luma_of(source), planes_of(edited), amount), full, size)
 
 
-def applied(offset: Planes, slope: Planes | None, full: Pixels, size: tuple[int, int]) -> Pixels:
-    """Linear maps of luma, enlarged to `size` (width, height) and applied to the luma of `full` `(H, W, 3)` uint8.
+def applied(maps: Maps, full: Pixels, size: tuple[int, int]) -> Pixels:
+    """Maps of luma in [0, 255], enlarged to `size` (width, height) and applied to the luma of `full` `(H, W, 3)` uint8.
 
-    `offset` and `slope` are `(C, h, w)` for values and luma in [0, 255]. Gives `(H, W, C)` uint8, rounded and cut.
+    Gives `(H, W, C)` uint8, rounded and cut.
     """
-    (count, high, _), (width, height) = offset.shape, size
-    maps = offset + np.float32(0.5) if slope is None else np.concatenate([offset + np.float32(0.5), slope])
-    wide = np.empty((len(maps), high, width), np.float32)
-    for band in _bands(maps.shape[2], width, COLUMNS):
-        np.matmul(maps[..., band.read], band.weights.T, out=wide[..., band.made])
-    pixels = np.empty((height, width, count), np.uint8)
-    luma = np.array(LUMA, np.float32)
-    for band in _bands(high, height, LINES):
-        strip = band.weights @ wide[:, band.read]
-        values = strip[:count]
-        if slope is not None:
-            strip[count:] *= full[band.made] @ luma
-            values += strip[count:]
-        # A plane at a time: three times as fast as all at once.
-        for channel, plane in enumerate(np.clip(values, 0, 255, out=values).astype(np.uint8)):
-            pixels[band.made, :, channel] = plane
+    pixels = np.empty((size[1], size[0], len(maps.offset)), np.uint8)
+    weights = np.array(LUMA, np.float32)
+    paint(maps, lambda lines: full[lines] @ weights, [pixels[..., index] for index in range(pixels.shape[2])], 0, 255)
     return pixels
 
 
-def _maps(source: Pixels, edited: Pixels, amount: float) -> tuple[Planes, Planes | None]:
-    """Offsets and slopes of the three colours, `(3, h, w)` each; no slopes for an `amount` of 0."""
-    result = _planes(edited)
-    if amount <= 0:
-        return result, None
-    guide: Planes = np.tensordot(np.array(LUMA, np.float32), _planes(source), axes=1)
-    slope = np.float32(amount) * _slopes(guide, result)
-    return result - slope * guide, slope
+def luma_of(pixels: Pixels, weights: Sequence[float] = LUMA) -> Planes:
+    """Luma `(h, w)` of RGB `(h, w, 3)`, in the same unit."""
+    luma: Planes = np.tensordot(planes_of(pixels), np.array(weights, np.float32), axes=(0, 0))
+    return luma
+
+
+def planes_of(pixels: Pixels) -> Planes:
+    """`(h, w, C)` uint8 to `(C, h, w)` float32, in the same unit."""
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
 
 
 def _slopes(guide: Planes, edited: Planes) -> Planes:
-    """Smoothed slopes `(3, h, w)` of edited colour against the source's luma `(h, w)`, both in [0, 255]."""
-    mean = _box(guide)
-    variance = _box(guide * guide) - mean * mean
-    covariance = _box(guide * edited) - mean * _box(edited)
-    covariance /= variance + np.float32(EPSILON * 255**2)
-    return _box(covariance)
+    """Smoothed slopes `(C, h, w)` of the edit `(C, h, w)` against the source's luma `(h, w)` in [0, 255]."""
+    count = len(edited)
+    planes = np.empty((2 + 2 * count, *guide.shape), np.float32)
+    planes[0], planes[1 : 1 + count] = guide, edited
+    np.multiply(planes[: 1 + count], guide, out=planes[1 + count :])
+    across, down = (_windows(side, STEP) for side in guide.shape[::-1])
+    means = _multiplied(planes, down, across)
+    mean = means[0]
+    covariance = means[2 + count :] - mean * means[1 : 1 + count]
+    covariance /= means[1 + count] - mean * mean + np.float32(EPSILON * 255**2)
+    across, down = (_windows(side, 1, STEP) for side in mean.shape[::-1])
+    smooth = _multiplied(covariance, down, across)
+    return _multiplied(smooth, *(_bands(few, many, COLUMNS) for few, many in zip(mean.shape, guide.shape, strict=True)))
 
 
-def _box(image: Planes) -> Planes:
-    """Mean over a window of `2 RADIUS + 1` pixels a side, edges repeated; `(..., h, w)`."""
-    for axis in (image.ndim - 1, image.ndim - 2):
-        widths = [(0, 0)] * image.ndim
-        widths[axis] = (RADIUS, RADIUS)
-        # Nine neighbours as three times three.
-        image = _three(_three(np.pad(image, widths, mode="edge"), axis, 1), axis, 3)
-    image *= np.float32(1 / (2 * RADIUS + 1) ** 2)
-    return image
-
-
-def _three(image: Planes, axis: int, step: int) -> Planes:
-    """Sums of three places, `step` apart along an axis."""
-    length = image.shape[axis] - 2 * step
-    parts = [image[(slice(None),) * axis + (slice(first, first + length),)] for first in (0, step, 2 * step)]
-    total: Planes = parts[0] + parts[1]
-    total += parts[2]
-    return total
-
-
-def _planes(pixels: Pixels) -> Planes:
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
+def _multiplied(planes: Planes, down: Sequence[Band], across: Sequence[Band]) -> Planes:
+    """Planes `(C, h, w)` with both axes multiplied by matrices."""
+    wide = np.empty((*planes.shape[:2], across[-1].made.stop), np.float32)
+    for band in across:
+        np.matmul(planes[..., band.read], band.weights.T, out=wide[..., band.made])
+    made = np.empty((len(planes), down[-1].made.stop, wide.shape[2]), np.float32)
+    for band in down:
+        np.matmul(band.weights, wide[:, band.read], out=made[:, band.made])
+    return made
 
 
 @dataclass(frozen=True)
 class Band:
-    """A part of an enlarging matrix: `weights` from the places in `read` to those in `made`."""
+    """A part of a matrix along an axis: `weights` from the places in `read` to those in `made`."""
 
     made: slice
     read: slice
     weights: Planes
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=32)
+def _windows(before: int, step: int, unit: int = 1) -> tuple[Band, ...]:
+    """Means over windows of `2 RADIUS + 1` pixels, one every `step` places of `unit` pixels, edges repeated."""
+    after = -(-before // step)
+    size = (2 * RADIUS + 1) / unit
+    centre = (np.arange(after) + 0.5) * before / after - 0.5
+    reach = int(np.ceil((size + 1) / 2))
+    taps = np.floor(centre).astype(np.int64)[:, None] + np.arange(-reach, reach + 1)
+    # The share of a place that lies inside the window.
+    weights = np.clip((size + 1) / 2 - np.abs(centre[:, None] - taps), 0, min(1, size)) / size
+    return _cut(before, taps, weights, COLUMNS)
+
+
+@lru_cache(maxsize=32)
 def _bands(before: int, after: int, most: int) -> tuple[Band, ...]:
     """Cubic convolution from a length to another, pixel centres at halves and edges repeated, `most` places a band."""
     place = (np.arange(after) + 0.5) * before / after - 0.5
@@ -128,13 +192,17 @@ def _bands(before: int, after: int, most: int) -> tuple[Band, ...]:
     distance = np.abs(place[:, None] - taps)
     near = ((CUBIC + 2) * distance - (CUBIC + 3)) * distance**2 + 1
     far = ((CUBIC * distance - 5 * CUBIC) * distance + 8 * CUBIC) * distance - 4 * CUBIC
-    weights = np.where(distance <= 1, near, far).astype(np.float32)
-    taps = taps.clip(0, before - 1)
+    return _cut(before, taps, np.where(distance <= 1, near, far), most)
+
+
+def _cut(before: int, taps: NDArray[np.int64], weights: NDArray[np.float64], most: int) -> tuple[Band, ...]:
+    """A matrix by the places `(n, t)` that each of its n lines reads, cut to length, and their weights; in bands."""
+    taps, after = taps.clip(0, before - 1), len(taps)
     bands = []
     for first in range(0, after, most):
         made = slice(first, min(after, first + most))
         low, high = int(taps[made].min()), int(taps[made].max()) + 1
         matrix: Planes = np.zeros((made.stop - first, high - low), np.float32)
-        np.add.at(matrix, (np.arange(made.stop - first)[:, None], taps[made] - low), weights[made])
+        np.add.at(matrix, (np.arange(made.stop - first)[:, None], taps[made] - low), weights[made].astype(np.float32))
         bands.append(Band(made, slice(low, high), matrix))
     return tuple(bands)

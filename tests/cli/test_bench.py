@@ -19,7 +19,7 @@ def test_a_measurement(movie, tmp_path):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["clip"] == "96x64, 4 frames"
-    for name in ("fps", "denoise_ms", "encode_ms", "resize_ms", "first_frame_s", "flops_per_frame", "times_diffusers"):
+    for name in ("fps", "denoise_ms", "encode_ms", "detail_ms", "first_frame_s", "flops_per_frame", "times_diffusers"):
         assert found[name] > 0, name
     assert 0 < found["share_of_peak"] < 1
     assert found["device_peak_memory_bytes"] is None
