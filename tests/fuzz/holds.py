@@ -193,7 +193,6 @@ def _beside(case: Case, film: Look, run: Run, source: Path, out: Path) -> list[s
     for kind in ("audio", "subtitle", "cover"):
         tracks, there = film.of(kind), iter(run.result.of(kind))
         if len(run.result.of(kind)) < len(tracks) and kind != "cover":
-            # Where nothing of a stream is in the part asked for, some containers have nothing to hold.
             tracks = [track for track in tracks if _has_part(case, film, track)]
         for track in tracks:
             told = " ".join(line for line in run.said.splitlines() if re.search(rf"\b{track.index} \(", line))
@@ -214,7 +213,7 @@ def _beside(case: Case, film: Look, run: Run, source: Path, out: Path) -> list[s
 
 
 def _has_part(case: Case, film: Look, track: Track) -> bool:
-    """Whether anything of a stream is in the part asked for. Vorbis decodes its first packet to nothing."""
+    """Whether a stream has anything to hold in the part asked for. Vorbis decodes its first packet to nothing."""
     must, _ = _in_range(case, film, track, _kept(case, film))
     return bool(must[1:] if track.codec == "vorbis" and must[:1] == track.packets[:1] else must)
 
@@ -285,8 +284,11 @@ def _in_range(case: Case, film: Look, track: Track, wanted: list[tuple[float, fl
     first = wanted[0][0] if "--start" in case.options else -1e9
     reach = 0.0015 + track.unit
     early = (lambda p: p.time + p.length) if track.kind == "subtitle" else (lambda p: p.time)
-    must = [p for p in packets if early(p) >= first + 0.001 and p.time < zero + end - reach]
-    may = [p for p in packets if p.time + p.length >= first - 0.001 and p.time < zero + end + reach]
+    # Where frames are counted, how long the last one is shown is not for the film to say.
+    counted = any(option[:-1].isdigit() for option in case.options)
+    unsure = max(0, min(zero + end, 1e6) - film.frames[-1][0]) if counted else 0
+    must = [p for p in packets if early(p) >= first + 0.001 and p.time < zero + end - unsure - reach]
+    may = [p for p in packets if p.time + p.length >= first - 0.001 and p.time < zero + end + unsure + reach]
     return must, may
 
 
@@ -329,9 +331,6 @@ def _described(case: Case, run: Run, track: Track, copy: Track) -> list[str]:
     if case.film.ending in FLAG and case.ending in free and track.default != copy.default and track.kind != "cover":
         found.append(f"default flag of {track.kind}: {track.default} to {copy.default} in {case.ending}")
     return found
-
-
-# -- the file ----------------------------------------------------------------------------------------------------------
 
 
 def _file(case: Case, film: Look, run: Run) -> list[str]:
