@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
+import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 EVERY = 5.0
 """Seconds from one word about a running program to the next."""
+
+
+_SAFE_PATH = "PYTHONSAFEPATH"
+_LOCK = threading.Lock()
+
+
+def module_command(name: str) -> list[str]:
+    """The command that runs a module of this program as a program of its own.
+
+    Modules are looked for where they are installed, and not in the folder that the user is in, which may be anybody's.
+    """
+    return [sys.executable, "-P", "-m", name]
+
+
+@contextlib.contextmanager
+def safe_path() -> Iterator[None]:
+    """Processes of `multiprocessing` that are begun meanwhile look for modules as those of `module_command` do."""
+    with _LOCK:
+        before = os.environ.get(_SAFE_PATH)
+        os.environ[_SAFE_PATH] = "1"
+        try:
+            yield
+        finally:
+            del os.environ[_SAFE_PATH]
+            if before is not None:
+                os.environ[_SAFE_PATH] = before
 
 
 @dataclass(frozen=True)

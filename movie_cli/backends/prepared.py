@@ -9,13 +9,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import movie_cli
 from movie_cli.backends.base import Say, version_of
-from movie_cli.backends.child import run_child
+from movie_cli.backends.child import module_command, run_child
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import FORMAT, graph_name, int8_file, read_export, read_json, weights_digest
 from movie_cli.errors import ModelError, OutputError
@@ -81,7 +80,7 @@ class PreparedGraphs:
             self._run("int8", say)
 
     def _run(self, what: str, say: Say, *arguments: str) -> None:
-        command = [sys.executable, "-m", PROGRAM, what, str(self.folder), self._size, *arguments]
+        command = [*module_command(PROGRAM), what, str(self.folder), self._size, *arguments]
         made = "graphs" if what == "graphs" else "int8 decoder"
         try:
             # NNCF reports its use over the network unless the environment says that it must not.

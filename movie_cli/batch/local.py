@@ -22,6 +22,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any, Literal
 
+from movie_cli.backends.child import safe_path
 from movie_cli.batch.jobs import Job, Listener, Result
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import UsageError, known_error
@@ -178,7 +179,8 @@ class _Worker:
                 return None
             ours, theirs = context.Pipe()
             self._process = context.Process(target=work, args=(theirs, self._threads, self._light), daemon=True)
-            self._process.start()
+            with safe_path():
+                self._process.start()
             theirs.close()
             return ours
 
@@ -278,9 +280,12 @@ Unknown = list[tuple[str, int]]
 def find_unknown(requests: Sequence[EditRequest]) -> tuple[Unknown, Unknown]:
     """Unknown instructions of strict requests, and of all, found in a process that takes torch away with it."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context, initializer=_leave_to_parent) as pool:
+    with safe_path():
+        pool = ProcessPoolExecutor(1, context, initializer=_leave_to_parent)
+        found = pool.submit(_find_unknown, requests)
+    with pool:
         try:
-            return pool.submit(_find_unknown, requests).result()
+            return found.result()
         except BrokenProcessPool:
             return [], []  # the edits themselves tell what is wrong
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from movie_cli.backends.child import run_child
+from movie_cli.backends.child import module_command, run_child
 from movie_cli.backends.qnn_backend import Soc, htp_session
 from movie_cli.errors import DeviceError, ModelError, MovieError
 
@@ -29,7 +29,7 @@ def compile_graphs(graphs: Sequence[tuple[Path, Path]], soc: Soc) -> None:
         ModelError: the compiler fails.
     """
     places = [str(path) for pair in graphs for path in pair]
-    command = [sys.executable, "-m", "movie_cli.export.context_binaries", str(soc.model), *places]
+    command = [*module_command("movie_cli.export.context_binaries"), str(soc.model), *places]
     names = " and ".join(out.parent.name + "/" + out.stem for _, out in graphs)
     try:
         ended = run_child(command, SECONDS)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from movie_cli.backends.child import module_command
 from movie_cli.errors import UsageError
 
 PATIENCE = 20.0
@@ -60,7 +61,7 @@ class EditProcess:
             if self.state.runs:
                 raise UsageError("an edit is running already", "wait for it, or stop it")
             self._process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
-                [sys.executable, "-m", "movie_cli", *arguments, "--json"],
+                [*module_command("movie_cli"), *arguments, "--json"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

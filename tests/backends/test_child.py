@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from movie_cli.backends.child import run_child
+from movie_cli.backends.child import module_command, run_child
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,11 @@ def test_one_that_does_not_end_or_begin(tmp_path):
         run_child([sys.executable, "-c", "import time; time.sleep(60)"], 0.5)
     with pytest.raises(FileNotFoundError):
         run_child([str(tmp_path / "none")], 1)
+
+
+def test_modules_do_not_come_from_the_folder_that_the_user_is_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("json", "pickle", "movie_cli"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not of this program')")
+    ended = run_child([*module_command("movie_cli"), "info", "none.mp4"], 60)
+    assert "none.mp4 does not exist" in ended.reason

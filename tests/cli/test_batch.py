@@ -260,11 +260,14 @@ def test_a_manifest_that_cannot_be_meant_is_refused_whole(movie, tmp_path, kind)
     assert sorted(path.name for path in folder.iterdir()) == ["jobs.jsonl", "link"]
 
 
-def test_outside_when_that_is_allowed(movie, tmp_path):
+def test_outside_when_that_is_allowed_and_no_module_from_there(movie, tmp_path):
+    for name in ("pickle", "socket", "torch"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     (tmp_path / "jobs").mkdir()
     write_jobs("jobs/jobs.jsonl", GOOD | {"output": "../a.mp4"})
     assert movie("batch", "jobs/jobs.jsonl", *SHORT, "--allow-outside").returncode == 0
     assert (tmp_path / "a.mp4").exists()
+    assert not (tmp_path / "ran").exists()
 
 
 def start(folder, *arguments):
