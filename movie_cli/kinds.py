@@ -77,6 +77,8 @@ class Kind:
     lines: bool = False
     noun = "a text of one line"
     """What JSON must hold."""
+    several = False
+    """Whether it may be typed more than once; what is read then is one of a tuple's values."""
 
     def parse(self, text: str) -> Any:
         """The value that was written.
@@ -293,6 +295,8 @@ class Flag(Kind):
 @dataclass(frozen=True)
 class Pairs(Kind):
     """An encoder's options, each `KEY=VALUE`; the value may hold further equals signs and may be empty."""
+
+    several = True
 
     def parse(self, text: str) -> tuple[str, str]:
         """Read one pair."""

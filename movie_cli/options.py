@@ -194,7 +194,7 @@ class EncodeOptions:
     )
     pix_fmt: str | None = _file(None, Kind(), "Pixel format, such as yuv420p10le.", metavar="NAME")
     options: tuple[tuple[str, str], ...] = _file(
-        (), Pairs(), "Any encoder option.", flags=("-e",), param="encoder_options", setting=False
+        (), Pairs(), "Any encoder option.", flags=("-e",), param="encoder_options", metavar="KEY=VALUE", setting=False
     )
     audio: Literal["auto", "copy", "transcode", "none"] = _file(
         "auto",

@@ -106,12 +106,10 @@ def _preset(path: str, name: str, values: Any, *, own: bool) -> Preset:
     if not isinstance(known.get("instruction"), str):
         raise UsageError(f"{where} has no instruction", 'add instruction = "make it winter"')
     try:
-        Recipe.of(known)
+        recipe = Recipe.of(known)
     except UsageError as error:
         raise UsageError(f"{where}: {error}", error.hint) from error
-    if "size" in known:
-        known["size"] = tuple(known["size"])
-    return Preset(name, known, str(values.get("description", "")), own)
+    return Preset(name, {field: getattr(recipe, field) for field in known}, str(values.get("description", "")), own)
 
 
 def save_preset(name: str, values: Mapping[str, Any], description: str = "") -> Path:
@@ -146,5 +144,5 @@ def save_preset(name: str, values: Mapping[str, Any], description: str = "") -> 
 def _toml(value: Any) -> str:
     """A text, a number or two of them in TOML. JSON's escapes are TOML's, but for the delete character."""
     if isinstance(value, tuple):
-        return f"[{', '.join(map(str, value))}]"
+        value = list(value)
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

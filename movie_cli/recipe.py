@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
 from functools import partial
@@ -85,6 +86,29 @@ class PlaceKind(Kind):
         return text
 
 
+@dataclass(frozen=True)
+class StepKind(Kind):
+    """An edit that follows another, as it is typed."""
+
+    several = True
+    noun = "a list of texts"
+
+    def parse(self, text: str) -> str:
+        """Read and check."""
+        read_step(text)
+        return text
+
+    def from_json(self, value: Any) -> tuple[str, ...]:
+        """A list of texts."""
+        if not isinstance(value, list):
+            raise ValueError(value)  # noqa: TRY004 - as for all kinds
+        return tuple(Kind.from_json(self, each) for each in value)
+
+    def show(self, value: Any) -> str:
+        """One after the other."""
+        return "; then ".join(value)
+
+
 TEXT_SCALE, IMAGE_SCALE = ScaleKind(high=100.0), ScaleKind(high=100.0, above=True)
 """No published editor does anything sensible outside."""
 _recipe = partial(option, decides="picture", theme="What to do")
@@ -105,6 +129,7 @@ class Recipe:
     number. `size` is the output's width and height, None for the source's. `anchors` is `middle`, `first`, `every:N`,
     `scene` or `none`. `detail` in [0, 1] is how much of the source's own fine detail is carried to the output's size.
     `only` and `except_for` are places that bound the edit, `feather` softens their edges, in pixels of the output.
+    `then` are edits of the edit, each as it is typed after `--then` (see `read_step`).
     `still` is the difference in code values up to which a frame shares the edit of the one before. `vae`, `scheduler`
     and `lora` are used instead of, or with, the checkpoint's own parts (see `movie_cli.checkpoints.store`).
 
@@ -173,21 +198,47 @@ class Recipe:
         None, Kind(), "Low-rank layers for one, such as LCM's with --steps 4.", metavar="FILE|FOLDER|HUB-ID"
     )
 
+    then: tuple[str, ...] = _recipe(
+        (),
+        StepKind(),
+        "Another edit after this one, in quotes with options of its own; repeatable.",
+        metavar='"INSTRUCTION [OPTIONS]"',
+        setting=False,
+    )
+
     def __post_init__(self) -> None:
         instruction_keys(self.instruction)
         check_options(self)
+        for text in self.then:
+            read_step(text)
+
+    @property
+    def chain(self) -> tuple[Recipe, ...]:
+        """This edit and those that follow, each as a recipe of its own. They share all that `STEP` does not name."""
+        first = dataclasses.replace(self, then=())
+        usual = {name: options_of(Recipe)[name].default for name in STEP}
+        return (first, *(dataclasses.replace(first, **usual | read_step(text)) for text in self.then))
+
+    @property
+    def place_flags(self) -> list[str]:
+        """What is typed for the places that bound the edit."""
+        return [f for f, place in (("--only", self.only), ("--except", self.except_for)) if place]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is one edit, with scales that are numbers."""
+        return not (self.then or isinstance(self.text_scale, str) or isinstance(self.image_scale, str))
 
     @property
     def scales(self) -> tuple[float, float]:
-        """Text and image scale where they are numbers.
+        """Text and image scale of a plain recipe.
 
         Raises:
-            UsageError: one changes over time.
+            UsageError: one changes over time, or further edits follow.
         """
-        text, image = self.text_scale, self.image_scale
-        if isinstance(text, str) or isinstance(image, str):
-            raise UsageError("a scale changes over time, and one number is wanted here", "`movie edit` takes it")
-        return text, image
+        if not self.is_plain:
+            raise UsageError("one edit with scales that are numbers is wanted here", "`movie edit` takes others")
+        return float(self.text_scale), float(self.image_scale)
 
     def to_json(self) -> str:
         """The recipe as one line of JSON, for the output's metadata."""
@@ -195,7 +246,7 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
-        """Read what `to_json` wrote, or a stranger, who may have written anything.
+        """Read what `to_json` wrote, a list of edits in a row, or what a stranger has written, which may be anything.
 
         Raises:
             UsageError: the text is not a recipe.
@@ -204,6 +255,8 @@ class Recipe:
             values = json.loads(text) if len(text) <= LONGEST_JSON else None
         except (ValueError, RecursionError) as error:
             raise UsageError("it is not a recipe of movie") from error
+        if isinstance(values, list) and values and all(isinstance(value, dict) for value in values):
+            values = values[0] | {"then": [step_text(value) for value in values[1:]]}
         if not isinstance(values, dict):
             raise UsageError("it is not a recipe of movie")
         return cls.of(values)
@@ -231,6 +284,61 @@ class Recipe:
         if "instruction" not in checked:
             raise UsageError("it has no instruction")
         return cls(**checked)
+
+
+STEP = ("text_scale", "image_scale", "fade", "seed", "detail", "only", "except_for", "feather")
+"""What each of several edits in a row has of its own, beside its instruction."""
+
+
+def read_step(text: str) -> dict[str, Any]:
+    """The values of an edit that follows another, as it is typed: `turn the car red --text-scale 10`, quoted by shlex.
+
+    Raises:
+        UsageError: it says nothing, an option is not among `STEP`, or has no value, or not one that it takes.
+    """
+    shown = ascii(text[:60])
+    try:
+        words = iter(shlex.split(text))
+    except ValueError as error:
+        hint = "what holds an apostrophe stands in double quotes"
+        raise UsageError(f"{shown} has a quote that is not closed", hint) from error
+    flags = {one.flag: one for name, one in options_of(Recipe).items() if name in STEP}
+    said, values = list[str](), dict[str, Any]()
+    for word in words:
+        flag, equals, value = word.partition("=")
+        if not word.startswith("-") or word == "-":
+            said.append(word)
+            continue
+        one = flags.get(flag)
+        if one is None:
+            raise UsageError(f"{shown} has {flag}", f"it takes {', '.join(flags)}; all else is said outside of it")
+        typed = value if equals else next(words, "")
+        if not typed or one.name in values:
+            raise UsageError(f"{shown} has {flag} {'twice' if typed else 'without a value'}", f"such as {flag} 9")
+        try:
+            values[one.name] = one.kind.parse(typed)
+        except (ValueError, UsageError) as error:
+            problem = f"{typed} {error}" if isinstance(error, ValueError) else str(error)
+            raise UsageError(f"{shown}: {flag}: {problem}", getattr(error, "hint", "") or one.hint) from error
+    if not said:
+        raise UsageError(f"{shown} says nothing to do", 'such as --then "turn the car red --text-scale 10"')
+    instruction_keys(" ".join(said))
+    return {"instruction": " ".join(said), **values}
+
+
+def step_text(values: Mapping[str, Any]) -> str:
+    """An edit that follows another as it is typed, from values by their names in a recipe.
+
+    Raises:
+        UsageError: one is not among `STEP`, or it says nothing.
+    """
+    options = options_of(Recipe)
+    others = [name for name in values if name not in {"instruction", *STEP}]
+    if others or not isinstance(values.get("instruction"), str):
+        problem = f"has {others[0][:40]!a}" if others else "has no instruction"
+        raise UsageError(f"an edit that follows {problem}", f"it has an instruction and {', '.join(STEP)}")
+    typed = [word for name, value in values.items() if name in STEP for word in (options[name].flag, str(value))]
+    return shlex.join([str(values["instruction"]), *typed])
 
 
 def recipe_text(metadata: Mapping[str, str]) -> str | None:

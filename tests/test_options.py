@@ -18,7 +18,7 @@ from movie_cli.editing.request import EditRequest, PartOptions
 from movie_cli.errors import UsageError
 from movie_cli.kinds import Choice, FileName, Flag, Kind, Number, Pairs, Rate, Seconds, Size, Time, TimeValue, Whole
 from movie_cli.options import EncodeOptions, ReadOptions, RunOptions, options_of
-from movie_cli.recipe import AnchorsKind, PlaceKind, Recipe
+from movie_cli.recipe import AnchorsKind, PlaceKind, Recipe, StepKind
 from movie_cli.timeline import ScaleKind
 from tests import tiny
 from tests.media.clips import make_clip
@@ -39,6 +39,7 @@ OTHER = {
     AnchorsKind: "first",
     PlaceKind: "sky",
     ScaleKind: "0s=1,3s=9 hold,4.5s=0.5",
+    StepKind: ("make it night --text-scale 4 --only sky",),
 }
 """A value for each kind that is nobody's default."""
 ALL = [(part, name) for part in PARTS for name in options_of(part)]

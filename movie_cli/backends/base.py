@@ -185,6 +185,14 @@ class Backend(Protocol):
         """Run the anchors' source latents once and keep their keys and values; None forgets them."""
         ...
 
+    @property
+    def anchors(self) -> Any:
+        """What `set_anchors` has kept. It may be set again later, for edits that take turns."""
+        ...
+
+    @anchors.setter
+    def anchors(self, kept: Any) -> None: ...
+
     def to_cache(self, latents: Any) -> NDArray[Any]:
         """Latents as an array for the latent cache."""
         ...

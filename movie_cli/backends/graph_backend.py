@@ -78,7 +78,7 @@ class GraphBackend:
         self._text = graphs.open(TEXT_ENCODER)
         self._folder = graphs.folder
         self._noise: tuple[tuple[object, ...], Array] | None = None
-        self._anchor: dict[str, Array] = {}
+        self.anchors: dict[str, Array] = {}
         self._recorded: dict[str, list[dict[str, Array]]] | None = None
 
     @property
@@ -122,7 +122,7 @@ class GraphBackend:
         graph = self._latents_graph("frame", latents)
         edited = []
         for frame in np.split(latents, len(latents)):
-            anchors = self._anchor or self._keys_and_values(frame, settings)
+            anchors = self.anchors or self._keys_and_values(frame, settings)
             edited.append(graph.run(self._inputs(frame, settings) | anchors)["edited"])
         return np.concatenate(edited)
 
@@ -144,12 +144,12 @@ class GraphBackend:
         """
         if settings.steps != self.descriptor.steps:
             raise UsageError(f"--steps is {settings.steps}, and exported graphs are of one step", "leave it out")
-        self._anchor = {}
+        self.anchors = {}
         if latents is None:
             return
         if len(latents) != 1:
             raise ValueError(f"{len(latents)} anchors; the graphs take one")
-        self._anchor = self._keys_and_values(latents, settings)
+        self.anchors = self._keys_and_values(latents, settings)
 
     def to_cache(self, latents: Array) -> Array:
         """The array itself."""

@@ -20,7 +20,7 @@ from movie_cli.backends.compiled import CompiledNetworks
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.load import load_checkpoint
 from movie_cli.errors import DeviceMemoryError
-from movie_cli.models.attention import ConditioningCache, attach
+from movie_cli.models.attention import ConditioningCache, Entries, Mode, attach
 from movie_cli.models.autoencoder import place_weights
 from movie_cli.models.sampling import Guidance, is_recurrent, sample
 
@@ -115,6 +115,16 @@ class TorchBackend:
         with self._memory():
             self._sample(latents, settings.seed, self._guidance(settings))
         self._anchors.mode = "read"
+
+    @property
+    def anchors(self) -> tuple[Mode, Entries]:
+        """As `Backend.anchors`."""
+        return self._anchors.mode, self._anchors.entries
+
+    @anchors.setter
+    def anchors(self, kept: tuple[Mode, Entries]) -> None:
+        self._anchors.mode, self._anchors.entries = kept
+        self._anchors.go_to(0)
 
     def _sample(self, latents: Tensor, seed: int, guidance: Guidance, before: Tensor | None = None) -> Tensor:
         return sample(self._unet, self._scheduler, latents, seed, guidance, self._anchors, before, self._conditioning)

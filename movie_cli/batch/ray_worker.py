@@ -149,7 +149,7 @@ class Worker:
 
     def _anchors(self, request: EditRequest, choice: RuntimeConfig) -> tuple[bytes | None, list[tuple[str, str]]]:
         notes = Notes()
-        return self._pipeline(request, choice, notes).anchors.make(), notes.said
+        return self._pipeline(request, choice, notes).make_anchors(), notes.said
 
     def _segment(
         self,
@@ -160,7 +160,10 @@ class Worker:
         anchors: bytes | None,
     ) -> Part:
         pipeline = self._pipeline(request, choice, SilentReporter())
-        pipeline.anchors.use(anchors or pipeline.anchors.make())
+        if anchors is None:
+            pipeline.make_anchors()
+        else:
+            pipeline.use_anchors(anchors)
         with tempfile.TemporaryDirectory(prefix="movie-segment-") as folder:
             parcel = _Parcel(folder)
             with SegmentSink(parcel, self._planned(request, choice)) as sink:

@@ -140,7 +140,7 @@ def _as_text(value: Any) -> OptionValue:
     if isinstance(value, tuple) and all(isinstance(item, int) for item in value):
         return "x".join(str(side) for side in value)
     if isinstance(value, tuple | list):
-        return [f"{key}={text}" for key, text in value]
+        return [each if isinstance(each, str) else "=".join(each) for each in value]
     return "source" if value is None else str(value)
 
 

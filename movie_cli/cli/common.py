@@ -8,7 +8,7 @@ from typing import Any
 
 from movie_cli.cli.help import Decorator, themed
 from movie_cli.cli.types import type_of
-from movie_cli.kinds import Flag, Pairs
+from movie_cli.kinds import Flag
 from movie_cli.options import MachineOptions, Option, RunOptions, options_of
 from movie_cli.recipe import AnchorsKind, Recipe
 
@@ -18,8 +18,8 @@ def click_option(option: Option, under: Callable[..., Decorator] | None = None) 
     settings: dict[str, Any] = {"help": option.help, "setting": option.setting}
     if isinstance(option.kind, Flag):
         settings |= {"default": option.default} if "/" in option.flags[0] else {"is_flag": True}
-    elif isinstance(option.kind, Pairs):
-        settings |= {"type": type_of(option.kind), "multiple": True, "metavar": "KEY=VALUE"}
+    elif option.kind.several:
+        settings |= {"type": type_of(option.kind), "multiple": True, "metavar": option.metavar}
     else:
         default = option.shown or option.default
         settings |= {"type": type_of(option.kind), "metavar": option.metavar}
@@ -52,6 +52,11 @@ NO = _safety("-n", "--no", is_flag=True, setting=False, help="Never replace OUT,
 def steps(theme: Callable[..., Decorator]) -> Decorator:
     """`--steps`, under a theme."""
     return click_option(_recipe["steps"], theme)
+
+
+def steps_in_time(theme: Callable[..., Decorator]) -> list[Decorator]:
+    """`--fade` and `--then`, under a theme."""
+    return [click_option(_recipe[name], theme) for name in ("fade", "then")]
 
 
 def places(theme: Callable[..., Decorator]) -> list[Decorator]:

@@ -18,10 +18,10 @@ from click.core import ParameterSource
 from movie_cli.cli import common, types
 from movie_cli.cli.help import Decorator, themed, with_options
 from movie_cli.editing.request import EditRequest, PartOptions, check_source
-from movie_cli.errors import ModelError, UsageError
+from movie_cli.errors import ModelError, SourceError, UsageError
 from movie_cli.options import EncodeOptions, ReadOptions, RunOptions, options_of
 from movie_cli.presets import get_preset
-from movie_cli.recipe import Recipe, recipe_text
+from movie_cli.recipe import LONGEST_JSON, Recipe, recipe_text
 
 _what, _machine, _file, _safety = map(themed, ("What to do", "Machine", "Output file", "Safety"))
 SINGLE = frozenset({"output", "resume", "workers"})
@@ -53,8 +53,8 @@ def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
         _what(
             "--recipe-from",
             setting=False,
-            metavar="VIDEO",
-            help="Repeat the edit that made VIDEO; options given here replace its own.",
+            metavar="VIDEO|JSON",
+            help="Repeat the edit that made VIDEO, or of a .json file; options given here replace its own.",
         ),
         *common.field_options(ReadOptions),
         *common.field_options(PartOptions),
@@ -146,7 +146,7 @@ def _read(path: str) -> Recipe:
     check_source(path)
     from movie_cli.media import probe
 
-    text = recipe_text(probe(Path(path)).metadata)
+    text = _text_of(path) if Path(path).suffix.lower() == ".json" else recipe_text(probe(Path(path)).metadata)
     if text is None:
         raise UsageError(
             f"{path} carries no recipe",
@@ -156,6 +156,15 @@ def _read(path: str) -> Recipe:
         return Recipe.from_json(text)
     except UsageError as error:
         raise UsageError(f"the recipe in {path} cannot be repeated: {error}", error.hint) from error
+
+
+def _text_of(path: str) -> str:
+    """The beginning of a file of JSON, long enough for any recipe."""
+    try:
+        with Path(path).open(encoding="utf-8", errors="replace") as file:
+            return file.read(LONGEST_JSON + 1)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}", "check its permissions") from error
 
 
 def forbids_fetching(path: str, recipe: Recipe, typed: Mapping[str, Any], *, ask: bool) -> bool:

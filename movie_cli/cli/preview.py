@@ -73,6 +73,7 @@ def _preview_options(function: Callable[..., Any]) -> Callable[..., Any]:
         _what("--preset", setting=False, metavar="NAME", help="A named look, see `movie presets`."),
         _what("--model", default="nano", show_default=True, metavar="MODEL", help="What edits."),
         common.anchors(_what, moving=False),
+        *common.steps_in_time(_what),
         *common.places(_what),
         _file(
             "-o", "--output", setting=False, metavar="OUT", help="A picture, or a video with --clip; else it is shown."
@@ -97,7 +98,8 @@ def _preview_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def preview(source: str, instructions: tuple[str, ...], **values: Any) -> None:
     """Show a few frames of a video in many versions.
 
-    One instruction is shown over text and image scales, several side by side at the usual ones, a preset at its own.
+    One instruction is shown over text and image scales, several side by side at the usual ones, a preset at its own,
+    edits that follow (--then) after each of them.
     Each tile's label is what to type for it. Without -o the sheet is drawn in the terminal.
     """
     shown = shown_as(values)
@@ -153,12 +155,12 @@ def _request(source: str, instructions: tuple[str, ...], values: dict[str, Any])
     scales = {"text_scale": DEFAULT_TEXT_SCALE, "image_scale": DEFAULT_IMAGE_SCALE} | preset
     usual_text: tuple[float, ...] = (scales["text_scale"],)
     usual_image: tuple[float, ...] = (scales["image_scale"],)
-    if len(instructions) == 1 and not (preset or values["text_scale"] or values["image_scale"]):
-        # Who names one of the two scales, or a preset, looks at that one.
+    if len(instructions) == 1 and not (preset or values["then"] or values["text_scale"] or values["image_scale"]):
+        # Who names one of the two scales, a preset, or what follows, looks at that one.
         usual_text, usual_image = TEXT_SCALES, IMAGE_SCALES
     context = click.get_current_context()
     options = {"model": "model", "steps": "steps", "anchors": "anchors", "only": "only", "except": "except_for",
-               "feather": "feather"}  # fmt: skip
+               "feather": "feather", "fade": "fade", "then": "then"}  # fmt: skip
     typed = {
         field: values[name]
         for name, field in options.items()

@@ -7,14 +7,13 @@ spread over machines.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load, save
 
 from movie_cli.backends.base import Pixels
 from movie_cli.editing import clip
@@ -24,7 +23,7 @@ from movie_cli.editing.course import Moment
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.plan import Plan
 from movie_cli.errors import SourceError
-from movie_cli.media import FrameReader, SourceInfo
+from movie_cli.media import Frame, FrameReader, SourceInfo
 from movie_cli.media.scan import frame_times
 from movie_cli.media.timing import seconds_to_pts
 from movie_cli.recipe import AnchorRule
@@ -50,19 +49,17 @@ class Schedule:
         """What a frame attends to."""
         return self.anchors[max(0, bisect.bisect_right(self.starts, pts) - 1)]
 
-    def to_bytes(self) -> bytes:
-        """As safetensors, for the work folder and other machines."""
-        return save(
-            {
-                "starts": np.array(self.starts, np.int64),
-                "counts": np.array([len(group) for group in self.anchors], np.int64),
-                "anchors": np.array([pts for group in self.anchors for pts in group], np.int64),
-            }
-        )
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """As arrays, for the work folder and other machines."""
+        return {
+            "starts": np.array(self.starts, np.int64),
+            "counts": np.array([len(group) for group in self.anchors], np.int64),
+            "anchors": np.array([pts for group in self.anchors for pts in group], np.int64),
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Schedule:
-        """What `to_bytes` wrote, loaded."""
+        """What `to_arrays` gave."""
         flat, groups, begin = arrays["anchors"].tolist(), [], 0
         for count in arrays["counts"].tolist():
             groups.append(tuple(flat[begin : begin + count]))
@@ -145,44 +142,49 @@ class Anchors:
 
     Where what is asked changes from frame to frame, so do their keys and values.
 
-    `cached` is the clip in the latent cache, if it is there. Without `use` frames attend to themselves alone.
+    `seen` gives a frame of the film at the working size, `(1, h, w, 3)`, as the edit gets it. `cached` is the clip in
+    the latent cache, if it holds just that. Without `use` frames attend to themselves alone.
     """
 
-    def __init__(self, plan: Plan, path: Path, editor: Editor, cached: CachedClip | None = None) -> None:
-        self._plan, self._path, self._editor, self._cached = plan, path, editor, cached
+    def __init__(
+        self, plan: Plan, path: Path, editor: Editor, seen: Callable[[Frame], Pixels], cached: CachedClip | None = None
+    ) -> None:
+        self._plan, self._path, self._editor, self._seen, self._cached = plan, path, editor, seen, cached
         self._schedule: Schedule | None = None
         self._current: tuple[int, ...] | None = None
         self._asked: Moment | None = None
         self._made: Any | None = None
+        self._kept: Any | None = None
         self._frames: dict[int, Pixels] = {}
 
-    def make(self) -> bytes | None:
-        """What frames attend to, as safetensors: source latents, or a schedule where anchors move; None without."""
+    def make(self) -> dict[str, NDArray[Any]] | None:
+        """What frames attend to: source latents, or a schedule where anchors move; None without."""
         rule, span = AnchorRule.parse(self._plan.request.recipe.anchors), self._plan.span
         if rule.kind == "none":
             return None
         if rule.moves:
             schedule = make_schedule(rule, self._path, self._plan.info, span)
-            return None if schedule is None else schedule.to_bytes()
+            return None if schedule is None else schedule.to_arrays()
         latents = self._first(span.middle if rule.kind == "middle" else span.start)
-        return None if latents is None else save({"latents": self._editor.backend.to_cache(latents)})
+        return None if latents is None else {"latents": self._editor.backend.to_cache(latents)}
 
-    def use(self, made: bytes | None) -> None:
+    def use(self, made: Mapping[str, NDArray[Any]] | None) -> None:
         """Let frames attend to what `make` gave, here or elsewhere."""
-        self._schedule = self._current = self._asked = self._made = None
-        if made is None:
-            return
-        found = load(made)
-        if "latents" in found:
-            self._made = self._editor.backend.from_cache(found["latents"])
-        else:
-            self._schedule = Schedule.from_arrays(found)
+        self._schedule = self._current = self._asked = self._made = self._kept = None
+        if made and "latents" in made:
+            self._made = self._editor.backend.from_cache(made["latents"])
+        elif made:
+            self._schedule = Schedule.from_arrays(made)
 
     def runs(self, times: Sequence[int]) -> Iterator[Run]:
         """Runs of frames (timestamps) of which the same is asked and that attend to the same, both set in the editor.
 
         Where nothing is asked of the network nothing is set.
         """
+        if self._editor.user is not self:
+            self._editor.user = self
+            if self._kept is not None:
+                self._editor.state = self._kept
         begin = 0
         wanted = [(self._plan.moment(pts).asked, self._schedule.at(pts) if self._schedule else ()) for pts in times]
         for end in range(1, len(times) + 1):
@@ -193,10 +195,11 @@ class Anchors:
             if others:
                 self._made = self._latents(anchors) if self._schedule else self._made
             if asked is not None and (others or asked != self._asked):
+                self._editor.user = self  # for its anchors a step before may have taken a turn
                 self._editor.set_moment(asked, self._plan.request.recipe)
                 if self._made is not None:
                     self._editor.set_anchors(self._made)
-                self._asked, self._current = asked, anchors
+                self._asked, self._current, self._kept = asked, anchors, self._editor.state
             yield Run(slice(begin, end), asked, others)
             begin = end
 
@@ -210,7 +213,7 @@ class Anchors:
         frame = clip.frame_at(self._path, plan.info, plan.span, seconds, plan.working)
         if frame is None:
             frame = clip.frame_at(self._path, plan.info, plan.span, plan.span.start, plan.working)
-        return None if frame is None else self._editor.encode(clip.small_of(frame))
+        return None if frame is None else self._editor.encode(self._seen(frame))
 
     def _latents(self, anchors: tuple[int, ...]) -> Any:
         """Latents of the frames with these timestamps, as one batch; the newest frames are kept to be read once.
@@ -239,4 +242,4 @@ class Anchors:
             raise SourceError(
                 f"{self._path} has no frame at {float(pts * video.time_base):.3f} s any more", "try again"
             )
-        return clip.small_of(frame)
+        return self._seen(frame)

@@ -117,13 +117,14 @@ def batches(frames: Iterator[Frame], size: int, keep_full: bool, cut: int | None
     for count, frame in enumerate(frames, 1):
         pending.append(frame)
         if len(pending) == size or (cut is not None and count % cut == 0):
-            yield _batch(pending, keep_full)
+            yield batch_of(pending, keep_full)
             pending = []
     if pending:
-        yield _batch(pending, keep_full)
+        yield batch_of(pending, keep_full)
 
 
-def _batch(frames: list[Frame], keep_full: bool) -> Batch:
+def batch_of(frames: list[Frame], keep_full: bool) -> Batch:
+    """A batch of these frames."""
     small = np.stack([frame.pixels if frame.small is None else frame.small for frame in frames])
     full = [frame.pixels if frame.luma is None else frame.luma for frame in frames] if keep_full else None
     return Batch(small, full, [(frame.pts, frame.duration) for frame in frames])

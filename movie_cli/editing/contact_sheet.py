@@ -53,7 +53,7 @@ class ContactSheet:
         frame: tuple[int, int],
         tile_width: int | None = None,
     ) -> None:
-        across, recipes = len(request.text_scales), request.recipes()
+        across, recipes = len(request.text_scales) * (1 + len(request.recipe.then)), request.recipes()
         wide, rows = across * len(places), 1 + len(recipes) // across
         beside = 1
         if len(request.instructions) > 1:
@@ -119,6 +119,8 @@ def label_of(recipe: Recipe, request: PreviewRequest, where: TimeValue, places: 
         parts.append(f"--image-scale {_number(recipe.image_scale)}")
     if len(request.seeds) > 1:
         parts.append(f"--seed {recipe.seed}")
+    if recipe.then:
+        parts.append(f'--then "{recipe.then[-1]}"')
     if places > 1 and not parts:
         parts.append(f"at {where}")
     return " ".join(parts) or f'"{recipe.instruction}"'

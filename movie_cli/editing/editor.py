@@ -42,6 +42,8 @@ class Editor:
         self._most: int | None = None
         self._settings: Settings | None = None
         self._strength = 1.0
+        self.user: object | None = None
+        """Whose state is set, where edits take turns."""
         self._texts: dict[str, TextEmbedding] = {}
 
     @property
@@ -85,6 +87,15 @@ class Editor:
         self._strength = moment.strength
         self.backend.set_anchors(None, self._settings)
         return text
+
+    @property
+    def state(self) -> tuple[Settings, float, Any]:
+        """What `set_moment` and `set_anchors` have set, for edits that take turns."""
+        return self.settings, self._strength, self.backend.anchors
+
+    @state.setter
+    def state(self, kept: tuple[Settings, float, Any]) -> None:
+        self._settings, self._strength, self.backend.anchors = kept
 
     @property
     def least_text_scale(self) -> float:
@@ -233,7 +244,10 @@ def working_size(width: int, height: int, native_area: int, multiple: int) -> tu
 def unknown_instructions(requests: Iterable[EditRequest]) -> list[tuple[str, int]]:
     """A sentence for each instruction that its model does not know, and how many requests have it."""
     wanted = Counter(
-        (each.recipe.model, text, each.offline) for each in requests for text in texts_of(each.recipe.instruction)
+        (each.recipe.model, text, each.offline)
+        for each in requests
+        for step in each.recipe.chain
+        for text in texts_of(step.instruction)
     )
     judges: dict[str, Callable[[str], TextEmbedding] | None] = {}
     found = []

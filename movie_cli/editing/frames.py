@@ -80,7 +80,11 @@ class SourceFrames:
 
     def seconds(self, place: TimeValue) -> float:
         """When that frame is shown, after the first picture."""
-        return self._small.get(place, lambda: self._read(place)).time - float(self.info.video.begin)
+        return self.after_first(self._small.get(place, lambda: self._read(place)))
+
+    def after_first(self, frame: Frame) -> float:
+        """When a frame is shown, after the first picture."""
+        return frame.time - float(self.info.video.begin)
 
     def whole(self, place: TimeValue) -> tuple[Pixels, Pixels]:
         """The same frame at the source's own size `(H, W, 3)` and at the working size `(h, w, 3)`.
@@ -90,13 +94,12 @@ class SourceFrames:
         """
         return self._whole.get(place, lambda: self._read_whole(place))
 
-    def anchor(self, rule: str) -> Pixels | None:
-        """The frame `(1, h, w, 3)` that an edit of the whole clip would take for its anchor: `middle` or `first`."""
+    def anchor(self, rule: str) -> Frame | None:
+        """The frame that an edit of the whole clip would take for its anchor: `middle` or `first`."""
         if rule == "none":
             return None
         where = self._all.middle if rule == "middle" else self._all.start
-        frame = clip.frame_at(self.path, self.info, self._all, where, self.size)
-        return None if frame is None else clip.small_of(frame)
+        return clip.frame_at(self.path, self.info, self._all, where, self.size)
 
     def _read(self, place: TimeValue) -> Frame:
         frame = clip.frame_at(self.path, self.info, self._all, self.span(place).start, self.size)
@@ -120,7 +123,7 @@ class FrameEditor:
     def __init__(self, frames: SourceFrames, editor: Editor) -> None:
         self.frames, self.editor = frames, editor
         self._latents: Latest[Any] = Latest(MOST_LATENTS)
-        self._anchors: dict[str, Any] = {}
+        self._anchors: Latest[Pixels | None] = Latest(MOST_SMALL)
         self._places: Latest[Bounds | None] = Latest(MOST_PLACES)
         self._courses: Latest[Course] = Latest(MOST_PLACES)
         self._set: tuple[Hashable, ...] | None = None
@@ -134,22 +137,30 @@ class FrameEditor:
         """
         return self.edit(recipe, self.frames.at(place), self.frames.seconds(place))[0]
 
-    def edit(self, recipe: Recipe, frames: Pixels, seconds: float, carry: Carry | None = None) -> Pixels:
-        """Frames of the source `(N, h, w, 3)` as `recipe` makes them at a time; `carry` as for `Editor.edit`.
+    def edit(self, recipe: Recipe, frames: Pixels, seconds: float, carries: Sequence[Carry] | None = None) -> Pixels:
+        """Frames of the source `(N, h, w, 3)` as `recipe` makes them at a time, all its steps in a row.
 
-        Where the recipe names places each frame is bounded by what is seen in it alone.
+        `carries` holds one for each step; see `Editor.edit`. Where the recipe names places each frame is bounded by
+        what is seen in it alone.
         """
-        self._prepare(recipe, self.course(recipe).at(seconds))
-        edited = self.editor.edit(frames, self._encoded(frames), carry)
-        pairs = zip(frames, edited, strict=True)
-        return np.stack([self.bounded(recipe, frame, frame, pixels) for frame, pixels in pairs])
+        return self._edit_chain(recipe.chain, frames, seconds, carries)
 
-    def edit_over(self, recipe: Recipe, frames: Pixels, seconds: Sequence[float], carry: Carry) -> Pixels:
+    def edit_over(self, recipe: Recipe, frames: Pixels, seconds: Sequence[float], carries: Sequence[Carry]) -> Pixels:
         """As `edit` for frames in a row, each with its time."""
-        if not self.course(recipe).moves:
-            return self.edit(recipe, frames, seconds[0], carry)
+        if not any(self.course(step).moves for step in recipe.chain):
+            return self.edit(recipe, frames, seconds[0], carries)
         pairs = zip(frames, seconds, strict=True)
-        return np.concatenate([self.edit(recipe, frame[None], at, carry) for frame, at in pairs])
+        return np.concatenate([self.edit(recipe, frame[None], at, carries) for frame, at in pairs])
+
+    def _edit_chain(
+        self, chain: tuple[Recipe, ...], frames: Pixels, seconds: float, carries: Sequence[Carry] | None
+    ) -> Pixels:
+        for number, step in enumerate(chain):
+            self._prepare(step, chain[:number], self.course(step).at(seconds))
+            edited = self.editor.edit(frames, self._encoded(frames), None if carries is None else carries[number])
+            pairs = zip(frames, edited, strict=True)
+            frames = np.stack([self.bounded(step, frame, frame, pixels) for frame, pixels in pairs])
+        return frames
 
     def bounded(self, recipe: Recipe, source: Pixels, small: Pixels, edited: Pixels) -> Pixels:
         """An edited frame `(H, W, 3)` with the source's own outside the recipe's places.
@@ -179,19 +190,23 @@ class FrameEditor:
             asked, lambda: course_of(recipe, self.editor.backend.descriptor, self.frames.info, self.frames.info.length)
         )
 
-    def _prepare(self, recipe: Recipe, moment: Moment) -> None:
-        """Set what is asked at a moment and its anchor, unless they are set."""
-        wanted = (moment, recipe.seed, recipe.steps, recipe.anchors)
+    def _prepare(self, step: Recipe, before: tuple[Recipe, ...], moment: Moment) -> None:
+        """Set what is asked at a moment and its anchor, as the steps before leave it, unless they are set."""
+        wanted = (moment, step.seed, step.steps, step.anchors, before)
         if wanted == self._set:
             return
+        anchor = self._anchors.get((step.anchors, before), lambda: self._anchor(step.anchors, before))
         self._set = None
-        if recipe.anchors not in self._anchors:
-            self._anchors[recipe.anchors] = self.frames.anchor(recipe.anchors)
-        self.editor.set_moment(moment, recipe)
-        anchor = self._anchors[recipe.anchors]
+        self.editor.set_moment(moment, step)
         if anchor is not None:
             self.editor.set_anchors(self._encoded(anchor))
         self._set = wanted
+
+    def _anchor(self, rule: str, before: tuple[Recipe, ...]) -> Pixels | None:
+        frame = self.frames.anchor(rule)
+        if frame is None or not before:
+            return None if frame is None else clip.small_of(frame)
+        return self._edit_chain(before, clip.small_of(frame), self.frames.after_first(frame), None)
 
     def _encoded(self, frames: Pixels) -> Any:
         """Latents by what the frames show: the anchor may be one of those looked at."""

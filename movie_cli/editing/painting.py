@@ -25,7 +25,7 @@ from movie_cli.models.detail import fit, luma_of, paint
 
 def canvas_of(plan: Plan) -> Canvas | None:
     """What the frames of an edit are painted on; None where the way goes over RGB, or nothing is to be enlarged."""
-    if not plan.needs_full or plan.bounds is not None or not plan.course.whole:
+    if not plan.needs_full or plan.bounds is not None or plan.then or not plan.course.whole:
         return None
     return Canvas.of(plan_video(plan.request.output, plan.info, encode_options(plan.request), plan.size))
 

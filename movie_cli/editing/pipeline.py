@@ -7,6 +7,7 @@ from one another is one `FrameRun`, which begins anew with each segment.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
 
 from movie_cli import media
 from movie_cli.backends.base import Carry, FetchFrames, Pixels
 from movie_cli.editing import clip
-from movie_cli.editing.anchors import Anchors
 from movie_cli.editing.clip import Batch, FrameSource, ResumePoint
 from movie_cli.editing.course import Moment
 from movie_cli.editing.editor import STRICT_HINT, Editor, Editors, joined, unknown
@@ -30,6 +32,7 @@ from movie_cli.editing.painting import canvas_of, frame_bytes
 from movie_cli.editing.plan import Plan
 from movie_cli.editing.request import Reporter
 from movie_cli.editing.sinks import Sink
+from movie_cli.editing.step import Step
 from movie_cli.errors import UsageError
 from movie_cli.media import FrameReader, WriterThread, prefetch
 
@@ -114,11 +117,10 @@ def load_editor(plan: Plan, editors: Editors, reporter: Reporter) -> Editor:
     )
     for note in (*filter(None, [plan.hardware.note]), *plan.info.notes):
         reporter.message("info", note)
-    recipe = plan.request.recipe
-    editor.set_moment(plan.course.at(0), recipe)
+    editor.set_moment(plan.course.at(0), plan.request.recipe)
     for note in editor.backend.notes:
         reporter.message("info", note)
-    for instruction in plan.course.texts:
+    for instruction in dict.fromkeys(text for step in plan.chain for text in step.course.texts):
         text = editor.embed(instruction)
         if text.known:
             continue
@@ -140,11 +142,30 @@ class Pipeline:
         self._plan, self._path, self._editor, self._reporter, self._cache = plan, path, editor, reporter, cache
         self._told = len(editor.backend.notes)
         self._source: FrameSource | None = None
-        self.anchors = Anchors(plan, path, editor, cache.clip)
+        self._steps: list[Step] = []
+        for step in plan.chain:
+            before = self._steps[-1] if self._steps else None
+            self._steps.append(Step(step, path, editor, cache.clip if before is None else None, before))
         self.damage: media.Damage | None = None
         self.notes: tuple[str, ...] = ()
         self.reused = 0
         self._canvas = canvas_of(plan)
+
+    def make_anchors(self) -> bytes | None:
+        """What the frames of each step attend to, as safetensors; None without. It is used from now on."""
+        found: dict[str, NDArray[Any]] = {}
+        for number, step in enumerate(self._steps):
+            made = step.anchors.make()
+            step.use(made)
+            found |= {f"{number}.{name}": array for name, array in (made or {}).items()}
+        return save(found) if found else None
+
+    def use_anchors(self, made: bytes) -> None:
+        """Let frames attend to what `make_anchors` gave, here or elsewhere."""
+        found = load(made)
+        for number, step in enumerate(self._steps):
+            arrays = {name: array for name, array in found.items() if name.startswith(f"{number}.")}
+            step.use({name.partition(".")[2]: array for name, array in arrays.items()})
 
     @property
     def picture(self) -> int | None:
@@ -165,17 +186,19 @@ class Pipeline:
         plan = self._plan
         with ExitStack() as stack:
             position = 0 if begin is None else begin.index
-            finishing = Finishing(plan, position, self._canvas)
-            stack.callback(finishing.close)
+            finishing = [
+                stack.enter_context(contextlib.closing(Finishing(step, position, self._canvas))) for step in plan.chain
+            ]
             frames = self._frames(stack, begin, limit)
             batches = self._decoded(frames) if self._cache.clip is None else self._cached(frames, begin)
             thread: WriterThread[tuple[Batch, FetchFrames]] = stack.enter_context(
-                WriterThread(lambda done: self._write(sink, finishing, *done), self._depth(QUEUE, plan.batch))
+                WriterThread(lambda done: self._write(sink, finishing[-1], *done), self._depth(QUEUE, plan.batch))
             )
-            for batch, edited in self._edited(self._encoded(batches), position):
+            batches = self._stored(self._encoded(batches))
+            for step, done in zip(self._steps[:-1], finishing, strict=False):
+                batches = self._encoded(step.batches(self._edited(step, batches, position), done))
+            for batch, edited in self._edited(self._steps[-1], batches, position):
                 thread.put((batch, edited))
-                if self._cache.fills:
-                    self._cache.store(self._editor.backend.to_cache(batch.latents), batch.small, batch.times)
             thread.finish()
             sink.finish()
 
@@ -239,7 +262,14 @@ class Pipeline:
         for batch in batches:
             yield batch if batch.latents is not None else replace(batch, latents=self._editor.encode(batch.small))
 
-    def _edited(self, batches: Iterator[Batch], position: int) -> Iterator[tuple[Batch, FetchFrames]]:
+    def _stored(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Batches, kept for the next edit on their way."""
+        for batch in batches:
+            if self._cache.fills:
+                self._cache.store(self._editor.backend.to_cache(batch.latents), batch.small, batch.times)
+            yield batch
+
+    def _edited(self, step: Step, batches: Iterator[Batch], position: int) -> Iterator[tuple[Batch, FetchFrames]]:
         """Batches with their edited frames, denoised and decoded; `position` frames have come before."""
         still, segment = self._plan.request.recipe.still, self._plan.segment
         run = FrameRun(still)
@@ -248,7 +278,7 @@ class Pipeline:
                 run = FrameRun(still)
             position += len(batch.small)
             edited: list[FetchFrames] = []
-            for part in self.anchors.runs([pts for pts, _ in batch.times]):
+            for part in step.anchors.runs([pts for pts, _ in batch.times]):
                 if part.other_anchors:
                     run = FrameRun(still)
                 small, latents = batch.small[part.frames], batch.latents[part.frames]

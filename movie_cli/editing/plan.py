@@ -55,6 +55,12 @@ class Plan:
     hardware: media.Hardware
     course: Course
     bounds: Bounds | None = None
+    then: tuple[Plan, ...] = ()
+
+    @property
+    def chain(self) -> tuple[Plan, ...]:
+        """The edits in a row, each with a request of its own."""
+        return (self, *self.then)
 
     def seconds(self, pts: int) -> float:
         """When a frame is shown, after the source's first picture."""
@@ -88,7 +94,7 @@ def make_plan(request: EditRequest, path: Path, say: Say | None = None) -> Plan:
     begin = float(info.video.begin)
     end = min((end for end in (span.end, info.length and begin + info.length) if end), default=None)
     until = None if end is None else end - begin
-    course = course_of(request.recipe, descriptor, info, until)
+    courses = [course_of(step, descriptor, info, until) for step in request.recipe.chain]
     several = AnchorRule.parse(request.recipe.anchors).kind == "every"
     only_torch = several or request.compile == "on"
     asked = RuntimeRequest(
@@ -119,11 +125,11 @@ def make_plan(request: EditRequest, path: Path, say: Say | None = None) -> Plan:
     batch = request.batch_size or BATCH_SIZES.get(choice.device.split(":")[0], BATCH_SIZES["cpu"])
     passes = None
     if span.frames is not None:
-        passes = span.frames * (request.recipe.steps or descriptor.steps) * descriptor.passes // batch
+        passes = span.frames * passes_of(request, descriptor) // batch
     # What changes from frame to frame would be computed twice: see `CompiledNetworks`.
-    compiled = "off" if course.moves and request.compile == "auto" else request.compile
+    compiled = "off" if any(course.moves for course in courses) and request.compile == "auto" else request.compile
     choice = with_compiler(choice, compiled, batch, passes)
-    return Plan(
+    plan = Plan(
         request,
         info,
         span,
@@ -135,9 +141,14 @@ def make_plan(request: EditRequest, path: Path, say: Say | None = None) -> Plan:
         segment_frames(request, descriptor),
         joined,
         hardware,
-        course,
+        courses[0],
         bounds_of(request, descriptor.folder, until),
     )
+    then = []
+    for step, course in zip(request.recipe.chain[1:], courses[1:], strict=True):
+        wanted = replace(request, recipe=step)
+        then.append(replace(plan, request=wanted, course=course, bounds=bounds_of(wanted, descriptor.folder, until)))
+    return replace(plan, then=tuple(then))
 
 
 def course_of(recipe: Recipe, descriptor: Descriptor, info: SourceInfo, end: float | None = None) -> Course:
@@ -173,8 +184,13 @@ def segment_frames(request: EditRequest, descriptor: Descriptor) -> int:
     """How many frames a segment has: fewer where each takes many passes through the network."""
     if request.segment_frames is not None:
         return request.segment_frames
-    passes = (request.recipe.steps or descriptor.steps) * descriptor.passes
+    passes = passes_of(request, descriptor)
     return max(LEAST_SEGMENT_FRAMES, SEGMENT_FRAMES // max(1, passes))
+
+
+def passes_of(request: EditRequest, descriptor: Descriptor) -> int:
+    """How often each frame goes through the denoiser."""
+    return (request.recipe.steps or descriptor.steps) * descriptor.passes * len(request.recipe.chain)
 
 
 def find_hardware(
@@ -229,6 +245,7 @@ def describe_plan(request: EditRequest) -> Mapping[str, object]:
         f"steps of {plan.descriptor.passes} UNet passes)",
         "device": plan.choice.reason,
         "batch size": plan.batch,
+        **({"edits in a row": len(plan.chain)} if plan.then else {}),
         **({"video": plan.hardware.note} if plan.hardware.note else {}),
         "not kept as it is": "; ".join([*plan.info.notes, *changes]) or "nothing",
         "segments": f"of {plan.segment} frames" if plan.joined else "none: it cannot be resumed",

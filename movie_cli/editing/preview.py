@@ -66,7 +66,7 @@ class Previewer:
         self._editor = FrameEditor(self._frames, editor)
         self._reporter = reporter
         self._told: set[str] = set()
-        courses = [self._editor.course(recipe) for recipe in request.recipes()]
+        courses = [self._editor.course(step) for recipe in request.recipes() for step in recipe.chain]
         for instruction in dict.fromkeys(text for course in courses for text in course.texts):
             text = editor.embed(instruction)
             if not text.known:
@@ -105,13 +105,14 @@ class Previewer:
         with media.FrameReader(
             self._frames.path, start=span.start, end=span.end, info=self.info, also_size=also
         ) as reader:
-            frames, runs = iter(reader), [(recipe, Carry()) for recipe in self.request.recipes()]
+            frames = iter(reader)
+            runs = [(recipe, [Carry() for _ in recipe.chain]) for recipe in self.request.recipes()]
             while batch := list(itertools.islice(frames, CLIP_BATCH)):
                 small = np.stack([frame.pixels if frame.small is None else frame.small for frame in batch])
                 seconds = [frame.time - float(self.info.video.begin) for frame in batch]
                 versions = []
-                for recipe, carry in runs:
-                    versions.append(self._editor.edit_over(recipe, small, seconds, carry))
+                for recipe, carries in runs:
+                    versions.append(self._editor.edit_over(recipe, small, seconds, carries))
                     self._tell_notes()
                 for index, frame in enumerate(batch):
                     yield frame, [small[index], *(version[index] for version in versions)]

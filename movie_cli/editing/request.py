@@ -89,11 +89,10 @@ class EditRequest(PartOptions, RunOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.mask is not None and (self.recipe.only or self.recipe.except_for):
-            place = "--only" if self.recipe.only else "--except"
-            raise UsageError(
-                f"--mask and {place} are both given", "keep one; `movie mask` writes a place, to be drawn into a mask"
-            )
+        places = [flag for step in self.recipe.chain for flag in step.place_flags]
+        if self.mask and places:
+            hint = "keep one; `movie mask` writes a place, to be drawn into a mask"
+            raise UsageError(f"--mask and {places[0]} are both given", hint)
 
     @property
     def files(self) -> dict[str, str]:
@@ -152,7 +151,8 @@ class PreviewRequest(MachineOptions):
     """A preview: which frames of a source, in which versions.
 
     `recipe` holds what all versions share. Every combination of `instructions`, `seeds`, `image_scales` and
-    `text_scales` is a version; none of them is empty. `at` are the places of the frames, empty for a choice of ours.
+    `text_scales` is a version, or several where edits follow: after each of them. None of them is empty. `at` are
+    the places of the frames, empty for a choice of ours.
     """
 
     source: str
@@ -164,13 +164,14 @@ class PreviewRequest(MachineOptions):
     at: tuple[TimeValue, ...] = ()
 
     def recipes(self) -> list[Recipe]:
-        """All versions, the text scale changing fastest, the instruction slowest."""
-        axes = (self.instructions, self.seeds, self.image_scales, self.text_scales)
+        """All versions, the edits in a row changing fastest, then the text scale, the instruction slowest."""
+        rows = [self.recipe.then[:count] for count in range(len(self.recipe.then) + 1)]
+        axes = (self.instructions, self.seeds, self.image_scales, self.text_scales, rows)
         return [
             dataclasses.replace(
-                self.recipe, instruction=instruction, seed=seed, image_scale=image_scale, text_scale=text_scale
+                self.recipe, instruction=instruction, seed=seed, image_scale=image_scale, text_scale=text, then=then
             )
-            for instruction, seed, image_scale, text_scale in itertools.product(*axes)
+            for instruction, seed, image_scale, text, then in itertools.product(*axes)
         ]
 
 

@@ -168,11 +168,10 @@ class Edit:
                 folder.note(cached=cache.clip is not None)
         pipeline = self._pipeline = Pipeline(plan, self._path, editor, self._reporter, cache)
         anchors = folder.stored(ANCHORS) if folder is not None else None
-        if anchors is None:
-            anchors = pipeline.anchors.make()
-            if anchors is not None and folder is not None:
-                folder.store(ANCHORS, anchors)
-        pipeline.anchors.use(anchors)
+        if anchors is not None:
+            pipeline.use_anchors(anchors)
+        elif (made := pipeline.make_anchors()) is not None and folder is not None:
+            folder.store(ANCHORS, made)
         pipeline.run(sink, begin)
         self._cached, self._damage = cache.clip is not None, pipeline.damage
         self._say(pipeline.notes)

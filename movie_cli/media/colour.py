@@ -144,14 +144,10 @@ class ToRgb:
 
     def _converted(self, frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
         width, height = self.size
-        method = _EXACT
+        method = _method(frame, self.size)
         if pix_fmt == "rgb48le":
             # At equal heights the scaler gives 4:2:0 other colours in 16 bits by the bilinear kernel and by the areas'.
             method = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-        elif (frame.width, frame.height) != self.size:
-            shrinks = frame.width > width or frame.height > height
-            kernel = Interpolation.AREA if shrinks else Interpolation.BICUBIC
-            method = kernel | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
         return self._scaler.reformat(
             frame,
             width=width,
@@ -164,6 +160,30 @@ class ToRgb:
             interpolation=method,
             threads=1,
         )
+
+
+class Scaler:
+    """Brings RGB arrays to one size (width, height), by the kernels that decoded frames are brought to theirs."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._size, self._scaler = size, VideoReformatter()
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """`(H, W, 3)` uint8 RGB at the other size."""
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+        width, height = self._size
+        method = _method(frame, self._size)
+        scaled = self._scaler.reformat(frame, width, height, "rgb24", interpolation=method, threads=1)
+        return np.ascontiguousarray(scaled.to_ndarray(), np.uint8)
+
+
+def _method(frame: av.VideoFrame, size: tuple[int, int]) -> int:
+    """The scaler's kernel for a frame that becomes one of `size`."""
+    if (frame.width, frame.height) == size:
+        return _EXACT
+    shrinks = frame.width > size[0] or frame.height > size[1]
+    kernel = Interpolation.AREA if shrinks else Interpolation.BICUBIC
+    return kernel | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 
 class ToAlpha(ToRgb):

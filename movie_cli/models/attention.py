@@ -22,6 +22,9 @@ from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 
 Mode = Literal["off", "write", "read"]
+MOST_EDITS = 4
+"""Edits that may take turns without being computed anew: those of `--then`."""
+Entries = dict[int, dict[str, tuple[Tensor, Tensor]]]
 
 
 @dataclass
@@ -34,7 +37,7 @@ class AnchorStore:
 
     mode: Mode = "off"
     groups: int = 1
-    entries: dict[int, dict[str, tuple[Tensor, Tensor]]] = field(default_factory=dict)
+    entries: Entries = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.go_to(0)
@@ -47,9 +50,9 @@ class AnchorStore:
         self._here = self.entries.setdefault(step, {})
 
     def clear(self) -> None:
-        """Forget all anchors."""
+        """Forget all anchors; whoever keeps `entries` still has them."""
         self.mode = "off"
-        self.entries.clear()
+        self.entries = {}
         self.go_to(0)
 
     def exchange(self, layer: str, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,6 +116,7 @@ class ConditioningCache:
 
     def __init__(self, unet: nn.Module) -> None:
         self._edit: tuple[Any, ...] | None = None
+        self._edits: list[tuple[tuple[Any, ...], dict[int, dict[tuple[str, int], Tensor]]]] = []
         self._kept: dict[int, dict[tuple[str, int], Tensor]] = {}
         self.go_to(0)
         for name, module in unet.named_modules():
@@ -146,21 +150,20 @@ class ConditioningCache:
         return any(count == frames for _, count in self._here)
 
     def begin(self, *edit: Any) -> None:
-        """Say what the frames to come are edited with; another edit than before forgets what was kept of that.
+        """Say what the frames to come are edited with; of the latest `MOST_EDITS` what was kept is kept.
 
         Tensors are compared by identity and held, so that none takes the place of another.
         """
-        if self._edit is None or not _same(self._edit, edit):
-            self._clear()
-            self._edit = edit
+        if self._edit is not None and _same(self._edit, edit):
+            return
+        known = next((index for index, (other, _) in enumerate(self._edits) if _same(other, edit)), None)
+        self._edit, self._kept = (edit, {}) if known is None else self._edits.pop(known)
+        self._edits = [*self._edits[1 - MOST_EDITS :], (self._edit, self._kept)]
+        self.go_to(0)
 
     def forget(self) -> None:
         """Keep nothing from now on."""
-        self._clear()
-        self._edit = None
-
-    def _clear(self) -> None:
-        self._kept.clear()
+        self._edit, self._kept, self._edits = None, {}, []
         self.go_to(0)
 
 

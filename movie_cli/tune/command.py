@@ -49,7 +49,7 @@ def edit_arguments(source: str, output: str, recipe: Recipe, usual: Recipe, mach
     for name, one in options_of(Recipe).items():
         value = getattr(recipe, name)
         if one.typed and value is not None and value != getattr(usual, name):
-            options += [one.flag, _text(value)]
+            options += [word for each in (value if one.kind.several else [value]) for word in (one.flag, _text(each))]
     for name, value in machine.items():
         options += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     words = [source, recipe.instruction]

@@ -116,7 +116,7 @@ class Session:
             {"name": preset.name, "description": preset.description, "values": controls_of(preset.recipe)}
             for preset in list_presets()
             if preset.values.get("model", start.model) == start.model  # the page keeps to one, and to numbers
-            and not {str} & {type(preset.recipe.text_scale), type(preset.recipe.image_scale)}
+            and preset.recipe.is_plain
         ]
         return {
             "source": Path(self.request.source).name,
@@ -245,7 +245,7 @@ class Session:
         run, carry, following = self._runs.pop(page, (None, Carry(), 0))
         if run != (place, recipe) or index != following:
             carry = Carry()
-        edited = editor.edit(recipe, pixels[None], seconds, carry)[0]
+        edited = editor.edit(recipe, pixels[None], seconds, [carry])[0]
         self._runs = {page: ((place, recipe), carry, index + 1)}
         return edited
 
