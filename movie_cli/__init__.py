@@ -62,6 +62,7 @@ def edit(
     dtype: str = "auto",
     compile: str = "auto",  # noqa: A002 - the option's name
     hwaccel: str = "auto",
+    threads: int | None = None,
     batch_size: int | None = None,
     segment_frames: int | None = None,
     use_cache: bool = True,
@@ -88,6 +89,7 @@ def edit(
         dtype: `auto`, `float32`, `bfloat16`, `float16` or `int8`.
         compile: Whether torch compiles the networks: `auto`, `on` or `off`.
         hwaccel: Whether a GPU decodes and encodes, too: `auto` or `none`.
+        threads: CPU threads of the network; None for one a core.
         batch_size: Frames at once; None for what suits the device.
         segment_frames: Frames that are kept at a time for `resume`; None for what suits the model.
         use_cache: Keep the source's latents for the next edit, and use those that are kept.

@@ -256,6 +256,13 @@ class RunOptions(MachineOptions):
         "Beside a network on CUDA: decode and encode there too, or in software.",
         metavar="auto|none",
     )
+    threads: int | None = _machine(
+        None,
+        Whole(low=1, high=1024),
+        "CPU threads of the network; default: one a core.",
+        metavar="N",
+        hint="leave it out for one a core",
+    )
     batch_size: int | None = _machine(
         None,
         Whole(low=1, high=1024),

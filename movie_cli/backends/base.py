@@ -50,7 +50,7 @@ class RuntimeRequest:
 
     `size` is the working size (width, height), `frames` how many there will be, None where that is not known; both
     matter to OpenVINO alone, whose graphs are of one size and made once for each. `say` hears of what takes long;
-    without it nothing is made.
+    without it nothing is made. `threads` on a CPU are None for the runtime's own choice.
     """
 
     device: str = "auto"
@@ -60,6 +60,7 @@ class RuntimeRequest:
     size: tuple[int, int] | None = None
     frames: int | None = None
     say: Say | None = None
+    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class RuntimeConfig:
     `backend` runs the networks, `provider` is what ONNX Runtime runs them on; `graphs` is the folder of the graphs that
     were made of a checkpoint, empty where the checkpoint is an export itself. `compiled` is the number of frames at
     once that torch compiles the networks for, 0 where it does not; `may_give_up` lets it go on where that fails.
+    `threads` are those asked for on a CPU, 0 for the runtime's own choice.
     """
 
     device: str
@@ -79,6 +81,7 @@ class RuntimeConfig:
     graphs: str = ""
     compiled: int = 0
     may_give_up: bool = False
+    threads: int = 0
 
     @property
     def latents_type(self) -> str:
@@ -94,15 +97,21 @@ class RuntimeConfig:
 
     @property
     def version(self) -> dict[str, object]:
-        """What else an edit's pixels depend on: the runtime's version and, on a CPU, the number of its threads."""
+        """What else an edit's pixels depend on: the runtime's version."""
         if self.backend != "torch":
             runtime = {f"version of {self._runtime}": version_of(self._runtime)}
             return {"backend": self.backend, "provider": self.provider, **runtime}
         import torch
 
-        threads = torch.get_num_threads() if self.device == "cpu" else None
         compiled = {"compiled": "yes"} if self.compiled else {}
-        return {"CPU threads": threads, "version of torch": torch.__version__, **compiled}
+        return {"version of torch": torch.__version__, **compiled}
+
+    @property
+    def cpu_threads(self) -> int | None:
+        """The threads of the network on a CPU, where that is known: sums over large pictures are split among them."""
+        if self.device != "cpu" or (self.backend != "torch" and not self.threads):
+            return None
+        return self.threads or _torch_threads()
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -110,6 +119,12 @@ class RuntimeConfig:
         import torch
 
         return {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(self.dtype, torch.float32)
+
+
+def _torch_threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
 
 
 @dataclass(frozen=True)

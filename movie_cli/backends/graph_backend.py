@@ -55,8 +55,13 @@ class Graphs(Protocol):
         ...
 
 
-def threads() -> int:
-    """Threads that `OMP_NUM_THREADS` allows, which torch heeds too; 0 for the runtime's own config."""
+def threads_of(config: RuntimeConfig) -> int:
+    """Threads that were asked for, else as `env_threads`."""
+    return config.threads or env_threads()
+
+
+def env_threads() -> int:
+    """Threads that `OMP_NUM_THREADS` allows, which torch heeds too; 0 for the runtime's own choice."""
     value = os.environ.get("OMP_NUM_THREADS", "")
     return int(value) if value.isdecimal() else 0
 

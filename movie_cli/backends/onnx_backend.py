@@ -19,7 +19,7 @@ from movie_cli.backends.base import (
     require,
     version_of,
 )
-from movie_cli.backends.graph_backend import Feeds, GraphBackend, threads
+from movie_cli.backends.graph_backend import Feeds, GraphBackend, env_threads, threads_of
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import TEXT_ENCODER, Export, read_export
 from movie_cli.errors import DeviceError, ModelError, UsageError
@@ -72,7 +72,9 @@ class OnnxRuntime:
     def open(self, descriptor: Descriptor, config: RuntimeConfig) -> GraphBackend:
         """Sessions are started when they are first used."""
         export = read_export(descriptor.folder)
-        return GraphBackend(descriptor, config, export, OnnxGraphs(descriptor.folder, export, config.provider))
+        return GraphBackend(
+            descriptor, config, export, OnnxGraphs(descriptor.folder, export, config.provider, threads_of(config))
+        )
 
 
 def only_export(descriptor: Descriptor, backend: str) -> Export:
@@ -131,8 +133,8 @@ def choose_provider(asked: str) -> str:
 class OnnxGraphs:
     """An export's graphs in ONNX Runtime sessions on one provider, with the CPU for what that leaves."""
 
-    def __init__(self, folder: Path, export: Export, provider: str) -> None:
-        self.folder, self._export, self._provider = folder, export, provider
+    def __init__(self, folder: Path, export: Export, provider: str, threads: int = 0) -> None:
+        self.folder, self._export, self._provider, self._threads = folder, export, provider, threads
         self._open: dict[str, OnnxGraph] = {}
 
     @property
@@ -148,11 +150,11 @@ class OnnxGraphs:
         """A graph by its name in the manifest. The instruction's runs on the CPU: it runs once."""
         if name not in self._open:
             provider = "cpu" if name == TEXT_ENCODER else self._provider
-            self._open[name] = open_graph(self.folder / self._export.graphs[name], provider)
+            self._open[name] = open_graph(self.folder / self._export.graphs[name], provider, self._threads)
         return self._open[name]
 
 
-def open_graph(path: Path, provider: str = "cpu") -> OnnxGraph:
+def open_graph(path: Path, provider: str = "cpu", threads: int = 0) -> OnnxGraph:
     """An ONNX file on a provider.
 
     Raises:
@@ -160,6 +162,7 @@ def open_graph(path: Path, provider: str = "cpu") -> OnnxGraph:
         DeviceError: the provider does not start.
     """
     options = session_options()
+    options.intra_op_num_threads = threads or env_threads()
     providers = list(dict.fromkeys([PROVIDERS[provider], PROVIDERS["cpu"]]))
     return OnnxGraph(start_session(path, options, provider, providers=providers))
 
@@ -169,7 +172,7 @@ def session_options() -> onnxruntime.SessionOptions:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads()
+    options.intra_op_num_threads = env_threads()
     options.log_severity_level = 3
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     return options

@@ -26,7 +26,7 @@ from movie_cli.backends.base import (
     version_of,
 )
 from movie_cli.backends.fidelity import nearness
-from movie_cli.backends.graph_backend import Feeds, GraphBackend, threads
+from movie_cli.backends.graph_backend import Feeds, GraphBackend, threads_of
 from movie_cli.backends.prepared import PreparedGraphs, can_prepare
 from movie_cli.backends.torch_devices import TorchRuntime, choose_torch, fastest_dtype
 from movie_cli.checkpoints.descriptor import Descriptor
@@ -78,7 +78,9 @@ class OpenVinoRuntime:
         """Graphs are compiled when they are first used."""
         folder = Path(config.graphs) if config.graphs else descriptor.folder
         export = read_export(folder)
-        return GraphBackend(descriptor, config, export, OpenVinoGraphs(folder, export, config.dtype))
+        return GraphBackend(
+            descriptor, config, export, OpenVinoGraphs(folder, export, config.dtype, threads_of(config))
+        )
 
     def _is_for(self, export: Export | None, asked: RuntimeRequest) -> bool:
         """Whether `auto` looks here at all."""
@@ -172,10 +174,10 @@ class OpenVinoGraphs:
     The instruction runs in float32 whatever `dtype` is: it runs once.
     """
 
-    def __init__(self, folder: Path, export: Export, dtype: str) -> None:
+    def __init__(self, folder: Path, export: Export, dtype: str, threads: int = 0) -> None:
         import openvino
 
-        self.folder, self._export, self._dtype = folder, export, dtype
+        self.folder, self._export, self._dtype, self._threads = folder, export, dtype, threads
         self._core = openvino.Core()
         self._open: dict[str, _OpenVinoGraph] = {}
         self.notes: tuple[str, ...] = ()
@@ -189,8 +191,8 @@ class OpenVinoGraphs:
         if name not in self._open:
             dtype = "float32" if name == TEXT_ENCODER else self._dtype
             config: dict[str, Any] = {"INFERENCE_PRECISION_HINT": PRECISIONS[dtype], "PERFORMANCE_HINT": "LATENCY"}
-            if threads():
-                config["INFERENCE_NUM_THREADS"] = threads()
+            if self._threads:
+                config["INFERENCE_NUM_THREADS"] = self._threads
             path = self.folder / self._export.graphs[name]
             if self._dtype == "int8" and name.endswith("/decode"):
                 path = int8_file(path)

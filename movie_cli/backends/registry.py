@@ -12,6 +12,8 @@ To add one: a module with a class as `base.Runtime` says, and its place in `RUNT
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from movie_cli.backends.base import Backend, DeviceInfo, Runtime, RuntimeConfig, RuntimeRequest
 from movie_cli.backends.onnx_backend import OnnxRuntime
 from movie_cli.backends.openvino_backend import OpenVinoRuntime
@@ -55,7 +57,7 @@ def choose_runtime(descriptor: Descriptor, asked: RuntimeRequest = RuntimeReques
     for runtime in RUNTIMES.values() if backend == "auto" else (RUNTIMES[backend],):
         config = runtime.choose(descriptor, asked)
         if config is not None:
-            return config
+            return replace(config, threads=asked.threads or 0)
     raise DeviceError(f"no backend runs {descriptor.name} here", "see `movie devices`")
 
 

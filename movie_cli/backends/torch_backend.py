@@ -1,11 +1,13 @@
 """The torch backend: CUDA, MPS and CPU through one path.
 
-On CUDA frames go to the device and back while it computes, by pinned memory and streams; elsewhere by plain copies.
+On CUDA frames go to the device and back while it computes, by pinned memory and streams; elsewhere by plain copies. On
+a CPU the frames of one-step networks run beside each other, and are decoded while the next ones are denoised.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +19,7 @@ from torch import Tensor
 
 from movie_cli.backends.base import Carry, FetchFrames, Pixels, RuntimeConfig, Settings, TextEmbedding
 from movie_cli.backends.compiled import CompiledNetworks
+from movie_cli.backends.team import Team
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.load import load_checkpoint
 from movie_cli.errors import DeviceMemoryError
@@ -38,8 +41,14 @@ class TorchBackend:
         self.device, self.dtype, self.reason = config.device, config.dtype, config.reason
         self._device, self._dtype = torch.device(config.device), config.torch_dtype
         self._transfers = Transfers.of(self._device)
+        self._team: Team | None = None
+        if self._device.type == "cpu":
+            threads = config.threads or _usual_threads()
+            torch.set_num_threads(threads)
+            if descriptor.steps == 1 and not config.compiled:
+                self._team = Team(threads, torch.set_num_threads)
         self.decode_later: Callable[[Any, Pixels], FetchFrames] | None = (
-            self._decode_later if self._transfers.overlap else None
+            self._decode_later if self._transfers.overlap or self._team else None
         )
         self._latents_dtype = torch.float32 if self._dtype == torch.float32 else torch.float16
         self.compiled: CompiledNetworks | None = None
@@ -81,6 +90,11 @@ class TorchBackend:
         guidance = self._guidance(settings)
         with self._memory():
             if not is_recurrent(self._unet):
+                if self._team is not None and settings.steps == 1:
+                    calls = [
+                        functools.partial(self._beside, part, settings.seed, guidance) for part in latents.split(1)
+                    ]
+                    return torch.cat(self._team.all(calls))
                 return self._in_batches(lambda part: self._sample(part, settings.seed, guidance), latents)
             edited = []
             for frame in latents.split(1):
@@ -95,7 +109,11 @@ class TorchBackend:
 
     @torch.inference_mode()
     def _decode_later(self, latents: Tensor, source: Pixels) -> FetchFrames:
-        return self._decode(latents, source)
+        if self._team is None:
+            return self._decode(latents, source)
+        frames = [slice(index, index + 1) for index in range(len(source))]
+        made = self._team.later([functools.partial(self.decode_latents, latents[at], source[at]) for at in frames])
+        return functools.cache(lambda: np.concatenate([future.result() for future in made]))
 
     def _decode(self, latents: Tensor, source: Pixels) -> FetchFrames:
         with self._memory():
@@ -128,6 +146,12 @@ class TorchBackend:
 
     def _sample(self, latents: Tensor, seed: int, guidance: Guidance, before: Tensor | None = None) -> Tensor:
         return sample(self._unet, self._scheduler, latents, seed, guidance, self._anchors, before, self._conditioning)
+
+    @torch.inference_mode()
+    def _beside(self, latents: Tensor, seed: int, guidance: Guidance) -> Tensor:
+        """As `_sample`, for a frame in a thread of the team's: a scheduler counts its steps."""
+        scheduler = copy.copy(self._scheduler)
+        return sample(self._unet, scheduler, latents, seed, guidance, self._anchors, None, self._conditioning)
 
     def to_cache(self, latents: Tensor) -> NDArray[Any]:
         """Latents in the number type they were made in."""
@@ -175,6 +199,12 @@ class TorchBackend:
         # (N, H, W, 3) permuted to (N, 3, H, W) is channels-last in memory already: no copy of the layout.
         pictures = self._transfers.upload(frames).permute(0, 3, 1, 2)
         return pictures.float().div_(127.5).sub_(1.0)
+
+
+@functools.cache
+def _usual_threads() -> int:
+    """Threads that torch would take by itself: asked for once, as what a team sets holds for later threads too."""
+    return torch.get_num_threads()
 
 
 def _free(device: str) -> str:

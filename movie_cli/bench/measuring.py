@@ -96,6 +96,7 @@ class Asked:
     dtype: str
     compile: str
     batch: int | None
+    threads: int | None
     offline: bool
     compare: bool
 
@@ -142,6 +143,7 @@ def measure(asked: Asked, folder: Path) -> dict[str, Any]:
         dtype=asked.dtype,
         compile=asked.compile,
         batch_size=asked.batch,
+        threads=asked.threads,
         use_cache=False,
         offline=asked.offline,
         overwrite=True,
@@ -204,4 +206,4 @@ def _compared(
 def _machine(choice: RuntimeConfig) -> str:
     if choice.device.startswith("cuda"):
         return torch.cuda.get_device_name(choice.device)
-    return f"{platform.machine()}, {torch.get_num_threads()} threads"
+    return f"{platform.machine()}, {choice.threads or torch.get_num_threads()} threads"

@@ -62,6 +62,7 @@ def _bench_options(function: Callable[..., Any]) -> Callable[..., Any]:
         _machine("--device", default="auto", show_default=True, metavar="DEVICE", help="See `movie devices`."),
         common.DTYPE,
         common.COMPILE,
+        common.THREADS,
         _machine("--batch-size", type=types.WholeType(1, 1024), metavar="N", help="Frames at once."),
         common.OFFLINE,
         _file("--chart", setting=False, metavar="PNG", help="Also draw the stages."),
@@ -141,6 +142,7 @@ def _measured(source: str | None, values: Mapping[str, Any], size: tuple[int, in
             values["dtype"],
             values["compile"],
             values["batch_size"],
+            values["threads"],
             values["offline"],
             values["compare"],
         )

@@ -43,7 +43,8 @@ def field_values(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
 _machine, _run, _recipe = map(options_of, (MachineOptions, RunOptions, Recipe))
 BACKEND, DTYPE, COMPILE, OFFLINE = (click_option(_machine[name]) for name in ("backend", "dtype", "compile", "offline"))
-DEVICE, PROVIDER = click_option(_machine["device"]), click_option(_run["provider"])
+DEVICE = click_option(_machine["device"])
+PROVIDER, THREADS = click_option(_run["provider"]), click_option(_run["threads"])
 _safety = themed("Safety")
 YES = _safety("-y", "--yes", is_flag=True, setting=False, help="Replace OUT if it exists.")
 NO = _safety("-n", "--no", is_flag=True, setting=False, help="Never replace OUT, and do not ask.")

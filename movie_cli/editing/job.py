@@ -32,6 +32,7 @@ CHOSEN: Mapping[str, Callable[[Plan], object]] = {
     "dtype": lambda plan: plan.choice.dtype,
     "compile": lambda plan: "yes" if plan.choice.compiled else "",
     "hwaccel": lambda plan: plan.hardware.encoder,
+    "threads": lambda plan: plan.choice.cpu_threads,
     "batch_size": lambda plan: plan.batch,
     "segment_frames": lambda plan: plan.segment,
 }

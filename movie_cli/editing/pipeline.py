@@ -226,6 +226,7 @@ class Pipeline:
             strict=plan.request.strict,
             info=plan.info,
             also_size=plan.working if plan.working != plan.info.video.display_size else None,
+            threads=plan.request.threads or 0,
             decode_on=plan.hardware.decode_on,
             luma=self._canvas is not None,
         )

@@ -105,6 +105,7 @@ def make_plan(request: EditRequest, path: Path, say: Say | None = None) -> Plan:
         working,
         span.frames,
         say,
+        request.threads,
     )
     choice = choose_runtime(descriptor, asked)
     if several and choice.backend != "torch":
