@@ -7,9 +7,11 @@ of what runs them.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,6 +26,9 @@ FRAME_GRAPHS = ("encode", "anchor", "frame", "decode")
 KINDS = ("onnx", "qnn")
 PRECISIONS = ("float32", "float16", "w8a16", "w8a8")
 _AGAIN = "export it again with `movie export`, or copy the whole folder again"
+
+_SETTLED_NS = 2 * 10**9
+"""A file changed less than this ago may change again within the clock's tick and keep its modification time."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,21 @@ def digest_of(path: Path) -> str:
 
 def weights_digest(folder: Path) -> dict[str, str]:
     """Digests of a checkpoint's weight files, to tell what an export was made of."""
-    return {path.relative_to(folder).as_posix(): digest_of(path) for path in sorted(folder.rglob("*.safetensors"))}
+    files = sorted(folder.rglob("*.safetensors"))
+    return {path.relative_to(folder).as_posix(): once_read(digest_of, path) for path in files}
+
+
+def once_read(digest: Callable[[Path], str], path: Path) -> str:
+    """What `digest` gives for a file of a checkpoint; read again in this process only where the file has changed."""
+    status = path.stat()
+    if time.time_ns() - status.st_mtime_ns < _SETTLED_NS:
+        return digest(path)
+    return _read(digest, path, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+@functools.lru_cache(maxsize=256)
+def _read(digest: Callable[[Path], str], path: Path, *_signature: int) -> str:
+    return digest(path)
 
 
 def nearest_size(export: Export, width: int, height: int) -> tuple[int, int]:

@@ -19,6 +19,7 @@ import av
 
 import movie_cli
 from movie_cli.checkpoints.descriptor import Descriptor
+from movie_cli.checkpoints.exported import once_read
 from movie_cli.editing.plan import Plan
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import SourceError
@@ -78,11 +79,11 @@ def _checkpoint_identity(descriptor: Descriptor) -> str:
     folder = descriptor.folder
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix in {".json", ".safetensors", ".txt"}:
-            digest.update(f"{path.relative_to(folder).as_posix()} {content_identity(path)}\n".encode())
+            digest.update(f"{path.relative_to(folder).as_posix()} {once_read(content_identity, path)}\n".encode())
     variant = descriptor.variant
     for part in (*(sorted(variant.vae.glob("*.safetensors")) if variant.vae else ()), variant.lora):
         if part is not None:
-            digest.update(f"{part.name} {content_identity(part)}\n".encode())
+            digest.update(f"{part.name} {once_read(content_identity, part)}\n".encode())
     return digest.hexdigest()
 
 

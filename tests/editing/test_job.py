@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from movie_cli.checkpoints.exported import once_read
 from movie_cli.editing import job
 from movie_cli.editing.job import content_identity
 
@@ -83,3 +84,21 @@ def test_big_files_are_told_apart_without_being_read_whole(tmp_path, monkeypatch
     os.utime(source)
     seen.add(content_identity(source))
     assert len(seen) == 7
+
+
+def test_a_checkpoints_file_is_read_again_where_it_has_changed(tmp_path):
+    path, read = tmp_path / "a.safetensors", []
+
+    def digest(asked):
+        read.append(asked)
+        return asked.read_text()
+
+    path.write_text("one")
+    assert [once_read(digest, path) for _ in range(2)] == ["one"] * 2
+    assert len(read) == 2  # it has just been written, and may be within the clock's tick
+    os.utime(path, (1, 1))
+    assert [once_read(digest, path) for _ in range(3)] == ["one"] * 3
+    assert len(read) == 3
+    path.write_text("two")
+    os.utime(path, (2, 2))
+    assert once_read(digest, path) == "two"
