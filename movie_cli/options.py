@@ -113,15 +113,21 @@ _machine = partial(option, decides="rounding", theme="Machine")
 class ReadOptions:
     """How a source is read: limits against files that unpack to far more than they weigh, and what becomes of HDR.
 
-    `max_pixels` and `max_seconds` bound a frame's area and the length of what is read. `hdr` is `tonemap` (PQ and HLG
-    become BT.709) or `refuse`. `frame_rate`, in frames a second, is that of an image sequence; None for 25.
+    `max_pixels` and `max_seconds` bound a frame's area and the length of what is read. `hdr` is what becomes of PQ and
+    HLG: `keep`, `tonemap` (BT.709), `refuse`, or `auto`, which keeps it in outputs of 10 bits. `frame_rate`, in frames
+    a second, is that of an image sequence; None for 25.
 
     Raises:
         UsageError: a value is out of range.
     """
 
-    hdr: Literal["tonemap", "refuse"] = _reading(
-        "tonemap", Choice(words=("tonemap", "refuse")), "HDR: make it BT.709, or fail.", metavar="tonemap|refuse"
+    hdr: Literal["auto", "keep", "tonemap", "refuse"] = option(
+        "auto",
+        Choice(words=("auto", "keep", "tonemap", "refuse")),
+        "HDR: keep it, make it BT.709, or fail; auto keeps it where the output has 10 bits.",
+        decides="file",
+        theme="Source file",
+        metavar="auto|keep|tonemap|refuse",
     )
     frame_rate: Fraction | None = option(
         None, Rate(), "Of an image sequence; default: 25.", decides="source", theme="Source file", metavar="NUMBER"

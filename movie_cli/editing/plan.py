@@ -24,6 +24,7 @@ from movie_cli.editing.editor import Editor, unknown_instructions
 from movie_cli.editing.request import STREAM, EditRequest
 from movie_cli.errors import UsageError
 from movie_cli.media import EncodeOptions, SourceInfo
+from movie_cli.media.encoding import Plan as EncodingPlan
 from movie_cli.media.segments import can_be_joined
 from movie_cli.recipe import AnchorRule, Recipe
 
@@ -115,12 +116,12 @@ def make_plan(request: EditRequest, path: Path, say: Say | None = None) -> Plan:
         )
     size = request.recipe.size or info.video.display_size
     # Refuse an unknown codec or container now, not after the model is loaded.
-    encoding = media.plan_encoding(request.output, encode_options(request), size, alpha=info.video.alpha)
+    encoding = _encoding(request, info, size)
     hardware = find_hardware(request, info, choice, encoding.codec, size)
     if hardware.encoder:
         encode = replace(request.encode, codec=hardware.encoder, options=media.NVENC_OPTIONS)
         request = replace(request, encode=encode)
-        encoding = media.plan_encoding(request.output, encode_options(request), size, alpha=info.video.alpha)
+        encoding = _encoding(request, info, size)
     one_file = request.output != STREAM and not encoding.container.numbered
     joined = one_file and can_be_joined(encoding.codec, encoding.pix_fmt)
     batch = request.batch_size or BATCH_SIZES.get(choice.device.split(":")[0], BATCH_SIZES["cpu"])
@@ -150,6 +151,11 @@ def make_plan(request: EditRequest, path: Path, say: Say | None = None) -> Plan:
         wanted = replace(request, recipe=step)
         then.append(replace(plan, request=wanted, course=course, bounds=bounds_of(wanted, descriptor.folder, until)))
     return replace(plan, then=tuple(then))
+
+
+def _encoding(request: EditRequest, info: SourceInfo, size: tuple[int, int]) -> EncodingPlan:
+    alpha, deep = info.video.alpha, media.depth_wanted(info)
+    return media.plan_encoding(request.output, encode_options(request), size, alpha=alpha, deep=deep)
 
 
 def course_of(recipe: Recipe, descriptor: Descriptor, info: SourceInfo, end: float | None = None) -> Course:
@@ -203,7 +209,7 @@ def find_hardware(
         return media.Hardware()
     asked = request.encode
     free = not (asked.codec or asked.crf is not None or asked.preset or asked.pix_fmt or asked.options)
-    free = free and not info.video.alpha
+    free = free and not info.video.alpha and media.depth_wanted(info) != "must"
     return media.find_hardware(info.video, number or "0", encoder if free else "", size)
 
 

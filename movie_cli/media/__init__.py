@@ -9,6 +9,7 @@ from __future__ import annotations
 from movie_cli.media.colour import ColourTags
 from movie_cli.media.containers import usual_output
 from movie_cli.media.decoding import Damage
+from movie_cli.media.deep import depth_wanted
 from movie_cli.media.encoding import plan_encoding
 from movie_cli.media.hardware import NVENC_OPTIONS, Hardware, find_hardware
 from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo
@@ -39,6 +40,7 @@ __all__ = [
     "WriteReport",
     "WriterThread",
     "check_not_same",
+    "depth_wanted",
     "find_hardware",
     "local_source",
     "plan_encoding",

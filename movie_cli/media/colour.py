@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -19,7 +20,7 @@ from av.filter import Graph
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from movie_cli.media.side_data import mastering_peak
+from movie_cli.media.side_data import NO_MASTERING, Mastering, mastering_of
 from movie_cli.media.tonemap import HLG, PQ, ToneMap
 
 UNSPECIFIED = 2
@@ -54,7 +55,7 @@ class ColourTags:
     """The four tags as H.273 code points (2: not said) and range (0: not said, 1: limited, 2: full).
 
     `effective_matrix` and `effective_range` are what is used, chosen when the tags say nothing. `peak` is the
-    brightness in cd/m2 that an HDR source says it was mastered for, or None.
+    brightness in cd/m2 that an HDR source says it was mastered for, or None; `mastering` all that it says of it.
     """
 
     range: int
@@ -64,6 +65,7 @@ class ColourTags:
     effective_matrix: int
     effective_range: int
     peak: float | None = None
+    mastering: Mastering = NO_MASTERING
 
     @property
     def hdr(self) -> bool:
@@ -104,6 +106,7 @@ def tags_of(frame: av.VideoFrame, declared: tuple[int, int, int, int] = (0, 2, 2
         declared: The stream's range, matrix, primaries and transfer. They go first because some decoders overwrite
             a container's explicit tags with their codec's habit (VP8).
     """
+    mastering = mastering_of(frame)
     rgb = frame.format.is_rgb or frame.format.name == "pal8"
     matrix = int(frame.colorspace) if declared[1] == UNSPECIFIED else declared[1]
     colour_range = declared[0] or int(frame.color_range)
@@ -116,7 +119,8 @@ def tags_of(frame: av.VideoFrame, declared: tuple[int, int, int, int] = (0, 2, 2
         transfer=int(frame.color_trc) if declared[3] == UNSPECIFIED else declared[3],
         effective_matrix=matrix if usable else default_matrix(frame.height),
         effective_range=FULL if full else LIMITED,
-        peak=mastering_peak(frame),
+        peak=mastering.peak,
+        mastering=mastering,
     )
 
 
@@ -186,6 +190,14 @@ def _method(frame: av.VideoFrame, size: tuple[int, int]) -> int:
     return kernel | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 
+class ToDeep(ToRgb):
+    """Converts decoded frames to 16 bits of their own transfer curve and primaries, at one fixed size."""
+
+    def __call__(self, frame: av.VideoFrame) -> NDArray[Any]:
+        """`(H, W, 3)` uint16 R'G'B', full range, as stored."""
+        return np.ascontiguousarray(self._converted(frame, "rgb48le").to_ndarray(), np.uint16)
+
+
 class ToAlpha(ToRgb):
     """Takes the transparency of decoded frames, at one fixed size."""
 
@@ -204,10 +216,10 @@ class FromRgb:
         self._pix_fmt = pix_fmt
         self._scaler = VideoReformatter()
 
-    def __call__(self, pixels: NDArray[np.uint8]) -> av.VideoFrame:
-        """`(H, W, 3)` uint8 RGB, or `(H, W, 4)` with transparency, to a tagged frame."""
+    def __call__(self, pixels: NDArray[Any]) -> av.VideoFrame:
+        """`(H, W, 3)` RGB, uint8 or uint16, or `(H, W, 4)` uint8 with transparency, to a tagged frame."""
         matrix = SCALER_MATRICES[self._tags.effective_matrix]
-        layout = "rgba" if pixels.shape[-1] == 4 else "rgb24"
+        layout = "rgb48le" if pixels.dtype == np.uint16 else "rgba" if pixels.shape[-1] == 4 else "rgb24"
         source = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=layout)
         frame = self._scaler.reformat(
             source,

@@ -25,6 +25,7 @@ from movie_cli.errors import OutputError
 from movie_cli.media.captions import CARRIERS, no_place
 from movie_cli.media.colour import FULL, LIMITED, ColourTags, FromRgb, ToPalette, default_matrix, off_black
 from movie_cli.media.containers import ISO_MUXERS, NO_DECODING_TIMES, container_for
+from movie_cli.media.deep import DeepCopier, depth_wanted, hdr_plan
 from movie_cli.media.encoding import FIXED_RATE_CODECS, PALETTE, Plan, plan_encoding
 from movie_cli.media.info import SourceInfo, VideoInfo
 from movie_cli.media.orientation import UPRIGHT, Orientation
@@ -90,11 +91,14 @@ def plan_video(out: str | Path, source: SourceInfo, options: EncodeOptions, size
     if options.rotate == "apply" or not container.display_matrix:
         orientation = UPRIGHT
     stored = orientation.turned(size)
-    plan = plan_encoding(out, options, stored, alpha=video.alpha)
+    plan = plan_encoding(out, options, stored, alpha=video.alpha, deep=depth_wanted(source))
     asked = (video.average_rate or _DEFAULT_RATE).limit_denominator(65535)
     rate = _rate_of(plan.codec, asked)
     fixed = plan.codec in FIXED_RATE_CODECS or container.muxer in _FIXED_RATE_MUXERS
     messages = list(plan.messages)
+    if video.colour.hdr:
+        plan, told = hdr_plan(source, plan)
+        messages += told
     if abs(rate / asked - 1) > Fraction(1, 1000):
         messages.append(
             f"{plan.codec} has no {float(asked):.6g} frames a second: they are counted in {float(rate):.6g}"
@@ -123,7 +127,7 @@ def plan_video(out: str | Path, source: SourceInfo, options: EncodeOptions, size
         size=size,
         stored=stored,
         orientation=orientation,
-        tags=_output_tags(video.colour.shown, plan, stored[1]),
+        tags=_output_tags(video.colour if plan.deep else video.colour.shown, plan, stored[1]),
         rate=rate,
         time_base=1 / rate if fixed else video.time_base,
         fixed_rate=fixed,
@@ -197,6 +201,7 @@ class FrameEncoder:
         self.zero = setup.zero
         self.stream = _add_stream(output, setup)
         self._alpha = alpha
+        self._deep = DeepCopier(setup.source, setup.size) if setup.plan.deep else None
         pix_fmt = setup.plan.pix_fmt
         self._from_rgb = ToPalette() if pix_fmt == PALETTE else FromRgb(setup.tags, pix_fmt)
         self._last: int | None = None
@@ -238,7 +243,13 @@ class FrameEncoder:
             raise ValueError(f"expected a uint8 array of {(height, width, 3)}, got {pixels.shape}")
         if self._alpha is not None:
             pixels = self._alpha.add(pixels, pts)
-        return self._from_rgb(self.setup.orientation.undo(pixels))
+        deep = pixels if self._deep is None else self._deep.add(pixels, pts)
+        return self._from_rgb(self.setup.orientation.undo(deep))
+
+    def close(self) -> None:
+        """Let go of the source."""
+        if self._deep is not None:
+            self._deep.close()
 
     def encode(self, frame: av.VideoFrame | None) -> list[Packet[Any]]:
         """The packets that a frame completes; None, the last one, gives those still waiting."""

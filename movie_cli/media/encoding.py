@@ -12,6 +12,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -23,6 +24,7 @@ from movie_cli.media.colour import has_alpha
 from movie_cli.media.containers import Container, container_for, nearest, takes
 from movie_cli.options import EncodeOptions
 
+Deep = Literal["no", "may", "must"]
 PALETTE = "pal8"
 """The pixel format of 256 colours, one of which may be transparent."""
 
@@ -48,6 +50,13 @@ _PREFERRED = {
     "png": "rgb24",
     "tiff": "rgb24",
 }
+
+_DEEP = {"libx265": "yuv420p10le", "libsvtav1": "yuv420p10le", "ffv1": "yuv420p10le", "prores_ks": "yuv422p10le"}
+"""Encoders whose 10 bits are as common as their 8, best first, with the format for them."""
+_SELDOM_DEEP = {"libx264": "yuv420p10le", "dnxhd": "yuv422p10le"}
+"""Others, which get 10 bits when these are asked for."""
+LEAST_HEVC = 32
+"""Pixels of a side from which x265 takes pictures."""
 
 _NAMES = {"h264": "libx264", "x264": "libx264", "avc": "libx264", "h265": "libx265", "hevc": "libx265"}
 _NAMES |= {"x265": "libx265", "vp8": "libvpx", "vp9": "libvpx-vp9", "av1": "libsvtav1", "prores": "prores_ks"}
@@ -78,25 +87,39 @@ _TAKES_ODD |= {"libwebp_anim", "png", "tiff", "bmp"}
 
 @dataclass(frozen=True)
 class Plan:
-    """The decision: container, encoder by its ffmpeg name, pixel format, encoder options, sentences to tell."""
+    """The decision: container, encoder by its ffmpeg name, pixel format, encoder options, sentences to tell.
+
+    `deep` says that more than 8 bits of the source are kept.
+    """
 
     container: Container
     codec: str
     pix_fmt: str
     codec_options: Mapping[str, str]
     messages: tuple[str, ...] = ()
+    deep: bool = False
 
 
-def plan_encoding(out: str | Path, options: EncodeOptions, size: tuple[int, int], *, alpha: bool = False) -> Plan:
+def plan_encoding(
+    out: str | Path, options: EncodeOptions, size: tuple[int, int], *, alpha: bool = False, deep: Deep = "no"
+) -> Plan:
     """Decide container, encoder and pixel format for an output of `size` (width, height) as stored.
 
-    `alpha` says that the source has transparency, which is kept where codec and container can.
+    `alpha` says that the source has transparency, which is kept where codec and container can. `deep` says that the
+    source has more than 8 bits, which are kept where the codec is one of 10 bits (`may`), or in any case (`must`).
 
     Raises:
         OutputError: the container is unknown, or does not take the codec.
-        UsageError: the codec is unknown, or an option is unknown to the encoder or has an impossible value.
+        UsageError: the codec is unknown, or an option is unknown to the encoder or has an impossible value; or what
+            must be kept cannot be.
     """
     container = container_for(out, options.container)
+    if deep == "must" and options.codec is None and container.default_codec not in _DEEP:
+        known = _DEEP if min(size) >= LEAST_HEVC else _SELDOM_DEEP
+        found = next((name for name in known if takes(container.muxer, name)), None)
+        if found is None:
+            raise UsageError(f"{out}: {container.muxer} holds no codec of 10 bits", "--hdr tonemap; or such as .mp4")
+        options = dataclasses.replace(options, codec=found)
     codec = _codec(options.codec or container.default_codec)
     if not takes(container.muxer, codec.name):
         raise OutputError(
@@ -105,7 +128,16 @@ def plan_encoding(out: str | Path, options: EncodeOptions, size: tuple[int, int]
         )
     if alpha and options.pix_fmt is None and container.muxer not in _NO_ALPHA_IN.get(codec.name, ()):
         options = dataclasses.replace(options, pix_fmt=_WITH_ALPHA.get(codec.name))
+    if deep != "no" and options.pix_fmt is None and not alpha:
+        known = _DEEP | _SELDOM_DEEP if deep == "must" else _DEEP
+        options = dataclasses.replace(options, pix_fmt=_deep_format(codec.name, known, size))
     pix_fmt, messages = _pix_fmt(codec, options, size)
+    bits = max(part.bits for part in av.VideoFormat(pix_fmt).components)
+    if deep == "must" and bits < 10:
+        raise UsageError(
+            f"--hdr keep needs 10 bits, and {codec.name} as {pix_fmt} has {bits}",
+            "--codec hevc, av1 or prores has them; or --hdr tonemap",
+        )
     if alpha and not has_alpha(pix_fmt):
         messages = (
             *messages,
@@ -115,7 +147,16 @@ def plan_encoding(out: str | Path, options: EncodeOptions, size: tuple[int, int]
     if codec.name == "libvpx" and has_alpha(pix_fmt):
         # It refuses transparency together with hidden reference frames.
         chosen = {"auto-alt-ref": "0", **chosen}
-    return Plan(container, codec.name, pix_fmt, chosen, messages)
+    return Plan(container, codec.name, pix_fmt, chosen, messages, deep != "no" and bits >= 10)
+
+
+def _deep_format(codec: str, known: Mapping[str, str], size: tuple[int, int]) -> str | None:
+    """The format of 10 bits for pictures of a size as stored."""
+    pix_fmt = known.get(codec)
+    across, down = _EVEN_FORMATS.get(pix_fmt or "", (1, 1))
+    if pix_fmt is not None and codec not in _TAKES_ODD and (size[0] % across or size[1] % down):
+        return "yuv444p10le"
+    return pix_fmt
 
 
 def default_pix_fmt(codec: Codec) -> str:

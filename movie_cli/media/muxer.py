@@ -69,6 +69,7 @@ class Muxer:
         self._copier: StreamCopier | None = None
         self._alpha: AlphaCopier | None = None
         self._captions: CaptionCopier | None = None
+        self._encoder: FrameEncoder | None = None
         self._output: av.container.OutputContainer | None = None
         self._joiner: Joiner | None = None
         self._rounded = 0
@@ -96,7 +97,7 @@ class Muxer:
             self._copier = StreamCopier(source, routes, start, end, checked=checked)
         muxer_options = _muxer_options(setup, trimmed=start is not None, free=free)
         self._output = output = av.open(target, "w", format=container.muxer, container_options=muxer_options)
-        self.encoder = FrameEncoder(setup, output, self._alpha)
+        self.encoder = self._encoder = FrameEncoder(setup, output, self._alpha)
         stream = self.encoder.stream
         stream.metadata.update(moved_timecode(stream.metadata, source.video, start))
         if self._copier is not None:
@@ -181,7 +182,7 @@ class Muxer:
 
     def close(self) -> None:
         """Let go of the source and the output, as far as it is written. Safe to call twice."""
-        for reader in (self._copier, self._alpha, self._captions):
+        for reader in (self._copier, self._alpha, self._captions, self._encoder):
             if reader is not None:
                 reader.close()
         if self._output is not None:

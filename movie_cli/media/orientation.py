@@ -49,8 +49,8 @@ class Orientation:
         """`(H, W, C)` as stored to `(H', W', C)` as shown, contiguous."""
         return np.ascontiguousarray(self.turn(pixels))
 
-    def undo(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The inverse of `upright`, contiguous."""
+    def undo(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """The inverse of `upright`, of any kind, contiguous."""
         return np.ascontiguousarray(self.undone(pixels))
 
     def turn(self, pixels: NDArray[Any]) -> NDArray[Any]:

@@ -108,8 +108,9 @@ class Canvas:
 
     @classmethod
     def of(cls, setup: VideoSetup) -> Self | None:
-        """None for outputs that are stored otherwise: in RGB, with a palette, with transparency."""
-        return cls(setup) if _PLANAR.fullmatch(setup.plan.pix_fmt) else None
+        """None for outputs that are stored otherwise: in RGB, with a palette, with transparency, or as HDR."""
+        planar = _PLANAR.fullmatch(setup.plan.pix_fmt) and not (setup.plan.deep and setup.tags.hdr)
+        return cls(setup) if planar else None
 
     @property
     def size(self) -> tuple[int, int]:

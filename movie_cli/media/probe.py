@@ -46,7 +46,7 @@ PEEK_PACKETS = 96
 HIDDEN = 1.0
 """Seconds by which pictures may end later than a header says, which adds up what lies between them in the file."""
 
-_HDR_NAMES = {PQ: "PQ", HLG: "HLG"}
+HDR_NAMES = {PQ: "PQ", HLG: "HLG"}
 
 FIRST_FRAME_PACKETS = 600
 """So many packets without one decoded frame, and the file counts as undecodable."""
@@ -82,7 +82,7 @@ def probe(path: str | Path, reading: ReadOptions | None = None) -> SourceInfo:
         video = dataclasses.replace(video, captions=captions, stereo=stereo_of(frame, stream.metadata), crop=crop)
         notes += unkept(frame)
         if video.colour.hdr and reading.hdr == "refuse":
-            raise SourceError(f"{path} is HDR ({_HDR_NAMES[video.colour.transfer]})", "--hdr tonemap makes it SDR")
+            raise SourceError(f"{path} is HDR ({HDR_NAMES[video.colour.transfer]})", "--hdr tonemap makes it SDR")
         duration = container.duration / av.time_base if container.duration and container.duration > 0 else None
         subtitled = any(other.type == "subtitle" for other in container.streams)
         with open_source(path, reading) as other:
@@ -188,7 +188,7 @@ def _video_info(
     tags = tags_of(frame, declared)
     alpha = has_alpha(frame.format.name)
     if tags.hdr:
-        notes.append(f"the video is HDR ({_HDR_NAMES[tags.transfer]}); its frames are tone-mapped to BT.709")
+        notes.append(f"the video is HDR ({HDR_NAMES[tags.transfer]}); the model sees its frames tone-mapped to BT.709")
     if frame.interlaced_frame:
         notes.append("the video is interlaced; its frames are deinterlaced (bwdif)")
     return VideoInfo(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from movie_cli.errors import SourceError, UsageError
 from movie_cli.media.clock import Clock
-from movie_cli.media.colour import ToAlpha, ToRgb
+from movie_cli.media.colour import ToAlpha, ToDeep, ToRgb
 from movie_cli.media.decoding import Damage, Decoder, Trouble, cropped, deinterlaced
 from movie_cli.media.info import SourceInfo, VideoInfo
 from movie_cli.media.opening import demuxed, only_stream, open_source
@@ -96,6 +96,8 @@ class FrameReader:
         decode_on: Number of the GPU that decodes, as `hardware.find_hardware` found it; empty for software.
         alpha_size: (width, height), upright: yield only the transparency, `(H, W, 1)` of that size, as `pixels`.
         luma: Give the luma of the full size in place of RGB, which costs next to nothing.
+        deep_size: (width, height), upright: yield `pixels` of that size in uint16, of the source's own transfer curve
+            and primaries, and as `small` what they are in uint8.
 
     Raises:
         SourceError: as `probe`; or, when `strict`, where the file is damaged; or no frame lies in the range; or more
@@ -116,6 +118,7 @@ class FrameReader:
         decode_on: str = "",
         alpha_size: tuple[int, int] | None = None,
         luma: bool = False,
+        deep_size: tuple[int, int] | None = None,
     ) -> None:
         self.path = Path(path)
         self.info = info if info is not None else probe(self.path)
@@ -135,6 +138,8 @@ class FrameReader:
         if alpha_size is not None:
             self._to_rgb = ToAlpha(video.colour, video.orientation.turned(alpha_size))
         self._to_luma = ToLuma(video.colour, video.coded_size) if luma else None
+        if deep_size is not None:
+            self._to_rgb, also_size = ToDeep(video.colour, video.orientation.turned(deep_size)), deep_size
         self._to_small = ToRgb(video.colour, video.orientation.turned(also_size)) if also_size else None
         self._container: InputContainer | None = None
         self._frames: Iterator[Frame] | None = None

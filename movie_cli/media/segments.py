@@ -7,6 +7,7 @@ being decoded: their decoding times are made to rise across the borders.
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -133,6 +134,7 @@ class SegmentEncoder:
         self._digest = hashlib.blake2b(digest_size=CHECKSUM_BYTES)
         self._entries: list[PacketEntry] = []
         self._times: list[tuple[int, int | None]] = []
+        self._source = contextlib.ExitStack()
         setup = plan_video(out_path, source, options, size)
         with output_errors(self._out):
             # Never written to: it only tells the encoder what the container wants, such as headers of its own.
@@ -140,6 +142,7 @@ class SegmentEncoder:
             self._file: BinaryIO | None = path.open("wb")
             try:
                 self._encoder = FrameEncoder(setup, self._container)
+                self._source.callback(self._encoder.close)
                 self._encoder.open()
             except BaseException:
                 self.abort()
@@ -176,6 +179,7 @@ class SegmentEncoder:
             self._file.flush()
             os.fsync(self._file.fileno())
         self._container.close()
+        self._source.close()
         self._file.close()
         self._file = None
         packets = mended_decoding_times(self._entries)
@@ -185,6 +189,7 @@ class SegmentEncoder:
         """Drop a file that is not finished. Safe to call twice."""
         if self._file is not None:
             self._container.close()
+            self._source.close()
             self._file.close()
             self._file = None
             self._path.unlink(missing_ok=True)

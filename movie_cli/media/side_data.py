@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import av
 from av.buffer import Buffer
@@ -40,18 +41,46 @@ def side_data(frame: av.VideoFrame, name: str) -> bytes | None:
     return bytes(data) if isinstance(data, Buffer) else None
 
 
-def mastering_peak(frame: av.VideoFrame) -> float | None:
-    """cd/m2 from the frame's mastering display metadata (ffmpeg's AVMasteringDisplayMetadata), None without."""
+@dataclass(frozen=True)
+class Mastering:
+    """What HDR says of the display it was made on, and of its light; None for what it does not.
+
+    `primaries` are x and y of red, green, blue and white; `luminance` the least and the most in cd/m2; `light` the
+    brightest pixel and the brightest mean of a frame in cd/m2 (MaxCLL and MaxFALL).
+    """
+
+    primaries: tuple[float, ...] | None = None
+    luminance: tuple[float, float] | None = None
+    light: tuple[int, int] | None = None
+
+    @property
+    def peak(self) -> float | None:
+        """The most light of the display in cd/m2."""
+        return self.luminance[1] if self.luminance else None
+
+
+NO_MASTERING = Mastering()
+
+
+def mastering_of(frame: av.VideoFrame) -> Mastering:
+    """What the frame says (ffmpeg's AVMasteringDisplayMetadata and AVContentLightMetadata)."""
     try:
-        data = side_data(frame, "MASTERING_DISPLAY_METADATA")
+        display = side_data(frame, "MASTERING_DISPLAY_METADATA")
+        levels = side_data(frame, "CONTENT_LIGHT_LEVEL")
     except ValueError:
         # PyAV refuses all side data of a frame that has a kind it does not know.
-        return None
-    if data is None or len(data) < 88:
-        return None
-    # Ten rationals before it: three primaries, the white point and the black level.
-    numerator, denominator, _, has_luminance = struct.unpack_from("=4i", data, 72)
-    return numerator / denominator if has_luminance and denominator > 0 and numerator > 0 else None
+        return NO_MASTERING
+    primaries = luminance = light = None
+    if display is not None and len(display) >= 88:
+        # Ten rationals: x and y of three primaries and the white point, the least and the most light.
+        parts = struct.unpack_from("=22i", display)
+        values = [n / d if d > 0 else 0.0 for n, d in zip(parts[0:20:2], parts[1:20:2], strict=True)]
+        primaries = tuple(values[:8]) if parts[20] else None
+        luminance = (values[8], values[9]) if parts[21] and values[9] > 0 else None
+    if levels is not None and len(levels) >= 8 and any(levels[:8]):
+        most, mean = struct.unpack_from("=2I", levels)
+        light = (most, mean)
+    return Mastering(primaries, luminance, light)
 
 
 def stereo_of(frame: av.VideoFrame, metadata: Mapping[str, str]) -> str:

@@ -36,6 +36,8 @@ _TO_709 = {
 }
 """Linear light of primaries by H.273 number (BT.2020, DCI-P3, Display P3) to BT.709."""
 
+_FROM_709 = {number: np.linalg.inv(np.array(matrix)) for number, matrix in _TO_709.items()}
+
 _HLG_LUMINANCE = np.array((0.2627, 0.6780, 0.0593), np.float32)
 
 
@@ -55,6 +57,12 @@ def hlg_to_scene(code: NDArray[np.floating]) -> NDArray[np.floating]:
     """The inverse HLG curve, signal in [0, 1] to scene light in [0, 1]."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     return np.where(code <= 0.5, code * code / 3, (np.exp((code - c) / a) + b) / 12)
+
+
+def scene_to_hlg(light: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The HLG curve, scene light in [0, 1] to signal in [0, 1]."""
+    a, b, c = 0.17883277, 0.28466892, 0.55991073
+    return np.where(light <= 1 / 12, np.sqrt(3 * light), a * np.log(np.maximum(12 * light - b, 1e-9)) + c)
 
 
 def roll_off(light: NDArray[np.floating], peak: float, target: float = REFERENCE_WHITE) -> NDArray[np.floating]:
@@ -82,10 +90,7 @@ class ToneMap:
 
     def __call__(self, pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:
         """`(H, W, 3)` uint16 R'G'B', full range, to uint8 R'G'B' of BT.709."""
-        light = self._light[pixels]
-        if self._hlg:
-            luminance = light @ _HLG_LUMINANCE
-            light *= (USUAL_PEAK * np.power(luminance, 0.2, where=luminance > 0, out=luminance))[..., None]
+        light = display_light(pixels, self._light, hlg=self._hlg)
         brightest = light.max(axis=-1)
         # Evenly spaced in the square root, which is dense enough where the gain changes.
         gain = np.interp(np.sqrt(brightest), self._gain_at, self._gain).astype(np.float32)
@@ -97,6 +102,53 @@ class ToneMap:
         light *= 255
         result: NDArray[np.uint8] = np.rint(light).astype(np.uint8)
         return result
+
+
+def display_light(pixels: NDArray[np.uint16], table: Floats, *, hlg: bool) -> Floats:
+    """Light in cd/m2 of R'G'B' codes `(H, W, 3)`, by the table of their curve."""
+    light: Floats = table[pixels]
+    if hlg:
+        luminance = light @ _HLG_LUMINANCE
+        light *= (USUAL_PEAK * np.power(luminance, 0.2, where=luminance > 0, out=luminance))[..., None]
+    return light
+
+
+class Light:
+    """Codes of PQ or HLG in any of their primaries to light in cd/m2 of BT.709's, and back."""
+
+    def __init__(self, transfer: int, primaries: int) -> None:
+        self._hlg, self._table = transfer == HLG, _light_table(transfer)
+        self._to = np.array(_TO_709[primaries], np.float32).T if primaries in _TO_709 else None
+        self._back = _FROM_709[primaries].astype(np.float32).T if primaries in _TO_709 else None
+        self._codes = _code_table(transfer)
+
+    def of(self, codes: NDArray[np.uint16]) -> Floats:
+        """`(H, W, 3)` uint16, full range, to light; negative where a colour lies outside of BT.709."""
+        light = display_light(codes, self._table, hlg=self._hlg)
+        return light if self._to is None else light @ self._to
+
+    def codes(self, light: Floats) -> NDArray[np.uint16]:
+        """The inverse of `of`; what is below no light is none."""
+        light = light if self._back is None else light @ self._back
+        np.maximum(light, 0, out=light)
+        if self._hlg:
+            luminance = np.maximum(light @ _HLG_LUMINANCE, 1e-6) / USUAL_PEAK
+            # Scene light of a luminance Y is Y^(1/1.2), and each channel in its proportion (BT.2100, note 5i).
+            light /= (USUAL_PEAK * np.power(luminance, 1 - 1 / 1.2))[..., None]
+        else:
+            light /= 10000
+        # Evenly spaced in the fourth root, in which both curves are nearly straight.
+        index = np.rint(np.sqrt(np.sqrt(np.minimum(light, 1))) * 65535).astype(np.uint16)
+        result: NDArray[np.uint16] = self._codes[index]
+        return result
+
+
+@functools.cache
+def _code_table(transfer: int) -> NDArray[np.uint16]:
+    """The 16-bit code of light: as a share of 10,000 cd/m2 for PQ, of the brightest scene for HLG; by fourth roots."""
+    light = (np.arange(65536) / 65535) ** 4
+    signal = scene_to_hlg(light) if transfer == HLG else light_to_pq(light * 10000)
+    return np.rint(np.clip(signal, 0, 1) * 65535).astype(np.uint16)
 
 
 @functools.cache
