@@ -28,8 +28,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from movie_cli.checkpoints.regions import load_regions, read_regions
 from movie_cli.errors import MovieError
-from movie_cli.evaluate.flow import Step, steps_of
 from movie_cli.media import FrameReader, probe
+from movie_cli.models.flow import Step, steps_of
 from movie_cli.models.region_names import REGIONS, SCENE
 from movie_cli.models.regions import RegionNetwork, SteadyRegions, input_size, probabilities
 from movie_cli.train.photos import PhotoFolder

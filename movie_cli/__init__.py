@@ -56,6 +56,7 @@ def edit(
     end: TimeValue | None = None,
     duration: TimeValue | None = None,
     mask: str | None = None,
+    max_flicker: float | None = None,
     backend: str = "auto",
     provider: str = "auto",
     device: str = "auto",
@@ -83,6 +84,7 @@ def edit(
         end: Where it ends, counted from the first picture like `start`.
         duration: How long it is, in place of `end`.
         mask: A video or picture: the edit goes where it is white.
+        max_flicker: Keep the edit within so many times the source's flicker, by other scales if need be.
         backend: What runs the networks: `auto`, `torch`, `openvino`, `onnx` or `qnn`.
         provider: What runs an export.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.

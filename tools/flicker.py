@@ -20,10 +20,10 @@ import numpy as np
 
 from movie_cli.backends.base import Pixels
 from movie_cli.errors import UsageError
-from movie_cli.evaluate.flow import Step, steps_of, warp_error
 from movie_cli.evaluate.measures import to_float, to_frames
 from movie_cli.evaluate.subjects import Subject, in_batches
 from movie_cli.media import FrameReader, probe
+from movie_cli.models.flow import Step, steps_of, warp_error
 from movie_cli.train import bank
 from movie_cli.train.bank_samples import fingerprint
 from movie_cli.train.instructions import canonical

@@ -22,7 +22,7 @@ from movie_cli.batch.jobs import Job, Listener, Result
 from movie_cli.batch.ray_job import ClusterJob, Indivisible, Task, absolute
 from movie_cli.batch.ray_worker import Part, connected_workers
 from movie_cli.editing.request import EditRequest, Reporter
-from movie_cli.errors import DeviceError, InterruptedEdit, MovieError, known_error
+from movie_cli.errors import DeviceError, InterruptedEdit, MovieError, UsageError, known_error
 
 TRIES = 4
 """How often a task is begun before its job fails: it may be what brings workers down."""
@@ -158,6 +158,8 @@ class _Run:
 
     def _choice(self, job: Job) -> RuntimeConfig:
         """What the first worker that answers would run the job on; all that work on it are told to do the same."""
+        if job.request.max_flicker is not None:
+            raise UsageError("--max-flicker looks at a whole film, which a cluster has in parts", "use --engine local")
         request = absolute(job.request)
         until = time.monotonic() + LOST_SECONDS
         while True:

@@ -65,7 +65,7 @@ def evaluate(suite: str, **values: Any) -> None:
     folder = Path(values["output"])
     rows = _earlier(folder)
     try:
-        from movie_cli.evaluate.flow import require_cv2
+        from movie_cli.models.flow import require_cv2
 
         require_cv2()
     except UsageError as error:

@@ -4,7 +4,7 @@ What stands side by side was shown at the same moment: frames are matched by tim
 rate, or of which only a part was edited, is still compared with what it was made from.
 
 Difference: mean absolute difference to the first film, in [0, 1] of sRGB values. Warp error: mean absolute difference
-to the frame before, brought along by the first film's optical flow (see `movie_cli.evaluate.flow`); needs OpenCV.
+to the frame before, brought along by the first film's optical flow (see `movie_cli.models.flow`); needs OpenCV.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ class _Flow:
 
     @classmethod
     def open(cls) -> tuple[_Flow | None, str]:
-        from movie_cli.evaluate.flow import require_cv2
+        from movie_cli.models.flow import require_cv2
 
         try:
             require_cv2()
@@ -216,7 +216,7 @@ class _Flow:
         return cls(), ""
 
     def errors(self, small: list[NDArray[np.uint8]]) -> Iterator[float]:
-        from movie_cli.evaluate.flow import steps_of, warp_error
+        from movie_cli.models.flow import steps_of, warp_error
 
         before, self._before = self._before, small
         if before is None:

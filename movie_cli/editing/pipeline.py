@@ -27,6 +27,7 @@ from movie_cli.editing.clip import Batch, FrameSource, ResumePoint
 from movie_cli.editing.course import Moment
 from movie_cli.editing.editor import STRICT_HINT, Editor, Editors, joined, unknown
 from movie_cli.editing.finishing import Finishing
+from movie_cli.editing.flicker import Flicker
 from movie_cli.editing.latent_cache import ClipCache
 from movie_cli.editing.painting import canvas_of, frame_bytes
 from movie_cli.editing.plan import Plan
@@ -138,7 +139,16 @@ class Pipeline:
     share the edit of the one before, `notes` what the reader has to say.
     """
 
-    def __init__(self, plan: Plan, path: Path, editor: Editor, reporter: Reporter, cache: ClipCache) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        path: Path,
+        editor: Editor,
+        reporter: Reporter,
+        cache: ClipCache,
+        flicker: Flicker | None = None,
+    ) -> None:
+        self._flicker = flicker
         self._plan, self._path, self._editor, self._reporter, self._cache = plan, path, editor, reporter, cache
         self._told = len(editor.backend.notes)
         self._source: FrameSource | None = None
@@ -309,7 +319,10 @@ class Pipeline:
     # Finishing and sink, in a thread of their own
 
     def _write(self, sink: Sink, finishing: Finishing, batch: Batch, fetch: FetchFrames) -> None:
-        frames = finishing.frames(batch, fetch())
+        edited = fetch()
+        if self._flicker is not None:
+            self._flicker.add(batch.small, edited)
+        frames = finishing.frames(batch, edited)
         for picture, small, (pts, duration) in zip(frames, batch.small, batch.times, strict=True):
             sink.write(picture, pts, duration, small)
             self._reporter.advance(1)

@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 
 from movie_cli import remote
 from movie_cli.errors import OutputError, SourceError, UsageError
-from movie_cli.kinds import FileName, Time, TimeValue
+from movie_cli.kinds import FileName, Number, Time, TimeValue
 from movie_cli.options import (
     Decides,
     EncodeOptions,
@@ -43,7 +43,9 @@ _PART: dict[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class PartOptions:
-    """Which part of a source is edited. `start` and `end` count from the first picture; `mask` is a file's name.
+    """Which part of a source is edited, and within what. `start` and `end` count from the first picture.
+
+    `mask` is a file's name; `max_flicker` bounds the edit's error along the source's motion, in times the source's own.
 
     Raises:
         UsageError: the values contradict each other.
@@ -52,6 +54,13 @@ class PartOptions:
     start: TimeValue | None = option(None, Time(), "Begin here: 90f, 1.5s or HH:MM:SS.mmm.", **_PART)
     end: TimeValue | None = option(None, Time(), "Stop before this; all count from the first frame.", **_PART)
     duration: TimeValue | None = option(None, Time(), "Edit this much.", **_PART)
+    max_flicker: float | None = option(
+        None,
+        Number(high=100.0, above=True),
+        "Keep the edit within so many times the source's flicker, by other scales if need be.",
+        **_PART | {"decides": "picture", "theme": "What to do", "hint": "1.2 is a fifth more than the source's own"},
+        metavar="NUMBER",
+    )
     mask: str | None = option(
         None,
         FileName(),
@@ -90,6 +99,9 @@ class EditRequest(PartOptions, RunOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         places = [flag for step in self.recipe.chain for flag in step.place_flags]
+        if self.max_flicker is not None and not self.recipe.is_plain:
+            hint = "leave one out: what is answered to flicker are other scales and anchors for the whole film"
+            raise UsageError("--max-flicker is for one edit with scales that are numbers", hint)
         if self.mask and places:
             hint = "keep one; `movie mask` writes a place, to be drawn into a mask"
             raise UsageError(f"--mask and {places[0]} are both given", hint)

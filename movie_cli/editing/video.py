@@ -16,6 +16,7 @@ from movie_cli import media
 from movie_cli.editing import clip
 from movie_cli.editing.clip import ResumePoint
 from movie_cli.editing.editor import Editor, Editors
+from movie_cli.editing.flicker import Flicker, check_flicker, settled
 from movie_cli.editing.job import SourceWatch, job_of
 from movie_cli.editing.latent_cache import ClipCache
 from movie_cli.editing.pipeline import Pipeline, load_editor
@@ -31,7 +32,8 @@ from movie_cli.errors import InterruptedEdit, MovieError, UsageError
 class EditSummary:
     """What an edit did. `seconds` is the time from the first frame to the finished file, without start-up.
 
-    `resumed` of the `frames` were there already from a run that was interrupted.
+    `resumed` of the `frames` were there already from a run that was interrupted. `flicker` is what the others came to
+    in times the source's own, where it was bounded.
     """
 
     output: str
@@ -45,6 +47,7 @@ class EditSummary:
     dtype: str
     cached: bool
     resumed: int = 0
+    flicker: float | None = None
 
 
 def summarize(plan: Plan, frames: int, seconds: float, *, cached: bool, resumed: int) -> EditSummary:
@@ -82,12 +85,26 @@ def _edit(request: EditRequest, reporter: Reporter, editors: Editors) -> EditSum
     """Edit into a file on this machine, unless it is whole already."""
     with media.local_source(request.source, request.reading) as path:
         plan = make_plan(request, path, lambda text: reporter.message("info", text))
+        if request.max_flicker is not None:
+            plan = settled_plan(plan, path, editors, reporter)
         if request.output == STREAM:
             return Edit(plan, path, editors, reporter).run()
         if is_whole(plan, path):
             return whole_already(plan, reporter)
         with work_folder(plan, path) as folder:
             return Edit(plan, path, editors, reporter, folder).run()
+
+
+def settled_plan(plan: Plan, path: Path, editors: Editors, reporter: Reporter) -> Plan:
+    """The plan with scales and anchors that keep the edit from flickering, where some do.
+
+    Raises:
+        UsageError: none do, and the request is strict.
+    """
+    recipe = settled(plan, path, editors.get(plan.descriptor, plan.choice), reporter)
+    if recipe == plan.request.recipe:
+        return plan
+    return make_plan(replace(plan.request, recipe=recipe), path)
 
 
 class Edit:
@@ -102,6 +119,7 @@ class Edit:
         self._cached = False
         self._said: set[str] = set()
         self._pipeline: Pipeline | None = None
+        self._flicker = Flicker() if plan.request.max_flicker is not None else None
         self._done = folder.leading if folder is not None and plan.joined else 0
         self._met_before: list[str] = folder.facts.get("met", []) if folder is not None and self._done else []
         self._resumed = sum(folder.frames_of(number) for number in range(self._done)) if folder is not None else 0
@@ -122,6 +140,8 @@ class Edit:
             self._say(report.messages)
         seconds = time.monotonic() - began
         summary = summarize(plan, report.frames, seconds, cached=self._cached, resumed=self._resumed)
+        if self._flicker is not None and self._flicker.ratio is not None:
+            summary = replace(summary, flicker=round(self._flicker.ratio, 3))
         if folder is not None:
             folder.discard(keep_note=is_staged(plan.request))
         self._reporter.done(asdict(summary))
@@ -166,7 +186,7 @@ class Edit:
             cache.open(plan, self._path, fill=begin is None)  # else rounding may differ from what is done
             if folder is not None and not self._done:
                 folder.note(cached=cache.clip is not None)
-        pipeline = self._pipeline = Pipeline(plan, self._path, editor, self._reporter, cache)
+        pipeline = self._pipeline = Pipeline(plan, self._path, editor, self._reporter, cache, self._flicker)
         anchors = folder.stored(ANCHORS) if folder is not None else None
         if anchors is not None:
             pipeline.use_anchors(anchors)
@@ -176,6 +196,8 @@ class Edit:
         self._cached, self._damage = cache.clip is not None, pipeline.damage
         self._say(pipeline.notes)
         self._warn_of_damage()
+        if self._flicker is not None:
+            check_flicker(self._flicker, plan, self._reporter)
         if pipeline.reused:
             text = f"{pipeline.reused} frames show what the one before shows, and share its edit"
             self._reporter.message("info", text)

@@ -1,7 +1,7 @@
 """Measures of an edited clip that need no weights, and the pictures they are taken of.
 
 Clips are frames `(N, H, W, 3)`, uint8 RGB, in one number and size; pictures float tensors `(N, 3, H, W)` or
-`(3, H, W)`, sRGB-encoded in [0, 1]. Colour drift needs OpenCV (see `movie_cli.evaluate.flow`); the rest is arithmetic.
+`(3, H, W)`, sRGB-encoded in [0, 1]. Colour drift needs OpenCV (see `movie_cli.models.flow`); the rest is arithmetic.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from movie_cli.evaluate.flow import require_cv2
+from movie_cli.models.flow import require_cv2
 
 LUMA = (0.2126, 0.7152, 0.0722)
 """BT.709 luma weights, on sRGB-encoded values."""

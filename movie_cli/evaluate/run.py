@@ -21,11 +21,11 @@ from PIL import Image
 from movie_cli.backends.base import Pixels
 from movie_cli.errors import SourceError
 from movie_cli.evaluate import learned, measures
-from movie_cli.evaluate.flow import Step, steps_of, warp_error
 from movie_cli.evaluate.learned import ClipScorer, Lpips
 from movie_cli.evaluate.subjects import Subject, in_batches
 from movie_cli.evaluate.suite import Clip, Edit, Suite
 from movie_cli.media import FrameReader, VideoWriter, probe
+from movie_cli.models.flow import Step, steps_of, warp_error
 
 Row = dict[str, Any]
 

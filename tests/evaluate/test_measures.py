@@ -102,7 +102,7 @@ def test_only_the_background_counts_outside_the_mask(panning):
 
 
 def test_a_shuffled_clip_is_worse_in_time_and_the_same_per_frame(panning):
-    from movie_cli.evaluate.flow import steps_of, warp_error
+    from movie_cli.models.flow import steps_of, warp_error
 
     order = np.random.default_rng(3).permutation(len(panning))
     edited = brighter(panning, [10] * 12)
@@ -116,7 +116,7 @@ def test_a_shuffled_clip_is_worse_in_time_and_the_same_per_frame(panning):
 
 
 def test_warp_error_of_alternating_brightness_is_twice_its_size(panning):
-    from movie_cli.evaluate.flow import steps_of, warp_error
+    from movie_cli.models.flow import steps_of, warp_error
 
     steps = steps_of(panning)
     assert warp_error(panning, steps) < 0.01

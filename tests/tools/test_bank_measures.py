@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from movie_cli.errors import SourceError, UsageError
-from movie_cli.evaluate.flow import steps_of, warp_error
 from movie_cli.evaluate.measures import to_frames
 from movie_cli.evaluate.subjects import BankSubject, open_subject
+from movie_cli.models.flow import steps_of, warp_error
 from tools import fidelity, flicker, phrasings, report
 from tools.flicker import TargetMemory
 

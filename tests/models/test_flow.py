@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from movie_cli.errors import UsageError
-from movie_cli.evaluate import flow
+from movie_cli.models import flow
 
 pytest.importorskip("cv2", reason="OpenCV is in the extra eval")
 
