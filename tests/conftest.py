@@ -19,6 +19,34 @@ if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+LONG = (
+    "cli/test_cluster",
+    "cli/test_batch",
+    "fuzz/test_properties",
+    "benchmarks/",
+    "export/",
+    "train/test_stages",
+    "tune/test_page_in_chromium",
+    "comparison/test_page_in_chromium",
+    "backends/test_openvino",
+    "backends/test_compiling",
+    "cli/test_train",
+    "cli/test_resume",
+)
+"""Files that take longest: begun first, no worker has to wait for another that is still at one of them in the end."""
+
+
+def pytest_collection_modifyitems(items):
+    """With `--no-loadscope-reorder` workers take files in this order, else those of many tests first."""
+    places = {name: place for place, name in enumerate(LONG)}
+
+    def place(item):
+        path = item.nodeid.removeprefix("tests/")
+        return next((found for name, found in places.items() if path.startswith(name)), len(LONG))
+
+    items.sort(key=place)
+
+
 _leave = subprocess.Popen.__exit__
 
 
