@@ -31,18 +31,43 @@ PLACES: Mapping[str, Mapping[str, float]] = {
     "everything": dict.fromkeys(SCENE, 1.0),
 }
 """What a place is made of: weights of regions. The subject is whoever or whatever moves by itself."""
-_ALSO = {
-    "mountain": "mountain_and_earth",
-    "earth": "mountain_and_earth",
-    "road": "road_and_floor",
-    "floor": "road_and_floor",
-    "wall": "wall_and_furniture",
-    "furniture": "wall_and_furniture",
-    "face": "face_and_skin",
-    "skin": "face_and_skin",
-    "car": "vehicle",
+_WORDS = {
+    "sky": "cloud clouds skies heaven heavens",
+    "tree": "forest woods woodland bush bushes hedge leaf leaves foliage branch branches flower maple oak pine palm",
+    "grass": "lawn meadow field pasture turf",
+    "water": "sea ocean lake river pond stream wave canal pool",
+    "mountain_and_earth": "mountain earth hill rock soil sand cliff dune peak",
+    "road_and_floor": "road floor street pavement sidewalk path asphalt tarmac highway",
+    "building": "house tower church churches castle skyscraper skyline facade barn hut cottage",
+    "wall_and_furniture": "wall furniture",
+    "person": "man men woman women girl boy guy lady ladies gentleman gentlemen child children kid baby babies body"
+    " dancer actor singer player rider cyclist skier surfer bride groom driver runner human tourist passenger couple"
+    " mother father mom mum dad sister brother grandma grandpa wife husband son daughter friend family",
+    "animal": "dog cat horse cow bird sheep duck swan bear pony ponies pet puppy puppies kitten goat pig elephant lion"
+    " tiger wolf wolves fox foxes deer rabbit chicken pigeon seagull monkey fur",
+    "vehicle": "car truck bus buses lorry lorries van boat ship train plane airplane aeroplane bike bicycle motorbike"
+    " motorcycle tram taxi taxis jeep ferry ferries yacht helicopter scooter tractor automobile",
+    "hair": "hairs hairdo",
+    "face_and_skin": "face skin complexion cheek",
+    "clothes": "clothing dress dresses shirt tshirt t-shirt jacket coat suit outfit costume trousers pants jeans skirt"
+    " sweater jumper hoodie blouse robe uniform garment gown cloak kimono",
+    "background": "backdrop bg",
+    "subject": "foreground",
+    "plants": "plant vegetation greenery",
+    "ground": "terrain",
+    "people": "folk crowd",
 }
-"""Other words for regions; a plural `s` is taken off any word first."""
+WORDS: Mapping[str, str] = {word: place for place, words in _WORDS.items() for word in words.split()}
+"""Other words for places, plurals that are not made with an `s` among them."""
+
+
+def place_of(word: str) -> str | None:
+    """The place that a word or a place's name means, also in the plural; None for no place."""
+    name = "_".join(word.lower().replace("-", "_").split())
+    for one in (word, name, name.removesuffix("s")):
+        if (found := WORDS.get(one, one)) in PLACES:
+            return found
+    return None
 
 
 def read_place(text: str) -> dict[str, float]:
@@ -59,12 +84,10 @@ def read_place(text: str) -> dict[str, float]:
 
 
 def _one(text: str) -> Mapping[str, float]:
-    name = "_".join(text.lower().replace("-", " ").replace("_", " ").split())
-    for word in (name, name.removesuffix("s")):
-        found = PLACES.get(_ALSO.get(word, word))
-        if found is not None:
-            return found
-    near = difflib.get_close_matches(name, [*PLACES, *_ALSO], n=1)
+    found = place_of(text.strip())
+    if found is not None:
+        return PLACES[found]
+    near = difflib.get_close_matches(text.strip().lower().replace(" ", "_"), [*PLACES, *WORDS], n=1)
     known = f"there are {', '.join(PLACES)}"
     hint = f"did you mean {near[0]}? {known[0].upper()}{known[1:]}" if near else known
     raise UsageError(f"there is no place {text.strip()!r}" if text.strip() else "the place has no name", hint)

@@ -1,0 +1,295 @@
+"""The places that a text names, slips of the keyboard among them, and which of them it says to keep.
+
+A place becomes a number between two `§`, so that whatever looks at the text afterwards is about grammar alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from movie_cli.models.directions.words import (
+    ATTRIBUTES,
+    KEYBOARD,
+    NAMES,
+    NOT_ADDED,
+    SHADES,
+    THINGS,
+    WORDS_THEMSELVES,
+    listed,
+)
+from movie_cli.models.region_names import PLACES, WORDS, place_of
+
+SHORTEST_MENDED, SHORTEST_CHANGED = 4, 5
+"""Letters of a word that is mended at all, and of one in which a letter may be mistaken."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place that is named: its names, the words, what stands before it in `attributes`, and whether "only" does.
+
+    `kind` is "the" for what is there ("the sky", "her hair", "them"), "a" for what is wanted ("a pink sky"), "" for a
+    bare word.
+    """
+
+    names: tuple[str, ...]
+    words: str
+    kind: str
+    attributes: str = ""
+    sure: bool = False
+
+
+def _any(words: Iterable[str]) -> str:
+    return "(?:" + "|".join(re.escape(word) for word in sorted(set(words), key=lambda word: (-len(word), word))) + ")"
+
+
+P = r"§(\d+)§"
+NAMED = frozenset(name for name in (*WORDS, *PLACES) if "_" not in name) - {"other", "everything"}
+"""What one may call a place."""
+ABSTRACT = frozenset(listed("sky background subject hair face_and_skin clothes"))
+"""Places of which anything may be said, as no scene is described by them."""
+PEOPLE = frozenset({"person", "people"})
+LOOK = f"(?:{_any(SHADES)}[ -])?{_any(ATTRIBUTES)}(?:ish|[nd]?er|r|y|[ -]colou?red)?"
+THING = rf"(?:{_any(word for words in THINGS.values() for word in words.split())})(?:es|s)?"
+OWNED = r"(?:my|our|your|his|her|their|its|[a-z]+'s)"
+THE = rf"(?:(?:all|both|each|every)(?: of)?(?: (?:the|those|these|{OWNED}))?|the|this|that|these|those|{OWNED})"
+VERB = _any(
+    listed(
+        "make turn paint dye colour color tint render get have let want set change transform convert shade style"
+        " restyle recolour recolor bathe spray show put draw cover coat give add apply remove delete replace swap"
+        " blur keep leave darken brighten lighten move"
+    )
+)
+"""Verbs that begin an instruction."""
+PUT = r"(?:on|in|for|of|to|at|over|onto)"
+_GRAMMAR = frozenset({"everything", "everywhere", "except", "change", "without"})
+_HEAD = _any(NAMED) + "s?"
+_STOP = _any(
+    listed(
+        "a an the and or but not as is are be was were am it this that look looks looking like in on at of to for"
+        " from with into onto over under by than then if when where make makes turn turns give paint change put"
+        " add apply get set let keep leave want should could would must can will may so too very only just more"
+        " less bit everything everyone all some any no what which who whose i you we he she they me us him them"
+        " have has had do does please blur cover"
+    )
+)
+INNER = rf"(?!{_STOP}\b)[a-z][a-z'-]*"
+"""A word that may stand between an article and what it belongs to."""
+_ACCOMPANIED = (
+    r"video|clip|film|footage|movie|picture|photo|recording|scene|shot|ride|trip|tour|chase|race|show|noise|music|sound"
+)
+"""A dog video is no dog."""
+_END = rf"(?:(?:'s)? (?:colou?rs?|tones?|areas?|parts?|paint))?(?![\w'&\x01-]| (?:{_ACCOMPANIED})s?\b)"
+_HER = (
+    rf"her(?=$|[^\w ]| (?:{LOOK}|an?|in|into|look|like|to|more|less|very|glow|stays?|alone|as|un\w+|out|and|or|is|be"
+    r"|the)\b)"
+)
+"""Who, and not whose."""
+_NAMING = re.compile(
+    r"(?<![\w\x01'-])(?:(?:the |its |their )?(?:colou?rs?|paint|tones?|hue|surface|texture) of )?"
+    rf"(?:{THE} (?:whole |entire )?(?:{INNER} ){{0,2}}?(?:{_HEAD} )?(?P<the>{_HEAD}){_END}"
+    rf"|(?:(?:a|an|some) )?(?P<look>{LOOK}(?:(?:,| and|) {LOOK})*) (?P<a>{_HEAD}){_END}"
+    rf"|(?:{_HEAD} )?(?P<bare>{_HEAD}){_END}"
+    rf"|(?P<who>him|{_HER}|everyone|everybody"
+    r"|(?:(?<=make |turn |eave |keep |cept |aint |only )|(?<= on )|(?<= for ))(?:me|us|them)"
+    r"(?! (?:on|off|up|down|back)\b)"
+    r")\b)"
+)
+_NAMES = tuple(re.compile(rf"\b(?:{name})\b") for name in NAMES)
+_GIVEN = re.compile(rf"\b(?:give|let|have) (?:her|him|them|me|us|it)(?: have| get)? (?=(?:an? )?(?:{LOOK} )+{_HEAD}\b)")
+"""Who is given blonde hair: nothing is said of what hair is there."""
+
+_IS = r"(?:is|are|was|were)"
+_ASIS = (
+    rf"(?:completely |exactly |just |all )?(?:alone|as (?:(?:it|they|he|she) )?(?:currently )?{_IS}|as[- ]is"
+    r"|un(?:changed|touched|edited|affected|altered|treated)|the same"
+    rf"|(?:the way|like|how) (?:it|they|he|she) {_IS}|normal|natural|original|intact|out of (?:it|this)|out(?! of)"
+    r"|exclu\w+|exempt|in focus"
+    r"|(?:in|with) (?:full |its |their |his |her |original |natural |normal )*colou?r(?:s|ed)?(?! of)"
+    r"|colou?red|real(?:istic)?)"
+)
+_ASIS = f"(?:{_ASIS})"
+_MUST = r"(?:(?:should|must|shall|can|may|to|needs? to|ha(?:s|ve) to) )*"
+_STAYS = rf"{_MUST}(?:stays?|remains?|staying|be left|be kept|be|left|kept|keeps?)"
+_STAY = rf"(?:{_STAYS} |{_MUST})"
+_PICTURE = r"(?:thing|picture|image|video|scene|clip|frame|film|shot)"
+_ALL = rf"(?:everything|everywhere|anything|all(?: of it)?|the (?:(?:whole|entire) )?{_PICTURE})"
+_LEAD = r"(?:,? ?\b(?:but|and|while|yet|though|please|just|with)\b)* ?"
+_LEAVE = r"leav(?:e|ing)|keep(?:ing)?"
+_TOUCH = r"(?:touch|chang|alter|affect|edit|modify|colou?r|harm|includ|hit|spoil)(?:e|es|ed|ing)?"
+_KEPT = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(?P<all>\b(?:everything|everywhere|all)(?: (?!but\b)[a-z&/]+){{1,4}}?) (?:but|bar|save) {P}",
+        rf"(?P<all>\b{_ALL}),? (?:but|save(?: for)?|bar|minus|outside(?: of)?|around|else than)(?: not)?"
+        rf"(?: {PUT})? {P}",
+        r",? ?\b(?:except(?:ing)?(?: for)?|excluding|apart from|aside from|other than|save for|besides|sparing|minus"
+        rf"|outside of|with the exception of|not including)(?: {PUT})? {P}(?: alone)?",
+        rf"{_LEAD}\b(?:do not|don't|dont|never|without|not) (?:[a-z]+ )?{_TOUCH}(?: {PUT})? {P}(?: at all)?",
+        rf"{_LEAD}\bno (?:change|edit)s?(?: {PUT})? {P}",
+        rf"{_LEAD}\bnot(?: {PUT})? {P}",
+        rf"{_LEAD}\b(?:{_LEAVE}|let|have|with) (?:only )?{P} {_STAY}{_ASIS}",
+        rf"{_LEAD}\b(?:{_LEAVE}|preserv(?:e|ing)|protect(?:ing)?|spar(?:e|ing)|exclude|skip(?:ping)?|ignor(?:e|ing))"
+        rf"(?: out)? {P}(?: {LOOK})?(?=\W|$)(?! [a-z])",
+        rf"{_LEAD}(?:\bonly )?{P} {_STAYS} {_ASIS}",
+        rf"{_LEAD}(?:\bonly )?{P} (?!alone|out|normal|natural|real|with){_ASIS}",
+        rf"{_LEAD}{P} (?:must|should|may|can|shall|do|does|is|are)(?: not|n't) (?:to )?(?:be )?{_TOUCH}\b",
+        rf"\bcolou?r only {PUT} {P}|\bonly {P} (?:stays |remains )?{_ASIS}",
+    )
+)
+_REST = rf"(?:the others?|(?:the )?rest|(?:everything|everywhere|all) else)(?: of (?:it|the {_PICTURE}))?"
+_ELSE = re.compile(
+    rf",? ?(?:\b(?:and|but|leave|keep|with) )*(?:{_REST} {_STAY}{_ASIS}|(?<=leave ){_REST}$"
+    r"|\b(?:nothing|nowhere) (?:else|more)\b(?: (?:should |is to )?(?:be )?chang(?:ed?|es)\b)?)"
+)
+_ONLY = (
+    re.compile(
+        r"\b(?:only|just|solely|exclusively|nothing but|merely)"
+        rf"(?P<rest> (?:{PUT}|make|turn|change|edit|paint|affect|the))? {P}"
+    ),
+    re.compile(rf"{P},? (?:only|alone|exclusively|solely)\b"),
+)
+_MEANT = (
+    rf"{P} (?:in|of|from) (?:the|this|my|our) (?:{_PICTURE}|photo|footage)\b",
+    rf"{P} (?:(?:on|to|at|in) (?:the )?(?:left|right|front|back|middle|distance|corner|top|bottom|far end)\b"
+    r"|outside\b(?! of))(?: side)?",
+    rf"\b(?:everything|all|everyone|what(?:ever)?|anything)(?: that)?(?: is)? in {P}",
+    rf"{P} of (?:the|my|our|his|this) (?:room|house|city|town|village|hotel|bar|kitchen|park|garden|street)\b",
+)
+"""What only says which one is meant."""
+
+
+class Named:
+    """A text with its places as numbers: `line`; `spared` are names of what it keeps.
+
+    `whole` is set where no place can be meant.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.places: list[Place] = []
+        self.spared: list[str] = []
+        line = re.sub(r'["“”\[\]{}]', " ", text.lower().replace("’", "'").replace("re-colo", "recolo"))
+        line = re.sub(r"[a-z]{2,}", lambda word: mended(word[0]), " ".join(line.split()))
+        for name in _NAMES:
+            line = name.sub(lambda found: re.sub(r"[ -]", "\x01", found[0]), line)
+        # These are of the whole picture, and so is what is beside them.
+        self.whole = re.search(r"\b(?:shadows|highlights)\b", line) is not None
+        self.line = self._bounded(self._grouped(_NAMING.sub(self._name, _GIVEN.sub("give ", line))))
+
+    def of(self, number: str) -> Place:
+        """The place of a number."""
+        return self.places[int(number)]
+
+    def restored(self, line: str) -> str:
+        """Words again where numbers are."""
+        return re.sub(P, lambda found: self.restored(self.of(found[1]).words), line).replace("\x01", " ")
+
+    def _add(self, place: Place) -> str:
+        self.places.append(place)
+        return f"§{len(self.places) - 1}§"
+
+    def _name(self, found: re.Match[str]) -> str:
+        who = found["who"]
+        if who == "them" and self.places and found.string[: found.start()].endswith(("make ", "turn ", "paint ")):
+            return "it"
+        kind = "the" if who or found["the"] else "a" if found["a"] else ""
+        if who:
+            name = "people" if who in {"them", "us", "everyone", "everybody"} else "person"
+        else:
+            name = place_of(found["the"] or found["a"] or found["bare"]) or ""
+        return self._add(Place((name,), found[0], kind, found["look"] or ""))
+
+    def _grouped(self, line: str) -> str:
+        """Places that stand together as one, and those left out that only say which is meant."""
+        for pattern in _MEANT:
+            line = re.sub(pattern, r"§\1§", line)
+        behind = rf"\b(?:everything|all|what(?:ever)?|anything)(?: that)?(?: is)? behind {P}"
+        line = re.sub(behind, lambda _: self._add(Place(("background",), "background", "the")), line)
+        line = re.sub(rf"\b{THE} ({THING}) and {P}", self._beside, line)
+        joint = rf"(?:and|&|plus|as well as|or|nor)(?: also)?(?: {PUT})?(?: the)?(?: [a-z]+ of)?"
+        line = re.sub(rf"(?:both )?{P}(?:, {P})*,? {joint} {P}", self._union, line)
+        near = r"(?:in|on|at|above|behind|near|next to|beside|of|over|under|in front of|around)"
+        return re.sub(rf"(?<!on ){P} {near} {P}", self._first, line)
+
+    def _beside(self, found: re.Match[str]) -> str:
+        """Eyes and face are the face."""
+        near = thing_place(found[1]).replace(" ", "_")
+        return f"§{found[2]}§" if near in self.of(found[2]).names else found[0]
+
+    def _union(self, found: re.Match[str]) -> str:
+        every = [self.of(number) for number in re.findall(P, found[0])]
+        looks = {one.attributes for one in every}
+        if len(looks - {""}) > 1 or (every[-1].attributes and not every[0].attributes):
+            return found[0]
+        names = tuple(dict.fromkeys(name for one in every for name in one.names))
+        kind = "the" if any(one.kind == "the" for one in every) else every[0].kind
+        return self._add(Place(names, " and ".join(one.words for one in every), kind, every[0].attributes))
+
+    def _first(self, found: re.Match[str]) -> str:
+        """The sky above the mountains is the sky."""
+        return f"§{found[1]}§" if self.of(found[1]).kind == self.of(found[2]).kind == "the" else found[0]
+
+    def _bounded(self, line: str) -> str:
+        """The text without what it says to keep, and without "only"."""
+        line = re.sub(rf"\b(?:nothing|none) (?:but|except|other than|besides) {P}", r"only §\1§", line)
+        for pattern in _KEPT:
+            line = pattern.sub(self._keep, line)
+        line = re.sub(rf"({VERB} {P})[ ,]*, (?={LOOK}\b)", r"\1 ", line)
+        shorter = _ELSE.sub("", line)
+        if shorter != line:
+            line = re.sub(P, lambda found: self._surely(found[1]), shorter)
+        line = re.sub(rf"{_REST}(?: (?:goes|go|becomes|become|turns|is|:))?", "everything", line)
+        for pattern in _ONLY:
+            line = pattern.sub(
+                lambda found: f"{found.groupdict().get('rest') or ''} {self._surely(found.groups()[-1])}", line
+            )
+        return line
+
+    def _keep(self, found: re.Match[str]) -> str:
+        place = self.of(next(number for number in re.findall(P, found[0])))
+        stays = re.fullmatch(rf".*\b(?:leave|keep)\w* {P}", found[0])
+        if place.kind == "a" or (stays and not place.kind and place.names[0] in NOT_ADDED - ABSTRACT):
+            return found[0]
+        self.spared += place.names
+        return found.groupdict().get("all") or ""
+
+    def _surely(self, number: str) -> str:
+        return self._add(replace(self.of(number), sure=True))
+
+
+def thing_place(thing: str) -> str:
+    """The place, in words, that a thing comes nearest to that is none; empty where none does."""
+    for place, words in THINGS.items():
+        if {thing, thing.removesuffix("s")} & set(words.split()):
+            return place
+    return ""
+
+
+@functools.cache
+def mended(typed: str) -> str:
+    """A word of letters, or the place's name that it is one slip of the keyboard from, unless it is a word itself."""
+    if typed in KEYBOARD:
+        return KEYBOARD[typed]
+    words = WORDS_THEMSELVES | _GRAMMAR
+    if len(typed) < SHORTEST_MENDED or typed in words or place_of(typed) or re.fullmatch(LOOK, typed):
+        return typed
+    for name in sorted(NAMED | _GRAMMAR):
+        for form in (name, f"{name}s"):
+            if len(name) >= SHORTEST_MENDED and _one_slip(typed, form):
+                return form
+    return typed
+
+
+def _one_slip(typed: str, word: str) -> bool:
+    """Whether a letter was lost, added, or mistaken in a long word, or two neighbours were swapped."""
+    if abs(len(typed) - len(word)) > 1 or typed[0] != word[0]:
+        return False
+    same = next((n for n, (a, b) in enumerate(zip(typed, word, strict=False)) if a != b), min(len(typed), len(word)))
+    a, b = typed[same:], word[same:]
+    while a and b and a[-1] == b[-1]:
+        a, b = a[:-1], b[:-1]
+    if len(a) == len(b) == 1:
+        return len(typed) >= SHORTEST_CHANGED
+    return len(a) + len(b) == 1 or (len(a) == len(b) == 2 and a == b[::-1])

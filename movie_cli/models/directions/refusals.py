@@ -1,0 +1,106 @@
+"""Clauses that ask for what no look does, or for a look of a thing that is no place."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from movie_cli.models.directions.clauses import content
+from movie_cli.models.directions.naming import INNER, LOOK, NAMED, THE, THING, VERB, Named, P, thing_place
+from movie_cli.models.directions.words import LOOKS_LIKE_THINGS, NOT_ADDED, SCENES
+
+_ONE = rf"(?:a|an|another|some|more|two|three|many|several|a few|a couple of|{THE})"
+_SOMETHING = rf"(?:(?:{_ONE} )?(?:[a-z-]+ )?(?P<thing>{THING})(?![\w'])|(?:{_ONE} )?(?:[a-z-]+ )?{P})"
+_SOMEWHERE = (
+    r"(?: (?:on|in|to|at|next|behind|near|beside|for|above|over|under|between|somewhere|there|here|\w+ing)\b.*)?"
+)
+_CANNOT = tuple(
+    (verb, re.compile(pattern))
+    for verb, pattern in (
+        ("remove", rf"(?:remove|delete|erase|eliminate|get rid of|take (?:away|out)|cut out) {_SOMETHING}(?: .*)?"),
+        (
+            "remove",
+            rf"(?:make )?{P} (?:(?:should|must|to|has to|have to) )?"
+            r"(?:disappear|vanish|invisible|go away|(?:be )?(?:gone|removed|deleted))",
+        ),
+        ("remove", rf"(?:without|no|no more) (?:any )?{P}"),
+        (
+            "add",
+            r"(?:add|put|insert|place|include|draw|bring in|give §\d+§|make §\d+§ wear)(?: in)? "
+            rf"{_SOMETHING}{_SOMEWHERE}",
+        ),
+        (
+            "replace",
+            rf"(?:replace|swap|exchange|substitute)(?: out)? (?:§\d+§|{THE} [a-z]+) (?:with|for|by) {_SOMETHING}"
+            r"(?: .*)?",
+        ),
+        ("replace", rf"(?:swap|exchange) {P}"),
+        ("replace", rf"(?:turn|change|transform|convert|morph) §\d+§ into {_SOMETHING}"),
+        ("move", rf"(?:move|shift|rotate|flip|resize|enlarge|shrink|duplicate|clone|mirror) {_SOMETHING}(?: .*)?"),
+        ("move", rf"put {_SOMETHING} (?:on(?: top of)?|into|next to|under|behind|in front of|beside|inside) .*"),
+        (
+            "move",
+            rf"make {P} (?:much |a bit |a lot )?"
+            r"(?:bigger|smaller|taller|larger|thinner|fatter|shorter|wider|younger|older|longer)",
+        ),
+    )
+)
+_BECOMES = rf"(?: (?:look |to |in |into |more |a |an |very |bright |light |dark |deep )*(?:{LOOK}\b|like\b).*)"
+_NO_PLACE = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"(?P<verb>make|turn|paint|dye|colou?r|change|blur|darken|brighten|lighten|want|give) "
+        rf"(?:{THE}|an?) (?:{INNER} )?(?P<thing>{THING})(?P<tail>{_BECOMES})?",
+        rf"(?P<verb>make|turn|paint|dye|colou?r) {THE} (?P<thing>{INNER})(?P<tail> (?:{LOOK}|light|bright)\b.*)",
+        rf"(?P<verb>){THE} (?:{INNER} )?(?P<thing>{THING})(?: (?:should|must|to|could) be| in)?"
+        rf"(?P<tail> (?:{LOOK}|light|bright)\b.*)",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The verb of what no look does, or a thing that is no place; and what is left of the clause."""
+
+    verb: str = ""
+    thing: str = ""
+    rest: str = ""
+
+
+def refused(body: str, named: Named) -> Refusal | None:
+    """What is wrong with a clause; None for nothing."""
+    for verb, pattern in _CANNOT:
+        found = pattern.fullmatch(body)
+        if found and _is_a_thing(verb, found, named):
+            return Refusal(verb)
+    for pattern in _NO_PLACE:
+        found = pattern.fullmatch(body)
+        acts = found and (found["tail"] or found["verb"] in {"blur", "darken", "brighten", "lighten"})
+        if found and acts and found["thing"] not in SCENES and content(found["thing"]):
+            return Refusal(thing=found["thing"], rest=f"{found['verb'] or 'make'} it{found['tail'] or ''}")
+    return None
+
+
+def nearest(thing: str) -> str:
+    """The place that comes nearest to a thing that is none, by what it is, else by its letters; empty for none."""
+    return thing_place(thing) or next(iter(difflib.get_close_matches(thing, NAMED, 1)), "")
+
+
+def _is_a_thing(verb: str, found: re.Match[str], named: Named) -> bool:
+    """Whether what a pattern found is a thing, and not the sky, or fire that is a look."""
+    thing = found.groupdict().get("thing")
+    if thing is not None:
+        if verb in {"remove", "move"}:
+            return True
+        looks = {thing, thing.removesuffix("s")} & LOOKS_LIKE_THINGS
+        return not looks and not re.match(rf"{VERB} {THE} ", found[0])
+    place = named.of(next(group for group in found.groups() if group and group.isdecimal()))
+    if "colo" in place.words or place.words.split()[-1] in LOOKS_LIKE_THINGS:
+        return False
+    if verb == "add":
+        given = found[0].startswith("give") and place.kind == "a"
+        return not given and place.names[0] not in NOT_ADDED and place.kind != "the"
+    if verb == "replace":
+        return place.names[0] not in NOT_ADDED - {"water"}
+    return verb != "move" or place.kind == "the"
