@@ -295,7 +295,7 @@ def _find_unknown(requests: Sequence[EditRequest]) -> tuple[Unknown, Unknown]:
         from movie_cli.models.light_imports import import_networks
 
         import_networks()
-    from movie_cli.editing.editor import unknown_instructions
+    from movie_cli.editing.directing import unknown_instructions
 
     found = unknown_instructions(requests)
     return (unknown_instructions(each for each in requests if each.strict) if found else []), found

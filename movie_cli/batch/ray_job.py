@@ -170,6 +170,8 @@ class ClusterJob:
             raise output_error(Path(self.request.output), error) from error
         self.folder.add(task.number, part.segment)
         self._pictures[task.number] = part.picture_before
+        seen = self.folder.facts.get("seen", part.seen)
+        self.folder.note(seen=[max(pair) for pair in zip(seen, part.seen, strict=True)])
         before = self.folder.facts.get("met", [])
         if part.met is not None and part.met not in before:
             self._damage |= part.damage

@@ -14,7 +14,7 @@ import signal
 import socket
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,7 @@ CONNECT_SECONDS = 10.0
 class Part:
     """A segment as it travels: what it is, its packets' bytes, the picture before it (a CRC-32), damage after it.
 
-    `met` is a sentence about what damage its reader has met, there or on the way.
+    `met` is a sentence about what damage its reader has met, there or on the way, `seen` as of `Pipeline`.
     """
 
     segment: Segment
@@ -52,6 +52,7 @@ class Part:
     picture_before: int | None
     damage: dict[str, str]
     met: str | None = None
+    seen: Sequence[float] = ()
 
 
 class Notes(SilentReporter):
@@ -172,7 +173,7 @@ class Worker:
                 raise ValueError("there are no frames from there on")
             met, damage = pipeline.damage or pipeline.met, clip.damage_to_text(pipeline.damage)
             said = None if met is None else met.message
-            return Part(parcel.segment, parcel.packets(), pipeline.picture, damage, said)
+            return Part(parcel.segment, parcel.packets(), pipeline.picture, damage, said, pipeline.seen)
 
 
 def _told(action: Callable[[], Value]) -> Value | Result:

@@ -82,6 +82,11 @@ class Descriptor:
     export: Export | None = None
 
     @property
+    def sees(self) -> bool:
+        """Whether instructions are looks and places to it: it has regions, or those of nano serve its export."""
+        return (self.folder / "regions").is_dir() or (self.export is not None and bool(self.edits))
+
+    @property
     def vae_folder(self) -> Path:
         """The folder of the autoencoder that is used."""
         return self.variant.vae or self.folder / "vae"

@@ -163,7 +163,7 @@ def _warn_of_unknown(jobs: Sequence[Job], report: BatchReport) -> None:
     if not requests:
         return
     from movie_cli.batch.local import find_unknown
-    from movie_cli.editing.editor import STRICT_HINT
+    from movie_cli.editing.directing import STRICT_HINT
 
     refused, found = find_unknown(requests)
     if refused:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,13 +17,10 @@ from movie_cli.backends import registry
 from movie_cli.backends.base import Backend, Carry, FetchFrames, Pixels, RuntimeConfig, Settings, TextEmbedding
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import nearest_size
-from movie_cli.checkpoints.store import open_model
 from movie_cli.editing.course import Course, Moment, mixed
-from movie_cli.editing.request import EditRequest
-from movie_cli.errors import DeviceMemoryError, MovieError, UsageError
-from movie_cli.looks import looks_of
+from movie_cli.editing.directing import directions_of
+from movie_cli.errors import DeviceMemoryError, UsageError
 from movie_cli.recipe import Recipe
-from movie_cli.timeline import texts_of
 
 MOST_TEXTS = 256
 """Embedded instructions that are kept."""
@@ -103,12 +99,14 @@ class Editor:
         return self.backend.descriptor.text_scale_range[0]
 
     def embed(self, instruction: str) -> TextEmbedding:
-        """The instruction's embedding, which is kept for next time."""
+        """The embedding of an instruction's look, without the places that it names; it is kept for next time."""
         text = self._texts.get(instruction)
         if text is None:
             while len(self._texts) >= MOST_TEXTS:
                 self._texts.pop(next(iter(self._texts)))
-            text = self._texts[instruction] = self.backend.embed_text(instruction)
+            text = self._texts[instruction] = self.backend.embed_text(
+                directions_of(self.backend.descriptor, instruction).look
+            )
         return text
 
     def encode(self, frames: Pixels) -> Any:
@@ -186,19 +184,6 @@ def joined(parts: Sequence[FetchFrames]) -> FetchFrames:
     return functools.cache(lambda: np.concatenate([part() for part in parts]))
 
 
-STRICT_HINT = "leave out --strict to edit nevertheless; `movie preview` shows what comes of it"
-
-
-def unknown(descriptor: Descriptor, instruction: str, text: TextEmbedding) -> str:
-    """What to say of an instruction that the checkpoint was not trained on, with one that works."""
-    near = looks_of(text.nearest)
-    words = ", ".join(f'"{look.words}"' for look in near)
-    return (
-        f'{descriptor.name} was not trained on "{instruction}" and may leave the picture as it is; it knows {words} '
-        "and others: see `movie looks` (another checkpoint: --model)"
-    )
-
-
 class Editors:
     """Gives editors and keeps the one that was used last, with the texts it has embedded."""
 
@@ -239,44 +224,3 @@ def working_size(width: int, height: int, native_area: int, multiple: int) -> tu
     long = max(low, native_area // low // multiple * multiple)
     rounded = tuple(min(long, max(low, round(side / multiple) * multiple)) for side in exact)
     return rounded[0], rounded[1]
-
-
-def unknown_instructions(requests: Iterable[EditRequest]) -> list[tuple[str, int]]:
-    """A sentence for each instruction that its model does not know, and how many requests have it."""
-    wanted = Counter(
-        (each.recipe.model, text, each.offline)
-        for each in requests
-        for step in each.recipe.chain
-        for text in texts_of(step.instruction)
-    )
-    judges: dict[str, Callable[[str], TextEmbedding] | None] = {}
-    found = []
-    for (model, instruction, offline), count in wanted.items():
-        try:
-            descriptor = open_model(model, offline)
-            if model not in judges:
-                judges[model] = _judge(descriptor)
-            judge = judges[model]
-            if judge is None or (text := judge(instruction)).known:
-                continue
-            found.append((unknown(descriptor, instruction, text), count))
-        except MovieError:
-            continue
-    return found
-
-
-def _judge(descriptor: Descriptor) -> Callable[[str], TextEmbedding] | None:
-    """What tells whether a checkpoint knows a text; None where it takes any."""
-    if not descriptor.edits:
-        return None
-    if descriptor.export is None:
-        from movie_cli.checkpoints.load import load_text
-
-        encoder = load_text(descriptor.folder)
-
-        def judge(text: str) -> TextEmbedding:
-            encoded = encoder.encode(text)
-            return TextEmbedding(encoded.tokens, None, encoded.known, encoded.nearest)
-
-        return judge
-    return registry.open_backend(descriptor, registry.choose_runtime(descriptor)).embed_text

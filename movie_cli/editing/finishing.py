@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 class Finishing:
     """Finishes the frames of one run in order; `written` frames have come before. `close` lets go of a mask's file.
 
-    With a `canvas` frames are painted on it; the batches' full frames are their luma then.
+    With a `canvas` frames are painted on it; the batches' full frames are their luma then. `seen` is the largest share
+    of a frame, in [0, 1], that the edit was bounded to.
     """
 
     def __init__(self, plan: Plan, written: int, canvas: Canvas | None = None) -> None:
         self._plan, self._written, self._canvas = plan, written, canvas
         self._bound: Bound | None = None
+        self.seen = 0.0
 
     def frames(self, batch: Batch, edited: Pixels) -> Iterator[Picture]:
         """Frames at the output's size of those edited at the working size."""
@@ -55,6 +57,7 @@ class Finishing:
         # A mask follows the pictures that it has seen: it sees also those that are not edited.
         if bound is not None:
             edited = bound.apply(source, small, edited if strength else whole, plan.seconds(pts))
+            self.seen = max(self.seen, bound.share)
         return mixed(whole, edited, strength)
 
     def _bound_at(self, pts: int) -> Bound | None:

@@ -22,6 +22,7 @@ from movie_cli.backends.torch_devices import with_compiler
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.editing import clip
 from movie_cli.editing.course import Course, Moment
+from movie_cli.editing.directing import places_of
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.plan import bounds_of, course_of
 from movie_cli.editing.request import EditRequest, PreviewRequest
@@ -128,22 +129,31 @@ class FrameEditor:
         self._courses: Latest[Course] = Latest(MOST_PLACES)
         self._set: tuple[Hashable, ...] | None = None
 
-    def edited(self, recipe: Recipe, place: TimeValue) -> Pixels:
-        """The frame at a place `(h, w, 3)` as `recipe` makes it, at the working size.
+    def edited(self, recipe: Recipe, place: TimeValue, *, whole: bool = False) -> Pixels:
+        """The frame at a place `(h, w, 3)` as `recipe` makes it, at the working size; `whole` without the last
+        step's bounds.
 
         Raises:
             SourceError: there is no frame there.
             DeviceMemoryError: one frame is too much for the device.
         """
-        return self.edit(recipe, self.frames.at(place), self.frames.seconds(place))[0]
+        return self.edit(recipe, self.frames.at(place), self.frames.seconds(place), whole=whole)[0]
 
-    def edit(self, recipe: Recipe, frames: Pixels, seconds: float, carries: Sequence[Carry] | None = None) -> Pixels:
+    def edit(
+        self,
+        recipe: Recipe,
+        frames: Pixels,
+        seconds: float,
+        carries: Sequence[Carry] | None = None,
+        *,
+        whole: bool = False,
+    ) -> Pixels:
         """Frames of the source `(N, h, w, 3)` as `recipe` makes them at a time, all its steps in a row.
 
         `carries` holds one for each step; see `Editor.edit`. Where the recipe names places each frame is bounded by
         what is seen in it alone.
         """
-        return self._edit_chain(recipe.chain, frames, seconds, carries)
+        return self._edit_chain(recipe.chain, frames, seconds, carries, whole=whole)
 
     def edit_over(self, recipe: Recipe, frames: Pixels, seconds: Sequence[float], carries: Sequence[Carry]) -> Pixels:
         """As `edit` for frames in a row, each with its time."""
@@ -153,11 +163,19 @@ class FrameEditor:
         return np.concatenate([self.edit(recipe, frame[None], at, carries) for frame, at in pairs])
 
     def _edit_chain(
-        self, chain: tuple[Recipe, ...], frames: Pixels, seconds: float, carries: Sequence[Carry] | None
+        self,
+        chain: tuple[Recipe, ...],
+        frames: Pixels,
+        seconds: float,
+        carries: Sequence[Carry] | None,
+        *,
+        whole: bool = False,
     ) -> Pixels:
         for number, step in enumerate(chain):
             self._prepare(step, chain[:number], self.course(step).at(seconds))
             edited = self.editor.edit(frames, self._encoded(frames), None if carries is None else carries[number])
+            if whole and number + 1 == len(chain):
+                return edited
             pairs = zip(frames, edited, strict=True)
             frames = np.stack([self.bounded(step, frame, frame, pixels) for frame, pixels in pairs])
         return frames
@@ -177,9 +195,10 @@ class FrameEditor:
 
     def _bound(self, recipe: Recipe, width: int) -> Bound | None:
         """Bounds of one frame of this width."""
-        folder = self.editor.backend.descriptor.folder
-        places = recipe.only, recipe.except_for, recipe.feather
-        bounds = self._places.get(places, lambda: bounds_of(EditRequest(str(self.frames.path), "", recipe), folder))
+        descriptor = self.editor.backend.descriptor
+        asked = EditRequest(str(self.frames.path), "", recipe)
+        places = *places_of(descriptor, recipe), recipe.feather
+        bounds = self._places.get(places, lambda: bounds_of(asked, descriptor))
         output = recipe.size or self.frames.info.video.display_size
         return None if bounds is None else bounds.begin(0, width / output[0])
 

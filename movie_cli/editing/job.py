@@ -20,6 +20,7 @@ import av
 import movie_cli
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import once_read
+from movie_cli.editing.directing import understood
 from movie_cli.editing.plan import Plan
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import SourceError
@@ -55,6 +56,7 @@ def job_of(plan: Plan, path: Path) -> dict[str, str]:
         "source": _identity_of(path),
         "checkpoint": _checkpoint_identity(plan.descriptor),
         **request.told("source", "picture", "file"),
+        **understood(plan.descriptor, request.recipe, masked=request.mask is not None),
         "model": plan.descriptor.name,
         **{options[name].words: _identity_of(Path(file)) for name, file in request.files.items()},
         "ending": Path(request.output).suffix.lower(),

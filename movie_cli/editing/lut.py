@@ -20,6 +20,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from movie_cli.checkpoints.store import open_model
+from movie_cli.editing.directing import directions_of, places_of
 from movie_cli.editing.preview import Previewer
 from movie_cli.editing.request import PreviewRequest, Reporter
 from movie_cli.errors import SourceError, UsageError
@@ -218,9 +220,16 @@ def make_table(request: PreviewRequest, count: int, least: float, reporter: Repo
     """Edit `count` frames from all over the source, and fit a table to what became of their colours.
 
     Raises:
-        UsageError: the table comes no nearer to the edit than `least`, in dB.
+        UsageError: the table comes no nearer to the edit than `least`, in dB; or the instruction names a place.
         MovieError: the source, the checkpoint or the device cannot be used.
     """
+    descriptor = open_model(request.recipe.model, request.offline)
+    if any(places_of(descriptor, request.recipe)):
+        look = directions_of(descriptor, request.recipe.instruction).look
+        raise UsageError(
+            f'"{request.recipe.instruction}" is for a place, and a table of colours is for the whole picture',
+            f'ask for the look alone: "{look}"',
+        )
     with local_source(request.source) as path:
         info = probe(path)
         shares = [(number + 0.5) / count for number in range(count)]

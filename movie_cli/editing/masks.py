@@ -26,6 +26,7 @@ from movie_cli.errors import ModelError, UsageError
 from movie_cli.media import EncodeOptions, FrameReader, SourceInfo, VideoWriter, WriteReport, probe
 from movie_cli.media.outfile import Naming
 from movie_cli.models.detail import LUMA, Maps, applied
+from movie_cli.models.directions import Directions
 from movie_cli.models.region_names import read_place
 from movie_cli.models.regions import RegionNetwork, SteadyRegions, input_size, place_map
 
@@ -215,7 +216,8 @@ def write_mask(
 class Bounds:
     """What an edit is bounded by: a place less what is spared in it, or a mask's file; with edges softened.
 
-    `only` and `spared` are places as people name them (see `region_names`), `feather` is in pixels of the output.
+    `only` and `spared` are places as people name them (see `region_names`), `feather` is in pixels of the output,
+    `where` says in words where it goes.
 
     The network is read when the first frames come: an edit that is only planned needs none.
 
@@ -232,6 +234,7 @@ class Bounds:
         feather: float = 0.0,
     ) -> None:
         self._folder, self._mask, self._feather = folder, mask, feather
+        self.where = "where the mask is white" if mask is not None else Directions("", only, spared).where
         self._weights, self._spared = read_place(only or "everything"), read_place(spared) if spared else {}
 
     @functools.cached_property
@@ -250,10 +253,14 @@ class Bounds:
 
 
 class Bound:
-    """Bounds of one run of frames in order: `apply` to each, or see its `mask`, and `close`."""
+    """Bounds of one run of frames in order: `apply` to each, or see its `mask`, and `close`.
+
+    `share` is how much of the last frame the edit goes to, in [0, 1].
+    """
 
     def __init__(self, masks: Masks, feather: float) -> None:
         self._masks, self._feather = masks, feather
+        self.share = 0.0
         self.close = masks.close
 
     def apply(self, source: Pixels, small: Pixels, edited: Pixels, seconds: float) -> Pixels:
@@ -265,7 +272,9 @@ class Bound:
 
     def mask(self, source: Pixels, small: Pixels, seconds: float) -> Pixels:
         """Where the edit goes `(H, W)`, with soft edges; the source's frame is `(H, W, 3)`."""
-        return feathered(self._masks.mask(source, small, seconds), self._feather)
+        mask = feathered(self._masks.mask(source, small, seconds), self._feather)
+        self.share = float(mask.mean()) / 255
+        return mask
 
 
 def feathered(mask: Pixels, radius: float) -> Pixels:

@@ -25,7 +25,8 @@ from movie_cli.backends.base import Carry, FetchFrames, Pixels
 from movie_cli.editing import clip
 from movie_cli.editing.clip import Batch, FrameSource, ResumePoint
 from movie_cli.editing.course import Moment
-from movie_cli.editing.editor import STRICT_HINT, Editor, Editors, joined, unknown
+from movie_cli.editing.directing import STRICT_HINT, advice, told_of
+from movie_cli.editing.editor import Editor, Editors, joined
 from movie_cli.editing.finishing import Finishing
 from movie_cli.editing.flicker import Flicker
 from movie_cli.editing.latent_cache import ClipCache
@@ -121,11 +122,13 @@ def load_editor(plan: Plan, editors: Editors, reporter: Reporter) -> Editor:
     editor.set_moment(plan.course.at(0), plan.request.recipe)
     for note in editor.backend.notes:
         reporter.message("info", note)
+    for step in plan.chain:
+        if told := told_of(plan.descriptor, step.request.recipe, masked=step.request.mask is not None):
+            reporter.message("info", told)
     for instruction in dict.fromkeys(text for step in plan.chain for text in step.course.texts):
-        text = editor.embed(instruction)
-        if text.known:
+        told = advice(plan.descriptor, instruction, editor.embed(instruction))
+        if not told:
             continue
-        told = unknown(plan.descriptor, instruction, text)
         if plan.request.strict:
             raise UsageError(told, STRICT_HINT)
         reporter.message("warning", told)
@@ -136,7 +139,8 @@ class Pipeline:
     """The way of one edit's frames. `run` it once, then look at `damage`, `picture`, `reused` and `notes`.
 
     `damage` is where the source broke, `picture` a CRC-32 of the frame before the first one, `reused` how many frames
-    share the edit of the one before, `notes` what the reader has to say.
+    share the edit of the one before, `notes` what the reader has to say, `seen` how much of a frame each step
+    went to at most.
     """
 
     def __init__(
@@ -160,6 +164,12 @@ class Pipeline:
         self.notes: tuple[str, ...] = ()
         self.reused = 0
         self._canvas = canvas_of(plan)
+        self._finishing: list[Finishing] = []
+
+    @property
+    def seen(self) -> list[float]:
+        """The largest share of a frame, in [0, 1], that each step was bounded to so far; 0 where it is not."""
+        return [step.seen for step in self._finishing] or [0.0] * len(self._steps)
 
     def make_anchors(self) -> bytes | None:
         """What the frames of each step attend to, as safetensors; None without. It is used from now on."""
@@ -196,7 +206,7 @@ class Pipeline:
         plan = self._plan
         with ExitStack() as stack:
             position = 0 if begin is None else begin.index
-            finishing = [
+            finishing = self._finishing = [
                 stack.enter_context(contextlib.closing(Finishing(step, position, self._canvas))) for step in plan.chain
             ]
             frames = self._frames(stack, begin, limit)

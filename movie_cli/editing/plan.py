@@ -20,7 +20,8 @@ from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.store import open_variant
 from movie_cli.editing import clip
 from movie_cli.editing.course import Course, Moment
-from movie_cli.editing.editor import Editor, unknown_instructions
+from movie_cli.editing.directing import places_of, understood, unknown_instructions
+from movie_cli.editing.editor import Editor
 from movie_cli.editing.request import STREAM, EditRequest
 from movie_cli.errors import UsageError
 from movie_cli.media import EncodeOptions, SourceInfo
@@ -144,12 +145,12 @@ def make_plan(request: EditRequest, path: Path, say: Say | None = None) -> Plan:
         joined,
         hardware,
         courses[0],
-        bounds_of(request, descriptor.folder, until),
+        bounds_of(request, descriptor, until),
     )
     then = []
     for step, course in zip(request.recipe.chain[1:], courses[1:], strict=True):
         wanted = replace(request, recipe=step)
-        then.append(replace(plan, request=wanted, course=course, bounds=bounds_of(wanted, descriptor.folder, until)))
+        then.append(replace(plan, request=wanted, course=course, bounds=bounds_of(wanted, descriptor, until)))
     return replace(plan, then=tuple(then))
 
 
@@ -167,24 +168,24 @@ def course_of(recipe: Recipe, descriptor: Descriptor, info: SourceInfo, end: flo
     return Course(recipe, descriptor.text_scale_range[0], partial(clip.seconds_of, info), end)
 
 
-def bounds_of(request: EditRequest, folder: Path, seconds: float | None = None) -> Bounds | None:
-    """What the edit is bounded by: a mask's file, or places; None for the whole frame.
+def bounds_of(request: EditRequest, descriptor: Descriptor, seconds: float | None = None) -> Bounds | None:
+    """What the edit is bounded by: a mask's file, or places, also those of its words; None for the whole frame.
 
-    `folder` is the checkpoint's, `seconds` when the edited part ends, after the source's first picture, if known.
+    `seconds` is when the edited part ends, after the source's first picture, if known.
 
     Raises:
-        UsageError: the mask is over before the edited part is.
+        UsageError: the mask is over before the edited part is, or the words name several places.
         SourceError: the mask cannot be read.
     """
-    recipe = request.recipe
-    if request.mask is None and recipe.only is None and recipe.except_for is None:
+    only, spared = places_of(descriptor, request.recipe, masked=request.mask is not None)
+    if request.mask is None and only is None and spared is None:
         return None
     from movie_cli.editing.masks import Bounds, check_mask
 
     mask = None if request.mask is None else Path(request.mask)
     if mask is not None:
         check_mask(mask, seconds)
-    return Bounds(folder, recipe.only, recipe.except_for, mask, recipe.feather)
+    return Bounds(descriptor.folder, only, spared, mask, request.recipe.feather)
 
 
 def segment_frames(request: EditRequest, descriptor: Descriptor) -> int:
@@ -242,6 +243,7 @@ def describe_plan(request: EditRequest) -> Mapping[str, object]:
         plan = make_plan(request, path)
         changes = changes_of(plan)
     unknown = [text for text, _ in unknown_instructions([request])]
+    understanding = understood(plan.descriptor, request.recipe, masked=request.mask is not None)
     return {
         "source": request.source,
         "output": request.output,
@@ -256,6 +258,7 @@ def describe_plan(request: EditRequest) -> Mapping[str, object]:
         **({"video": plan.hardware.note} if plan.hardware.note else {}),
         "not kept as it is": "; ".join([*plan.info.notes, *changes]) or "nothing",
         "segments": f"of {plan.segment} frames" if plan.joined else "none: it cannot be resumed",
+        **{f"understood as {name}": said for name, said in understanding.items()},
         **({"warning": unknown[0]} if unknown else {}),
         "recipe": asdict(request.recipe),
     }

@@ -17,7 +17,8 @@ from movie_cli import media
 from movie_cli.backends.base import Carry, Pixels
 from movie_cli.checkpoints.store import open_model
 from movie_cli.editing import clip
-from movie_cli.editing.editor import Editor, unknown
+from movie_cli.editing.directing import advice, told_of
+from movie_cli.editing.editor import Editor
 from movie_cli.editing.frames import FrameEditor, SourceFrames, open_editor
 from movie_cli.editing.request import PreviewRequest, Reporter
 from movie_cli.kinds import TimeValue
@@ -66,11 +67,14 @@ class Previewer:
         self._editor = FrameEditor(self._frames, editor)
         self._reporter = reporter
         self._told: set[str] = set()
-        courses = [self._editor.course(step) for recipe in request.recipes() for step in recipe.chain]
+        steps = [step for recipe in request.recipes() for step in recipe.chain]
+        for step in steps:
+            if told := told_of(descriptor, step):
+                self._say(told)
+        courses = [self._editor.course(step) for step in steps]
         for instruction in dict.fromkeys(text for course in courses for text in course.texts):
-            text = editor.embed(instruction)
-            if not text.known:
-                reporter.message("warning", unknown(descriptor, instruction, text))
+            if told := advice(descriptor, instruction, editor.embed(instruction)):
+                reporter.message("warning", told)
 
     @property
     def places(self) -> tuple[TimeValue, ...]:
@@ -124,6 +128,11 @@ class Previewer:
 
     def _tell_notes(self) -> None:
         """Say what the backend has noted with the first frames."""
-        for note in set(self._editor.editor.backend.notes) - self._told:
+        for note in self._editor.editor.backend.notes:
+            self._say(note)
+
+    def _say(self, note: str) -> None:
+        """Say a sentence once."""
+        if note not in self._told:
             self._reporter.message("info", note)
             self._told.add(note)

@@ -27,13 +27,17 @@ from movie_cli.editing.staging import is_staged, staged
 from movie_cli.editing.work_folder import ANCHORS, WorkFolder, differences, published, remove_published
 from movie_cli.errors import InterruptedEdit, MovieError, UsageError
 
+LEAST_SEEN = 0.001
+"""Share of a frame that a place must have in some frame to count as seen."""
+
 
 @dataclass(frozen=True)
 class EditSummary:
     """What an edit did. `seconds` is the time from the first frame to the finished file, without start-up.
 
     `resumed` of the `frames` were there already from a run that was interrupted. `flicker` is what the others came to
-    in times the source's own, where it was bounded.
+    in times the source's own, where it was bounded. `place` is where the edit was bounded to, in words, and `share` the
+    largest share of a frame, in [0, 1], that it was; "" and None for the whole picture.
     """
 
     output: str
@@ -48,9 +52,13 @@ class EditSummary:
     cached: bool
     resumed: int = 0
     flicker: float | None = None
+    place: str = ""
+    share: float | None = None
 
 
-def summarize(plan: Plan, frames: int, seconds: float, *, cached: bool, resumed: int) -> EditSummary:
+def summarize(
+    plan: Plan, frames: int, seconds: float, *, cached: bool, resumed: int, share: float | None = None
+) -> EditSummary:
     """The summary of a finished edit of `frames` frames."""
     return EditSummary(
         output=plan.request.output,
@@ -64,6 +72,8 @@ def summarize(plan: Plan, frames: int, seconds: float, *, cached: bool, resumed:
         dtype=plan.choice.dtype,
         cached=cached,
         resumed=resumed,
+        place="" if plan.bounds is None else plan.bounds.where,
+        share=None if share is None else round(share, 4),
     )
 
 
@@ -139,7 +149,15 @@ class Edit:
             cache.commit(self._damage)
             self._say(report.messages)
         seconds = time.monotonic() - began
-        summary = summarize(plan, report.frames, seconds, cached=self._cached, resumed=self._resumed)
+        shares = self._shares
+        for step, seen in zip(plan.chain, shares, strict=False):
+            if step.bounds is not None and seen < LEAST_SEEN:
+                text = (
+                    f'"{step.bounds.where}" is not to be seen in {plan.request.source}: as good as nothing is changed'
+                )
+                self._reporter.message("warning", text)
+        share = shares[0] if shares and plan.bounds is not None else None
+        summary = summarize(plan, report.frames, seconds, cached=self._cached, resumed=self._resumed, share=share)
         if self._flicker is not None and self._flicker.ratio is not None:
             summary = replace(summary, flicker=round(self._flicker.ratio, 3))
         if folder is not None:
@@ -205,9 +223,19 @@ class Edit:
     def _segment_done(self) -> None:
         """See that the source stays, and note its damage so far: a run that goes on from here does not meet it."""
         self._watch.check()
+        if self._folder is not None and self._shares:
+            self._folder.note(seen=self._shares)
         met = None if self._pipeline is None else self._pipeline.met
         if met is not None and self._folder is not None:
             self._folder.note(met=[*self._met_before, met.message])
+
+    @property
+    def _shares(self) -> list[float]:
+        """The largest share of a frame that each step went to, in this run and before; empty where it is not known."""
+        nothing = [0.0] * len(self._plan.chain)
+        before = nothing if self._folder is None else self._folder.facts.get("seen", [] if self._done else nothing)
+        seen = nothing if self._pipeline is None else self._pipeline.seen
+        return [max(pair) for pair in zip(before, seen, strict=False)]
 
     def _start(self) -> float:
         """Begin to count frames; the time."""

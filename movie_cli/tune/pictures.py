@@ -17,12 +17,13 @@ VEIL = (230, 0, 126, 140)
 
 @dataclass(frozen=True)
 class Picture:
-    """An encoded picture, the command that makes it, and what is to be said of it."""
+    """An encoded picture, the command that makes it, what is to be said of it, and the place that its words name."""
 
     content: bytes
     kind: str
     command: str = ""
     advice: str = ""
+    where: str = ""
 
 
 def at_most(size: tuple[int, int], longest: int) -> tuple[int, int]:

@@ -286,7 +286,8 @@ async def _values(request: Request) -> dict[str, Any]:
 
 async def _picture(made: Future[Picture]) -> Response:
     picture = await asyncio.wrap_future(made)
-    headers = {"movie-command": quote(picture.command), "movie-advice": quote(picture.advice)}
+    said = {"command": picture.command, "advice": picture.advice, "where": picture.where}
+    headers = {f"movie-{name}": quote(text) for name, text in said.items()}
     return Response(picture.content, media_type=picture.kind, headers=headers)
 
 

@@ -17,7 +17,8 @@ from movie_cli import remote
 from movie_cli.backends.base import Carry, Pixels
 from movie_cli.checkpoints.store import open_model
 from movie_cli.editing.clip import small_of
-from movie_cli.editing.editor import Editor, unknown
+from movie_cli.editing.directing import advice, understood
+from movie_cli.editing.editor import Editor
 from movie_cli.editing.frames import FrameEditor, Latest, SourceFrames, open_editor
 from movie_cli.editing.request import PreviewRequest, output_exists
 from movie_cli.errors import UsageError
@@ -209,7 +210,7 @@ class Session:
                 pixels = self._edit_loop(editor, page, place, recipe, index)
             else:
                 plain = dataclasses.replace(recipe, detail=1.0, only=None, except_for=None, feather=0.0)
-                pixels = self._made.get((plain, at), lambda: editor.edited(plain, at))
+                pixels = self._made.get((plain, at), lambda: editor.edited(plain, at, whole=True))
                 whole = small = self._frames.at(at)[0]
                 if kind == "fine" and self.shown != self.size:
                     whole, small = self._frames.whole(at)
@@ -220,8 +221,9 @@ class Session:
             else:
                 picture = jpeg(pixels, None if kind == "loop" else self._small(2 * THUMBNAIL_WIDTH))
             texts = [(words, editor.editor.embed(words)) for words in editor.course(recipe).texts]
-            advice = next((unknown(self.descriptor, words, text) for words, text in texts if not text.known), "")
-            return dataclasses.replace(picture, command=self.command(recipe), advice=advice)
+            told = next(filter(None, (advice(self.descriptor, *each) for each in texts)), "")
+            where = understood(self.descriptor, recipe).get("place", "")
+            return dataclasses.replace(picture, command=self.command(recipe), advice=told, where=where)
 
         return self._worker.submit((page, kind), URGENCIES.index(kind), make)
 

@@ -187,7 +187,7 @@ def test_unknown_instructions_are_told_of_before_the_first_edit(movie, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("not trained on") == 2
     count, first = (done.stderr.index(text) for text in ("2 of 3 jobs ask", "1 of 3: a.mp4: done"))
-    assert done.stderr.index('not trained on "turn the car red" and may leave') < count < first
+    assert done.stderr.index('not trained on "turn it red" and may leave') < count < first
 
 
 def test_a_strict_edit_refuses_an_instruction_that_is_not_known(movie, tmp_path):

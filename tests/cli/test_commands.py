@@ -234,7 +234,7 @@ def test_a_dry_run_is_in_words_and_tells_of_what_the_model_does_not_know(movie, 
     assert "text-scale 7.5" in plan["recipe"]
     assert "{" not in done.stdout
     assert "cpu, cpu" not in plan["device"]
-    assert 'not trained on "turn the car red"' in plan["warning"]
+    assert 'not trained on "turn it red"' in plan["warning"]
 
 
 def test_a_recipe_is_repeated_with_what_is_typed_put_over_it(movie, tmp_path):

@@ -31,9 +31,9 @@ def clip(tmp_path_factory):
 
 @pytest.fixture
 def edit(movie, model, clip):
-    def run(out, *arguments):
+    def run(out, *arguments, instruction="a b"):
         lossless = LOSSLESS if out.endswith(".mkv") else ()
-        return movie("edit", str(clip), "a b", "-o", out, "--model", str(model), *lossless, *arguments)
+        return movie("edit", str(clip), instruction, "-o", out, "--model", str(model), *lossless, *arguments)
 
     return run
 
@@ -101,6 +101,34 @@ def test_a_preview_shows_the_place(movie, model, clip, tmp_path):
         assert done.returncode == 0, done.stderr
     sky, none = (np.asarray(Image.open(tmp_path / name)).astype(int) for name in ("sky.png", "none.png"))
     assert np.abs(sky - none).max() > 3
+
+
+def test_the_words_name_the_place(edit, clip, tmp_path):
+    assert edit("options-%02d.png", "--only", "sky", "--except", "people").returncode == 0
+    words = "a b on the sky, but leave the people alone"
+    done = edit("words-%02d.png", instruction=words)
+    assert done.returncode == 0, done.stderr
+    assert 'understood as look "a b", place "sky except people"' in done.stderr
+    assert np.array_equal(pixels(tmp_path / "words-%02d.png"), pixels(tmp_path / "options-%02d.png"))
+    done = edit("wins-%02d.png", "--only", "person", instruction=words)
+    assert np.array_equal(pixels(tmp_path / "wins-%02d.png"), pixels(clip))
+
+
+def test_a_place_that_is_not_there_is_told_of(edit, clip, tmp_path):
+    done = edit("car-%02d.png", "--json", instruction="turn the car red")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert any('"vehicle" is not to be seen' in event.get("text", "") for event in events), events
+    assert (events[-1]["place"], events[-1]["share"]) == ("vehicle", 0.0)
+    assert np.array_equal(pixels(tmp_path / "car-%02d.png"), pixels(clip))
+    done = edit("sky-%02d.png", "--json", instruction="make the sky a b")
+    assert json.loads(done.stdout.splitlines()[-1])["share"] == 1.0
+
+
+def test_what_no_look_does_is_refused_where_it_is_strict(edit, tmp_path):
+    done = edit("out.mkv", "--strict", instruction="remove the car")
+    assert done.returncode == 2
+    assert "cannot remove" in done.stderr
+    assert not (tmp_path / "out.mkv").exists()
 
 
 def test_a_dry_run_names_the_place(edit):

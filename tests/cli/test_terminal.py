@@ -176,5 +176,5 @@ def test_words_stay_whole_at_eighty_columns(screen, tmp_path):
     source = edit(tmp_path / "o.mp4")[1]
     shown = screen("edit", source, "put a hat on the dog", "--end", "1f", "-o", str(tmp_path / "o.mp4"), width=80)
     failed = screen("edit", "a" * 60 + ".mp4", "winter", "-o", str(tmp_path / "nowhere" / "x.mp4"), width=80)
-    assert "and may leave the picture as it is" in shown.words
+    assert "the picture is left as it is" in shown.words
     assert "names with spaces need quotes" in failed.words

@@ -74,6 +74,17 @@ def test_the_veil_lies_where_the_edit_goes_and_answers_the_page_alone(page):
     assert page.ask("POST", "/wrong-token/veil", asked)[0] == 403
 
 
+def test_the_place_that_the_words_name_is_shown(folder):
+    with tuning(folder, "in.mp4", "--dtype", "float32") as (page, _):
+        words = {"page": "page", "kind": "frame", "at": "0", "settings": LOOK | {"instruction": "winter in the sky"}}
+        status, headers, shown = page.ask("POST", "edited", words)
+        assert (status, headers["movie-where"]) == (200, "sky")
+        options = words | {"settings": LOOK | {"instruction": "winter", "only": "sky"}}
+        status, headers, named = page.ask("POST", "edited", options)
+        assert (status, headers["movie-where"]) == (200, "")
+        assert shown == named
+
+
 @pytest.mark.parametrize("path", ["command", "edited", "veil", "edit"])
 def test_an_unknown_place_is_refused_with_the_nearest_one(page, path):
     asked = {"page": "page", "kind": "frame", "at": "0", "settings": LOOK | {"only": "sky,poeple"}}

@@ -125,7 +125,7 @@ def test_an_unknown_instruction_is_told_with_one_that_works(folder):
     with tuning(folder, "in 1.mp4") as (page, _):
         assert page.edited(instruction="make it winter")[2] == ""
         advice = page.edited(instruction="turn the car red")[2]
-        assert 'not trained on "turn the car red"' in advice
+        assert 'not trained on "turn it red"' in advice
         words = advice.split('it knows "')[1].split('"')[0]
         assert page.edited(instruction=words)[2] == ""
         looks = page.get("about")["looks"]

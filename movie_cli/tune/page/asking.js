@@ -40,7 +40,8 @@ async function picture(path, values) {
   const answer = await send(path, { page, ...values });
   if (answer.status === 204) return null;
   const text = (name) => decodeURIComponent(answer.headers.get(name) || "");
-  return { url: URL.createObjectURL(await answer.blob()), command: text("movie-command"), advice: text("movie-advice") };
+  const url = URL.createObjectURL(await answer.blob());
+  return { url, command: text("movie-command"), advice: text("movie-advice"), where: text("movie-where") };
 }
 
 // Shows a picture in an image element, once it is decoded, and lets go of the one before.

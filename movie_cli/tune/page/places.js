@@ -65,8 +65,8 @@ export function startPlaces(studio) {
   // The veil.
   let shown = "", wanted = false;
   const fetchVeil = newest(async () => {
-    const { only, except_for, feather } = studio.settings, place = studio.place;
-    const key = JSON.stringify([place, only, except_for, feather]);
+    const { instruction, only, except_for, feather } = studio.settings, place = studio.place;
+    const key = JSON.stringify([place, instruction, only, except_for, feather]);
     if (!wanted) return;
     try {
       const answer = key === shown ? null : await veilOf(place, settled());

@@ -31,12 +31,14 @@ const studio = {
     $("command").textContent = answer.command;
     $("advice").textContent = answer.advice;
     $("advice").hidden = !answer.advice;
+    $("where-understood").textContent = answer.where && `Understood: ${answer.where}`;
     $("after-caption").textContent = settings.instruction;
   },
   cleared() {
     studio.shown = null;
     $("command").textContent = "";
     $("advice").hidden = true;
+    $("where-understood").textContent = "";
     $("after-caption").textContent = "write an instruction, or choose a look";
   },
   moved() { studio.refillWall(); studio.refillGrid(); },

@@ -1,0 +1,148 @@
+"""How an instruction is understood: its look, the place where it goes, and what is to be said of both.
+
+The text encoder of a checkpoint that sees regions reads the look alone; other checkpoints read an instruction whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from movie_cli.backends import registry
+from movie_cli.backends.base import TextEmbedding
+from movie_cli.checkpoints.descriptor import Descriptor
+from movie_cli.checkpoints.store import open_model
+from movie_cli.editing.request import EditRequest
+from movie_cli.errors import MovieError, UsageError
+from movie_cli.looks import looks_of
+from movie_cli.models.directions import Directions, read_directions
+from movie_cli.recipe import Recipe
+from movie_cli.timeline import texts_of
+
+STRICT_HINT = "leave out --strict to edit nevertheless; `movie preview` shows what comes of it"
+_HANDLES = re.compile(
+    r"\s*(?:please |could you |can you )?(add|put|insert|remove|delete|erase|replace|swap|move)\b", re.I
+)
+_VERBS = {"put": "add", "insert": "add", "delete": "remove", "erase": "remove", "swap": "replace"}
+
+
+def directions_of(descriptor: Descriptor, instruction: str) -> Directions:
+    """Look and place of one instruction; of a checkpoint that sees no regions the whole text is the look."""
+    return read_directions(instruction) if descriptor.sees else Directions(instruction)
+
+
+def places_of(descriptor: Descriptor, recipe: Recipe, *, masked: bool = False) -> tuple[str | None, str | None]:
+    """The places that an edit goes to and keeps out of: the recipe's, else those that its instruction names.
+
+    Where `--only` or a mask says where, the words count for nothing; `--except` stands for what they leave alone.
+
+    Raises:
+        UsageError: instructions at different times name different places.
+    """
+    if masked or recipe.only is not None:
+        return recipe.only, recipe.except_for
+    found = [directions_of(descriptor, text) for text in texts_of(recipe.instruction)]
+    places = {(each.only, each.spared) for each in found}
+    if len(places) > 1:
+        named = "; ".join(each.where or "the whole picture" for each in found)
+        raise UsageError(
+            f"the instructions are about different places: {named}",
+            "an edit goes to one: name it with --only",
+        )
+    only, spared = places.pop()
+    return only, recipe.except_for or spared
+
+
+def understood(descriptor: Descriptor, recipe: Recipe, *, masked: bool = False) -> dict[str, str]:
+    """What decides pixels in how the instruction is read, by name; empty where it is read as it stands."""
+    texts = [text for step in recipe.chain for text in texts_of(step.instruction)]
+    looks = [directions_of(descriptor, text).look for text in texts]
+    asked = [(step.only, step.except_for) for step in recipe.chain]
+    places = [places_of(descriptor, step, masked=masked) for step in recipe.chain]
+    where = [Directions("", *place).where or "everything" for place in places]
+    return {
+        **({"look": "; ".join(looks)} if looks != texts else {}),
+        **({"place": "; ".join(where)} if places != asked else {}),
+    }
+
+
+def told_of(descriptor: Descriptor, recipe: Recipe, *, masked: bool = False) -> str:
+    """A sentence about how the instruction is read; empty where it is read as it stands."""
+    parts = [f'{name} "{said}"' for name, said in understood(descriptor, recipe, masked=masked).items() if said]
+    return f"understood as {', '.join(parts)}" if parts else ""
+
+
+def advice(descriptor: Descriptor, instruction: str, text: TextEmbedding) -> str:
+    """What to say of an instruction of which not all can be done; empty where there is nothing to say."""
+    found, name = directions_of(descriptor, instruction), descriptor.name
+    said = []
+    verb = found.cannot
+    if not verb and not text.known and (handles := _HANDLES.match(found.look)) and descriptor.edits:
+        verb = _VERBS.get(handles[1].lower(), handles[1].lower())
+    if verb:
+        done = "" if found.look else ": the picture is left as it is"
+        said.append(f'{name} changes how things look and cannot {verb} them, as "{instruction}" asks{done}')
+    if found.unknown:
+        near = f"; the nearest is {found.nearest}" if found.nearest else ""
+        said.append(
+            f'{name} knows no place "{found.unknown}", and edits the whole picture{near} '
+            "(`movie mask --help` lists the places)"
+        )
+    if found.left_out:
+        said.append(f'"{found.left_out}" is left out: an edit is one look for one place; --then adds another')
+    if not text.known and found.look:
+        said.append(_unknown(descriptor, found.look, text))
+    return ". ".join(said)
+
+
+def _unknown(descriptor: Descriptor, look: str, text: TextEmbedding) -> str:
+    """What to say of a look that the checkpoint was not trained on, with one that works."""
+    words = ", ".join(f'"{look.words}"' for look in looks_of(text.nearest))
+    return (
+        f'{descriptor.name} was not trained on "{look}" and may leave the picture as it is; it knows {words} '
+        "and others: see `movie looks` (another checkpoint: --model)"
+    )
+
+
+def unknown_instructions(requests: Iterable[EditRequest]) -> list[tuple[str, int]]:
+    """A sentence for each instruction of which its model cannot do all, and how many requests have it."""
+    wanted = Counter(
+        (each.recipe.model, text, each.offline)
+        for each in requests
+        for step in each.recipe.chain
+        for text in texts_of(step.instruction)
+    )
+    judges: dict[str, Callable[[str], TextEmbedding] | None] = {}
+    found = []
+    for (model, instruction, offline), count in wanted.items():
+        try:
+            descriptor = open_model(model, offline)
+            if model not in judges:
+                judges[model] = _judge(descriptor)
+            judge = judges[model]
+            if judge is None:
+                continue
+            told = advice(descriptor, instruction, judge(directions_of(descriptor, instruction).look))
+            if told:
+                found.append((told, count))
+        except MovieError:
+            continue
+    return found
+
+
+def _judge(descriptor: Descriptor) -> Callable[[str], TextEmbedding] | None:
+    """What tells whether a checkpoint knows a text; None where it takes any."""
+    if not descriptor.edits:
+        return None
+    if descriptor.export is None:
+        from movie_cli.checkpoints.load import load_text
+
+        encoder = load_text(descriptor.folder)
+
+        def judge(text: str) -> TextEmbedding:
+            encoded = encoder.encode(text)
+            return TextEmbedding(encoded.tokens, None, encoded.known, encoded.nearest)
+
+        return judge
+    return registry.open_backend(descriptor, registry.choose_runtime(descriptor)).embed_text

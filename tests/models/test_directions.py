@@ -1,0 +1,90 @@
+"""Look and place of an instruction: the table of phrasings, and what must never be taken for a place."""
+
+import configparser
+from importlib import resources
+
+import pytest
+
+from movie_cli.looks import KINDS
+from movie_cli.models.directions import LONGEST, read_directions
+from movie_cli.models.region_names import PLACES, place_of
+from tools.directions import read_table, shares
+
+LEAST = 0.95
+
+
+def test_phrasings_are_understood():
+    found = shares(read_table())
+    right, count = (sum(numbers) for numbers in zip(*found.values(), strict=True))
+    assert count >= 300
+    assert right / count >= LEAST
+    assert set(found) == {"tuned", "held out"}
+
+
+@pytest.mark.parametrize(
+    ("text", "look", "only", "spared"),
+    [
+        ("make the sky pink", "make it pink", "sky", None),
+        ("snow on the ground", "snow", "ground", None),
+        ("everything but the people in black and white", "everything in black and white", None, "people"),
+        ("blur the background", "blur it", "background", None),
+        ("turn the car red", "turn it red", "vehicle", None),
+        ("make her hair blonde", "make it blonde", "hair", None),
+        ("a night sky", "night", "sky", None),
+        ("winter, but leave the people alone", "winter", None, "people"),
+        ("only the trees in autumn colours", "make it in autumn colours", "tree", None),
+        ("make the sky and the water pink", "make it pink", "sky,water", None),
+        ("winter", "winter", None, None),
+    ],
+)
+def test_look_and_place(text, look, only, spared):
+    found = read_directions(text)
+    assert (found.look, found.only, found.spared) == (look, only, spared)
+
+
+def test_what_cannot_be_done_is_told_beside_what_can():
+    found = read_directions("make it winter and remove the car")
+    assert (found.look, found.cannot) == ("make it winter", "remove")
+    found = read_directions("make the hat blue")
+    assert (found.unknown, found.nearest, found.only) == ("hat", "clothes", None)
+    found = read_directions("make the sky pink and the grass blue")
+    assert (found.look, found.only, found.left_out) == ("make it pink", "sky", "the grass blue")
+
+
+def test_the_words_of_looks_name_no_place():
+    folder = resources.files("movie_cli") / "train" / "phrases"
+    phrases = []
+    for kind in KINDS:
+        parser = configparser.ConfigParser(interpolation=None, delimiters=(":",))
+        parser.read_string((folder / f"{kind}.txt").read_text(encoding="utf-8"))
+        phrases += [parser[name]["canonical"].split(";")[0].strip() for name in parser.sections()]
+    assert len(phrases) >= 40
+    assert [
+        phrase for phrase in phrases if read_directions(phrase).look != phrase or read_directions(phrase).where
+    ] == []
+
+
+def test_a_place_is_one_of_those_that_options_take():
+    for phrasing in read_table():
+        found = read_directions(phrasing.phrase)
+        for name in f"{found.only or ''},{found.spared or ''}".split(","):
+            assert not name or (name in PLACES and place_of(name) == name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "§0§ pink",
+        "make the sky pink " * 40,
+        "\x01 \u202e sky",
+        "but " * 90,
+        "the " * 99,
+        "([{<>}])",
+        "É" * 300,
+    ],
+)
+def test_hostile_text_is_for_the_whole_picture_or_a_place(text):
+    found = read_directions(text)
+    assert len(text) <= LONGEST or found.look == text
