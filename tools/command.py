@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from movie_cli.backends.base import Carry, FetchFrames, Pixels, RuntimeConfig, Settings, TextEmbedding
+from movie_cli.backends.base import Backend, Carry, FetchFrames, Pixels, RuntimeConfig, Settings, TextEmbedding
 from movie_cli.checkpoints.descriptor import Descriptor
 
 SMALL = (64, 48)
@@ -32,6 +32,7 @@ class IdentityBackend:
         self.device, self.dtype, self.reason = choice.device, choice.dtype, choice.reason
         self.notes: tuple[str, ...] = ()
         self.decode_later: Callable[[Any, Pixels], FetchFrames] | None = None
+        self.anchors: Any = None
 
     def embed_text(self, instruction: str) -> TextEmbedding:
         """Nothing, as nothing is asked of the network."""
@@ -73,7 +74,8 @@ def run_without_network(arguments: Sequence[str]) -> int:
     def small(descriptor: Descriptor, width: int, height: int) -> tuple[int, int]:
         return SMALL if width >= height else (SMALL[1], SMALL[0])
 
-    vars(registry)["open_backend"] = IdentityBackend
+    opened: Callable[[Descriptor, RuntimeConfig], Backend] = IdentityBackend
+    vars(registry)["open_backend"] = opened
     Editor.size_for = staticmethod(small)  # type: ignore[method-assign]
     return main(list(arguments))
 
