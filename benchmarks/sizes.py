@@ -1,16 +1,16 @@
-"""What an edit costs at 512x384, 1920x1080 and 3840x2160, stage by stage, of one clip at all three sizes.
+"""Frames a second of an edit at 512x384, 1920x1080 and 3840x2160, of one clip at all sizes, and their ratios.
 
     python benchmarks/sizes.py ../shared/data/clips/sam2_juggle_football.mp4
 
 The clip is cut to each size's shape and scaled; fine noise is added, as cameras do and scaling takes away. Without one
-a clip of moving noise is made. Each size is measured in a process of its own by `movie bench`, in turn, so that ratios
-are of one run; medians of `--rounds`.
+a clip of moving noise is made. Each edit is the real command in a process of its own; sizes take turns, so that ratios
+are of one run; medians of `--rounds`. `--stages` adds what `movie bench` says of each.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -23,7 +23,7 @@ import av
 import harness
 import numpy as np
 
-SIZES = ((512, 384), (1920, 1080), (3840, 2160))
+SIZES = "512x384,1920x1080,3840x2160"
 SHOWN = ("decode", "encode_latents", "denoise", "decode_latents", "detail", "encode")
 NOISE = 3
 """Code values, at most, that are added."""
@@ -31,39 +31,45 @@ NOISE = 3
 
 def main() -> None:
     """The command."""
-    parser = harness.parser("Measure an edit at three sizes.")
+    parser = harness.parser("Measure an edit at several sizes.")
     parser.add_argument("clip", type=Path, nargs="?", help="what is scaled (default: moving noise)")
     parser.add_argument("--frames", type=int, default=48, help="length of the clips (default: 48)")
+    parser.add_argument("--sizes", default=SIZES, metavar="WxH,...", help=f"default: {SIZES}")
+    parser.add_argument("--model", default="nano", help="a checkpoint's name or folder (default: nano)")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--backend", default="torch")
+    parser.add_argument("--stages", action="store_true", help="also what each stage takes")
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
     options = parser.parse_args()
-    names = [f"{width}x{height}" for width, height in SIZES]
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-    environment = dict(os.environ)
-    if options.threads:
-        environment["OMP_NUM_THREADS"] = str(options.threads)
+    names = options.sizes.split(",")
+    found: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory(prefix="movie-benchmark-") as folder:
-        paths = [Path(folder) / f"{name}.mp4" for name in names]
-        for path, size in zip(paths, SIZES, strict=True):
-            scaled(options.clip, path, options.frames, size)
+        paths = {name: Path(folder) / f"{name}.mp4" for name in names}
+        for name, path in paths.items():
+            width, height = map(int, name.split("x"))
+            scaled(options.clip, path, options.frames, (width, height))
         for _ in range(options.rounds):
-            for name, path in zip(names, paths, strict=True):
-                command = [*harness.MOVIE, "bench", str(path), "--backend", options.backend, "--json"]
-                done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-                if done.returncode:
-                    sys.exit(f"error: movie bench ended with exit code {done.returncode}: {done.stderr}")
-                runs[name].append(json.loads(done.stdout.splitlines()[-1]))
+            for name, path in paths.items():
+                edit = harness.run_edit(path, options.model, ["--backend", options.backend], options.threads)
+                found.setdefault(f"{name}_fps", []).append(options.frames / edit.seconds)
+                found.setdefault(f"{name}_peak_mb", []).append(edit.peak / 2**20)
+                for key, value in (stages(path, options) if options.stages else {}).items():
+                    found.setdefault(f"{name}_{key}", []).append(value)
     values: dict[str, Any] = {"frames": options.frames, "rounds": options.rounds}
-    for name in names:
-        middle = {key: statistics.median(run[key] for run in runs[name]) for key in ("fps", "share_of_slowest_stage")}
-        stages = {f"{key}_ms": statistics.median(run[f"{key}_ms"] for run in runs[name]) for key in SHOWN}
-        peak = statistics.median(run["peak_memory_bytes"] for run in runs[name]) / 2**20
-        for key, value in {**middle, **stages, "peak_memory_mb": peak}.items():
-            values[f"{name}_{key}"] = round(value, 2)
+    values |= {key: round(statistics.median(each), 2) for key, each in found.items()}
     for name in names[1:]:
         values[f"{name}_over_{names[0]}"] = round(values[f"{name}_fps"] / values[f"{names[0]}_fps"], 3)
     harness.show(values, options.json)
+
+
+def stages(path: Path, options: argparse.Namespace) -> dict[str, float]:
+    """Milliseconds a frame by stage."""
+    command = [*harness.MOVIE, "bench", str(path), "--model", options.model, "--backend", options.backend, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"error: movie bench ended with exit code {done.returncode}: {done.stderr}")
+    values = json.loads(done.stdout.splitlines()[-1])
+    return {f"{name}_ms": values[f"{name}_ms"] for name in SHOWN}
 
 
 def scaled(clip: Path | None, path: Path, frames: int, size: tuple[int, int]) -> None:

@@ -31,6 +31,18 @@ def test_speed_is_measured(model):
     assert values["start_up_s"] > 0
 
 
+def test_sizes_are_compared(model):
+    values = run("sizes.py", "--model", model, "--frames", "3", "--sizes", "64x64,192x128", "--stages")
+    assert values["192x128_over_64x64"] > 0
+    assert values["192x128_detail_ms"] > 0
+
+
+def test_threads_are_compared_beside_busy_processes(model):
+    options = ["--model", model, "--frames", "3", "--size", "64x64", "--busy", "0,1", "--threads", "0,1"]
+    values = run("threads.py", *options)
+    assert all(values[f"{threads}_busy_{busy}_fps"] > 0 for threads in ("auto", "threads_1") for busy in (0, 1))
+
+
 def test_memory_is_compared(model):
     values = run("memory.py", "--model", model, "--short", "2", "--long", "4", "--size", "64x64", "--threads", "1")
     assert 0.5 < values["long_over_short"] < 2
