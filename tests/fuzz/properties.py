@@ -17,6 +17,7 @@ import contextlib
 import faulthandler
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -80,16 +81,14 @@ def answer(number: int, count: int) -> None:
     run()
 
 
-def answers(number: int, count: int, stopped: threading.Event) -> Iterator[tuple[str, list[str] | None]]:
-    """The lines of cases that are drawn by a seed in another process, and what was found of each."""
+def answers(number: int, count: int, children: list[subprocess.Popen[str]]) -> Iterator[tuple[str, list[str] | None]]:
+    """The lines of cases that are drawn by a seed in another process, one of `children`, and what was found of each."""
     command = [sys.executable, "-m", "tests.fuzz.properties", "--drawn-by", str(number), "--cases", str(count)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as child:
         assert child.stdout is not None
+        children.append(child)
         case = ""
         for line in child.stdout:
-            if stopped.is_set():
-                child.kill()
-                return
             if line.startswith("{"):
                 case = line.rstrip()
             else:
@@ -104,12 +103,15 @@ class Findings:
 
     def __init__(self) -> None:
         self.counts, self.failed = collections.Counter[str](), dict[str, str]()
-        self.stopped = threading.Event()
+        self.children: list[subprocess.Popen[str]] = []
+        self.stopped = False
         self._lock = threading.Lock()
 
     def draw(self, number: int, count: int) -> None:
         """Try the cases of one seed, and tell of each fault at once."""
-        for case, found in answers(number, count, self.stopped):
+        for case, found in answers(number, count, self.children):
+            if self.stopped:
+                return
             with self._lock:
                 self.counts["none made" if found is None else "well" if not found else "failed"] += 1
                 for fault in found or ():
@@ -117,6 +119,12 @@ class Findings:
                     self.failed.setdefault(kind_of(fault), case)
                 if found:
                     print(f"{case}\n    " + "\n    ".join(found), flush=True)
+
+    def stop(self) -> None:
+        """End all processes; what they were at is not counted."""
+        self.stopped = True
+        for child in self.children:
+            child.kill()
 
     def tell(self) -> None:
         """Print the numbers, and each kind's first case."""
@@ -154,6 +162,9 @@ def main() -> int:
     if options.drawn_by is not None:
         answer(options.drawn_by, options.cases)
         return 0
+    # Also in the background of a script, where Ctrl-C would be ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     began, findings = time.monotonic(), Findings()
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         hundreds = [
@@ -164,12 +175,12 @@ def main() -> int:
             for each in hundreds:
                 each.result()
         except KeyboardInterrupt:
-            findings.stopped.set()
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
+            findings.stop()
     tried = sum(findings.counts[name] for name in ("none made", "well", "failed"))
     print(f"{tried} cases in {time.monotonic() - began:.0f} s")
     findings.tell()
-    if not findings.stopped.is_set():
+    if not findings.stopped:
         findings.keep()
     return int(bool(findings.failed))
 
