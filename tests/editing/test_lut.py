@@ -53,6 +53,17 @@ def test_a_file_is_read_as_it_was_written(tmp_path):
     assert second == pytest.approx(table[:, 0, 0, 1].tolist(), abs=1e-6)
 
 
+def test_opencolorio_makes_the_same_of_it(tmp_path):
+    ocio = pytest.importorskip("PyOpenColorIO", reason="OpenColorIO is not installed (opencolorio)")
+    table = 0.8 * identity(33) + 0.1 * identity(33)[[1, 2, 0]]
+    write_cube(tmp_path / "a.cube", table, "mixed")
+    transform = ocio.FileTransform(str(tmp_path / "a.cube"), interpolation=ocio.INTERP_LINEAR)
+    pixels = frames(3)[0]
+    found = pixels.astype(np.float32) / 255
+    ocio.Config.CreateRaw().getProcessor(transform).getDefaultCPUProcessor().applyRGB(found)
+    assert np.abs(255 * found - graded(pixels, table)).max() < 0.6
+
+
 @pytest.mark.parametrize(
     "text",
     [
