@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.media.clips import make_clip
 from tests.tiny import one_step
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
@@ -47,6 +48,15 @@ def test_memory_is_compared(model):
     values = run("memory.py", "--model", model, "--short", "2", "--long", "4", "--size", "64x64", "--threads", "1")
     assert 0.5 < values["long_over_short"] < 2
     assert values["short_mb"] > 50
+
+
+def test_what_a_bounded_edit_leaves_alone_is_measured(model, tmp_path):
+    clip = make_clip(tmp_path / "clip.mp4", frames=4, size=(128, 96))
+    ways = ("--ways", "drawn,video", "--border", "4")
+    values = run("outside.py", str(clip), "--model", model, "--frames", "3", *ways)
+    for way in ("drawn", "video"):
+        assert 0.2 < values[f"clip {way} share"] < 1
+        assert values[f"clip {way} dB"] > values[f"clip {way} re-encoded dB"] - 2
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="threads and files are counted in /proc")
