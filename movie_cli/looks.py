@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-KINDS = ("seasons_and_weather", "light_and_place", "drawing_and_painting", "film_and_device")
+KINDS = (
+    *("seasons_and_weather", "light_and_place", "drawing_and_painting", "film_and_device"),
+    *("colours_and_materials", "photography"),
+)
 """Files of `train/phrases`: how people ask for looks. A look is a section, its first line the plainest words."""
 
 

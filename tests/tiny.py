@@ -17,10 +17,12 @@ from diffusers import (
 )
 
 from movie_cli.bench.shapes import clip_tokenizer
+from movie_cli.checkpoints.regions import save_regions
 from movie_cli.checkpoints.save import save_checkpoint
 from movie_cli.models.autoencoder import PatchAutoencoder
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.models.regions import RegionNetwork, RegionShape
+from movie_cli.models.scene import SCENE_CHANNELS
 from movie_cli.models.text import InstructionEncoder
 from movie_cli.models.tokenizer import InstructionTokenizer
 
@@ -104,14 +106,17 @@ def tiny_autoencoder(folder: Path) -> None:
     ).save_pretrained(folder, safe_serialization=True)
 
 
-def one_step(folder: Path, channels: int = 8) -> Path:
-    """A random one-step checkpoint of the embedded model's layout, with the embedded text encoder."""
+def one_step(folder: Path, channels: int = 8, extra: int = 0) -> Path:
+    """A random one-step checkpoint of the embedded model's layout, with the embedded text encoder.
+
+    Its denoiser takes `extra` channels between noise and source.
+    """
     torch.manual_seed(0)
     unet = GuidedUNet2DConditionModel(
         scale_embedding_dim=8,
         time_embedding_dim=32,
         source_residual=True,
-        in_channels=2 * channels,
+        in_channels=2 * channels + extra,
         out_channels=channels,
         block_out_channels=(16, 16),
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
@@ -138,6 +143,14 @@ def sees_sky() -> RegionNetwork:
         network.head.bias.zero_()
         network.head.bias[0] = 20
     return network
+
+
+def told(folder: Path) -> Path:
+    """As `one_step`, with a denoiser that is told of the scene by a random region network beside it."""
+    one_step(folder, extra=SCENE_CHANNELS)
+    torch.manual_seed(2)
+    save_regions(RegionNetwork(RegionShape((8, 8, 16, 16), (1, 1, 1), 2, (8, 8, 8))), folder / "regions")
+    return folder
 
 
 def recurrent(folder: Path) -> Path:

@@ -9,6 +9,7 @@ them in what they do, and is often better than either (model soups, arXiv 2203.0
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from diffusers import LCMScheduler
 
+from movie_cli.checkpoints.regions import FOLDER as REGIONS
 from movie_cli.checkpoints.save import save_checkpoint
 from movie_cli.models.autoencoder import PatchAutoencoder
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
@@ -24,8 +26,9 @@ from movie_cli.models.tokenizer import InstructionTokenizer
 from movie_cli.train import bank
 
 DESCRIPTION = (
-    "One-step editor of 40 looks (seasons, weather, light, places, drawing, painting, film), small enough for a "
-    "laptop's CPU. Trained on procedural targets: it restyles what is there and adds, removes or moves nothing."
+    f"One-step editor of {len(bank.BANK)} looks (seasons, weather, light, places, colours, materials, drawing, "
+    "painting, photography, film), small enough for a laptop's CPU: it restyles what is there and adds, removes or "
+    "moves nothing."
 )
 
 
@@ -33,13 +36,15 @@ def assemble(networks: Path, text: Path, output: Path, *others: Path) -> None:
     """Write the checkpoint folder `output` from `networks` (unet, vae, scheduler, codes) and `text`.
 
     `others` are networks of the same shape whose denoisers are averaged with the first one. The codes are those of
-    the networks' own text encoder.
+    the networks' own text encoder, the regions those of the first.
     """
     encoder = InstructionEncoder.from_pretrained(text / "text_encoder", torch_dtype=torch.float32)
     if encoder.edits != tuple(bank.BANK):
         raise ValueError(f"{text} knows other edits than the bank: train it again")
-    codes = InstructionEncoder.from_pretrained(networks / "text_encoder", torch_dtype=torch.float32).codes
-    encoder.codes.copy_(codes)
+    trained = InstructionEncoder.from_pretrained(networks / "text_encoder", torch_dtype=torch.float32)
+    if trained.edits != encoder.edits:
+        raise ValueError(f"{networks} was trained on other edits than {text}")
+    encoder.codes.copy_(trained.codes)
     save_checkpoint(
         output,
         _rounded(
@@ -51,6 +56,8 @@ def assemble(networks: Path, text: Path, output: Path, *others: Path) -> None:
         LCMScheduler.from_pretrained(networks / "scheduler"),
         description=DESCRIPTION,
     )
+    if (networks / REGIONS).is_dir():
+        shutil.copytree(networks / REGIONS, output / REGIONS, dirs_exist_ok=True)
 
 
 @torch.no_grad()

@@ -21,7 +21,18 @@ from torch import Tensor
 from movie_cli.evaluate.subjects import Subject, open_subject
 from movie_cli.train.photos import load
 from tools import fidelity, flicker, phrasings
-from tools.options import at_least, clip_files, end, held_out_photographs, known_edits, parser, parts_of, pick, write
+from tools.options import (
+    at_least,
+    clip_files,
+    end,
+    held_out_photographs,
+    known_edits,
+    parser,
+    parts_of,
+    pick,
+    use_painter,
+    write,
+)
 from tools.report import Report
 from tools.sheets import Rows, contact_sheet, save_picture
 
@@ -91,6 +102,7 @@ def run(options: argparse.Namespace) -> Report:
     Raises:
         MovieError: anything that is missing or cannot be read or written.
     """
+    use_painter(options)
     edits, wanted = known_edits(options.edits), parts_of(options.only, PARTS)
     subject = open_subject(options.model, options.device, options.dtype)
     paths = held_out_photographs(options.photos)

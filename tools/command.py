@@ -31,8 +31,8 @@ class IdentityBackend:
         self.descriptor = descriptor
         self.device, self.dtype, self.reason = choice.device, choice.dtype, choice.reason
         self.notes: tuple[str, ...] = ()
-        self.decode_later: Callable[[Any, Pixels], FetchFrames] | None = None
         self.anchors: Any = None
+        self.decode_later: Callable[[Any, Pixels], FetchFrames] | None = None
 
     def embed_text(self, instruction: str) -> TextEmbedding:
         """Nothing, as nothing is asked of the network."""

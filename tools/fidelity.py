@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from movie_cli.evaluate.measures import psnr, to_float, to_frames
-from movie_cli.evaluate.subjects import Subject
+from movie_cli.evaluate.subjects import Subject, regions_in
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE
 from movie_cli.train import bank
 from movie_cli.train.instructions import canonical
@@ -52,8 +52,8 @@ class Sample:
 def target_of(edit: bank.Edit, pictures: Tensor) -> Tensor:
     """The bank's target at the default scales, for `(N, 3, H, W)`, in [0, 1]."""
     with torch.inference_mode():
-        strength = bank.strength_of(DEFAULT_TEXT_SCALE, DEFAULT_IMAGE_SCALE)
-        return edit.apply(pictures, strength).clamp(0, 1)
+        strength = bank.amount_of(DEFAULT_TEXT_SCALE, DEFAULT_IMAGE_SCALE)
+        return edit.apply(pictures, strength, regions_in(pictures))
 
 
 def samples(subject: Subject, name: str, photos: Sequence[Tensor]) -> Iterator[Sample]:

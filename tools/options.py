@@ -9,6 +9,7 @@ from pathlib import Path
 
 from movie_cli.errors import MovieError, OutputError, SourceError, UsageError
 from movie_cli.train import bank
+from movie_cli.train.bank import paint
 from movie_cli.train.photos import PhotoFolder
 
 CLIP_SUFFIXES = (".mp4", ".mkv", ".webm", ".mov")
@@ -21,6 +22,8 @@ def parser(
     result = argparse.ArgumentParser(description=description)
     add = result.add_argument
     add("--photos", type=Path, required=True, metavar="DIR", help=photos)
+    add("--teachers", type=Path, metavar="DIR", help="folder of the style teacher, for the targets of painted looks")
+    add("--paintings", type=Path, metavar="DIR", help="folder of the paintings that it paints with")
     add("--edits", type=names, default=list(bank.BANK), help="comma-separated (default: the whole bank)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     add("--dtype", default="auto", help="auto, float32, bfloat16 or float16")
@@ -42,6 +45,16 @@ def at_least(least: int) -> Callable[[str], int]:
         return value
 
     return number
+
+
+def use_painter(options: argparse.Namespace) -> None:
+    """Name the style teacher's folders, if they were given.
+
+    Raises:
+        ModelError: one of its files is missing, or another one.
+    """
+    if options.teachers and options.paintings:
+        paint.use(options.teachers, options.paintings)
 
 
 def known_edits(edits: Sequence[str]) -> list[str]:

@@ -19,6 +19,7 @@ from movie_cli.errors import SourceError, UsageError
 from movie_cli.evaluate.measures import to_float, to_frames
 from movie_cli.evaluate.subjects import Subject
 from movie_cli.train import bank
+from movie_cli.train.bank import paint
 from tools.fidelity import target_of
 from tools.measures import mean
 
@@ -86,12 +87,13 @@ def land(
 ) -> list[Landing]:
     """Land every phrase; `photos` is a batch `(N, 3, H, W)` in [0, 1], sides multiples of 16.
 
-    `progress` is told how many phrases of how many are done. Phrases labelled `unknown` are only judged by their text.
+    Painted looks are among those that a phrase may land on where the style teacher was named. `progress` is told how
+    many phrases of how many are done. Phrases labelled `unknown` are only judged by their text.
 
     Raises:
         UsageError: the subject reads no text.
     """
-    names = list(bank.BANK)
+    names = [name for name, edit in bank.BANK.items() if not edit.painted or paint.is_ready()]
     targets = torch.stack([target_of(bank.get(name), photos) for name in names]).flatten(1)
     frames = to_frames(photos)
     landings = []

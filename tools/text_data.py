@@ -22,6 +22,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from movie_cli.backends.torch_devices import bfloat16_feature
 from movie_cli.errors import ModelError
 from movie_cli.train import instructions, wording
 from movie_cli.train.instructions import EDITS, Part
@@ -158,7 +159,7 @@ class Teacher:
 
     def _add(self, texts: list[str]) -> None:
         model = self._load()
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bool(bfloat16_feature())):
             embeddings = model.encode(texts, batch_size=BATCH, convert_to_tensor=True, show_progress_bar=False)
         table = torch.nn.functional.normalize(embeddings.float(), dim=-1).to(torch.float16).contiguous()
         self.cache.mkdir(parents=True, exist_ok=True)

@@ -20,6 +20,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from movie_cli.backends.torch_devices import bfloat16_feature
 from movie_cli.models.text import InstructionEncoder, InstructionEncoding
 from movie_cli.models.tokenizer import InstructionTokenizer
 from movie_cli.train.instructions import EDITS, Part
@@ -48,7 +49,7 @@ class TextSettings(StageSettings):
     decay: Any = "cosine"
     weight_decay: float = 0.01
     ema: float = 0.0
-    mixed_precision: Any = "bf16"
+    mixed_precision: Any = "bf16" if bfloat16_feature() else "no"
     workers: int = 0
     sample_every: int = 0
     log_every: int = 50

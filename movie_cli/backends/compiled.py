@@ -43,7 +43,7 @@ class CompiledNetworks:
         self._graphs = config.device.startswith("cuda")
         self._anchors, self._conditioning = anchors, conditioning
         self._plain: dict[str, Any] = {
-            "encode": autoencoder.encode,
+            "encode": autoencoder.condition,
             "denoise": unet.forward,
             "decode": autoencoder.decode,
         }
@@ -57,8 +57,8 @@ class CompiledNetworks:
             self._fast[name] = torch.compile(self._plain[name], dynamic=False, mode=mode)
         unet.forward = self._denoise
 
-    def encode(self, pictures: Tensor) -> Tensor:
-        """As `AutoencoderAdapter.encode`."""
+    def condition(self, pictures: Tensor) -> Tensor:
+        """As `AutoencoderAdapter.condition`."""
         return self.in_batches(lambda part: self._run("encode", part), pictures)
 
     def decode(self, latents: Tensor, source: Tensor) -> Tensor:

@@ -177,9 +177,9 @@ class GraphBackend:
         return dict(self._latents_graph("anchor", latents).run(self._inputs(latents, settings)))
 
     def _inputs(self, latents: Array, settings: Settings) -> dict[str, Array]:
-        key = (settings.seed, latents.shape[1:])
-        if self._noise is None or self._noise[0] != key:
-            self._noise = (key, standard_normal(settings.seed, (1, *latents.shape[1:])))
+        shape = (1, self.descriptor.latent_channels, *latents.shape[2:])
+        if self._noise is None or self._noise[0] != (settings.seed, shape):
+            self._noise = ((settings.seed, shape), standard_normal(settings.seed, shape))
         scales = np.array([[settings.text_scale, settings.image_scale]], np.float32)
         return {
             "noise": self._noise[1],

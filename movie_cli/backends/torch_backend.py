@@ -80,7 +80,7 @@ class TorchBackend:
     def encode_frames(self, frames: Pixels) -> Tensor:
         """Source latents `(N, C, H/8, W/8)`."""
         with self._memory():
-            latents = (self.compiled or self._autoencoder).encode(self._pictures(frames))
+            latents = (self.compiled or self._autoencoder).condition(self._pictures(frames))
         return latents.to(self._latents_dtype, memory_format=torch.channels_last)
 
     @torch.inference_mode()

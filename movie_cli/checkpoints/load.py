@@ -18,10 +18,13 @@ from torch import nn
 
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.folder import check_safetensors
+from movie_cli.checkpoints.regions import load_regions
 from movie_cli.checkpoints.store import SCHEDULERS
 from movie_cli.errors import DeviceError, ModelError
 from movie_cli.models.autoencoder import AutoencoderAdapter, PatchAutoencoder, adapter_of
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
+from movie_cli.models.regions import RegionNetwork
+from movie_cli.models.scene import sees_scene
 from movie_cli.models.text import ClipConditioner, InstructionConditioner, TextConditioner
 
 UNETS: dict[str, Any] = {
@@ -33,6 +36,7 @@ AUTOENCODERS: dict[str, Any] = {
     "AutoencoderTiny": AutoencoderTiny,
     "PatchAutoencoder": PatchAutoencoder,
 }
+_AGAIN = "copy or download the checkpoint again"
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,17 @@ def load_checkpoint(descriptor: Descriptor) -> Parts:
     if descriptor.variant.lora is not None:
         merge_lora(unet, descriptor.variant.lora)
     scheduler = _scheduler(folder / "scheduler", descriptor.variant.scheduler)
-    return Parts(unet.eval(), adapter_of(vae.eval()), load_text(folder), scheduler)
+    return Parts(unet.eval(), adapter_of(vae.eval(), _regions(folder, unet)), load_text(folder), scheduler)
+
+
+def _regions(folder: Path, unet: Any) -> RegionNetwork | None:
+    """The region network of a denoiser that is told what is where."""
+    if not sees_scene(unet.config["in_channels"], unet.config["out_channels"]):
+        return None
+    network = load_regions(folder)
+    if network is None:
+        raise ModelError(f"{folder / 'regions'} is missing, which the denoiser needs", _AGAIN)
+    return network
 
 
 def _load(path: Path, load: Callable[..., Any], **options: Any) -> Any:
@@ -66,14 +80,14 @@ def _load(path: Path, load: Callable[..., Any], **options: Any) -> Any:
         return load(path, local_files_only=True, torch_dtype=torch.float32, **options)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{path} cannot be loaded: {first_line}", "copy or download the checkpoint again") from error
+        raise ModelError(f"{path} cannot be loaded: {first_line}", _AGAIN) from error
 
 
 def _class_name(path: Path, file: str, key: str = "_class_name") -> str:
     try:
         value = json.loads((path / file).read_text(encoding="utf-8"))[key]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path / file} does not say its class", "copy or download the checkpoint again") from error
+        raise ModelError(f"{path / file} does not say its class", _AGAIN) from error
     return str(value)
 
 
@@ -109,7 +123,7 @@ def _scheduler(path: Path, wanted: str | None = None) -> SchedulerMixin:
     try:
         return kind.from_pretrained(path)
     except (OSError, ValueError, TypeError) as error:
-        raise ModelError(f"{path} cannot be loaded: {error}", "copy or download the checkpoint again") from error
+        raise ModelError(f"{path} cannot be loaded: {error}", _AGAIN) from error
 
 
 def merge_lora(unet: Any, path: Path) -> None:

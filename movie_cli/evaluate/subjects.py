@@ -8,18 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from movie_cli.backends.base import Pixels
 from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.backends.torch_devices import choose_torch
-from movie_cli.checkpoints.store import open_model
+from movie_cli.checkpoints.regions import load_regions
+from movie_cli.checkpoints.store import DEFAULT_MODEL, open_model
 from movie_cli.editing.editor import Editor, working_size
 from movie_cli.errors import UsageError
 from movie_cli.evaluate.measures import to_float, to_frames
+from movie_cli.models.region_names import REGIONS
+from movie_cli.models.regions import RegionNetwork
+from movie_cli.models.scene import PIXELS, scene_of
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
 from movie_cli.train import bank
 from movie_cli.train.instructions import canonical
@@ -100,8 +107,24 @@ class ModelSubject:
         return self._editor.size_for(self._editor.backend.descriptor, width, height)
 
 
+@cache
+def _network() -> RegionNetwork | None:
+    return load_regions(open_model(DEFAULT_MODEL).folder)
+
+
+@torch.inference_mode()
+def regions_in(pictures: Tensor) -> Tensor | None:
+    """What is where in pictures `(N, 3, H, W)` in [0, 1], as the embedded model sees it: `(N, 15, H/8, W/8)`."""
+    network = _network()
+    height, width = pictures.shape[2:]
+    if network is None:
+        return None
+    whole = F.pad(pictures, (0, -width % PIXELS, 0, -height % PIXELS), mode="replicate")
+    return scene_of(network, whole * 2 - 1)[:, : len(REGIONS), : -(-height // 8), : -(-width // 8)]
+
+
 class BankSubject:
-    """The procedural bank: its targets as if a model had made them, or with `strength` 0 the source itself."""
+    """The procedural bank on the regions that the embedded model sees; with `strength` 0 the source itself."""
 
     machine = "the bank's own functions"
 
@@ -126,10 +149,13 @@ class BankSubject:
         if instruction not in self._edits:
             raise UsageError(f'the bank cannot read "{instruction}"', "only checkpoints read free text")
         edit = bank.get(self._edits[instruction])
-        strength = bank.strength_of(text_scale, image_scale) if self._strength is None else self._strength
+        strength = bank.amount_of(text_scale, image_scale) if self._strength is None else self._strength
 
         def run(frames: Pixels) -> Pixels:
-            return to_frames(edit.apply(to_float(frames), strength)) if strength else frames
+            if not strength:
+                return frames
+            pictures = to_float(frames)
+            return to_frames(edit.apply(pictures, strength, regions_in(pictures)))
 
         return run
 

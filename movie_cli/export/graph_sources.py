@@ -34,7 +34,7 @@ from movie_cli.errors import ModelError
 from movie_cli.models.attention import AnchorAttnProcessor, AnchorStore, attach
 from movie_cli.models.autoencoder import AutoencoderAdapter, PatchAdapter
 from movie_cli.models.denoiser import ScaleEmbedding
-from movie_cli.models.sampling import is_recurrent
+from movie_cli.models.sampling import is_recurrent, latent_channels
 from movie_cli.models.text import ClipConditioner, InstructionConditioner
 from movie_cli.models.tokenizer import MAX_TOKENS
 
@@ -92,7 +92,7 @@ class EncodeGraph(nn.Module):
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """See the module's table."""
-        return (self.adapter.encode(pictures),)
+        return (self.adapter.condition(pictures),)
 
 
 class DecodeGraph(nn.Module):
@@ -232,8 +232,8 @@ def frame_graphs(parts: Parts, size: tuple[int, int], tokens: Tensor, *, log_sca
     generator = torch.Generator().manual_seed(0)
     picture = torch.rand(1, 3, height, width, generator=generator) * 2 - 1
     with torch.inference_mode():
-        latents = parts.autoencoder.encode(picture).clone()
-    noise = torch.randn(latents.shape, generator=generator)
+        latents = parts.autoencoder.condition(picture).clone()
+    noise = torch.randn(1, latent_channels(parts.unet, latents), *latents.shape[2:], generator=generator)
     scales = torch.tensor([[7.5, 1.5]])
     inputs = {"noise": noise, "latents": latents, "tokens": tokens, "scales": scales}
     if log_scales:
@@ -253,7 +253,7 @@ def frame_graphs(parts: Parts, size: tuple[int, int], tokens: Tensor, *, log_sca
         made = [tensor.clone() for tensor in anchor(*inputs.values())]
     names = tuple(f"{kind}_{layer}" for layer in range(len(made) // 2) for kind in ("key", "value"))
     frame = DenoiserGraph(parts.unet, processors, parts.scheduler, anchor=False).eval()
-    decode = {"latents": latents}
+    decode = {"latents": latents[:, -latent_channels(parts.unet, latents) :]}
     if isinstance(parts.autoencoder, PatchAdapter):
         decode["source"] = picture
     return [

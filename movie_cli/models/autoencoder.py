@@ -21,6 +21,9 @@ from diffusers.models.autoencoders.vae import DecoderOutput
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
+from movie_cli.models.regions import RegionNetwork
+from movie_cli.models.scene import scene_of
+
 PATCH = 8
 SD_SCALING = 0.18215
 """Standard deviation's inverse of SD 1.x latents; TAESD's latents are scaled by it already."""
@@ -166,7 +169,11 @@ class AutoencoderAdapter(Protocol):
         ...
 
     def encode(self, image: Tensor) -> Tensor:
-        """The source latents `c_I` that the UNet is conditioned on."""
+        """A picture's latents, unscaled where the UNet's source condition is."""
+        ...
+
+    def condition(self, image: Tensor) -> Tensor:
+        """The source condition `c_I` of the UNet: the latents, and before them whatever else it is told of a frame."""
         ...
 
     def decode(self, latents: Tensor, source: Tensor) -> Tensor:
@@ -180,12 +187,15 @@ class PatchAdapter:
     The linear maps and the last layer stay in float32: they cost little and what they give is the picture itself.
     """
 
-    def __init__(self, module: PatchAutoencoder) -> None:
+    def __init__(self, module: PatchAutoencoder, regions: RegionNetwork | None = None) -> None:
         self.module: Any = module
         self.scaling = 1.0
+        self.regions = regions
 
     def place(self, device: torch.device, dtype: torch.dtype) -> None:
         """Bring the networks to `dtype`, and all to `device`."""
+        if self.regions is not None:
+            place_weights(self.regions, device, dtype)
         place_weights(self.module, device, torch.float32)
         place_weights(self.module.detail, device, dtype)
         place_weights(self.module.detail.conv_out, device, torch.float32)
@@ -193,6 +203,11 @@ class PatchAdapter:
     def encode(self, image: Tensor) -> Tensor:
         """Latents of unit variance."""
         return self.module.encode(image).latents
+
+    def condition(self, image: Tensor) -> Tensor:
+        """The latents, behind the scene for a denoiser that is told of it."""
+        latents = self.encode(image)
+        return latents if self.regions is None else torch.cat([scene_of(self.regions, image), latents], dim=1)
 
     def decode(self, latents: Tensor, source: Tensor) -> Tensor:
         """Decode with the source's detail."""
@@ -214,6 +229,8 @@ class TinyAdapter:
         """The unscaled latents that InstructPix2Pix expects."""
         latents: Tensor = self.module.encode(image.to(self.module.dtype)).latents
         return latents.float() / self.scaling
+
+    condition = encode
 
     def decode(self, latents: Tensor, source: Tensor) -> Tensor:
         """Decode; `source` is not used."""
@@ -238,6 +255,8 @@ class KLAdapter:
         latents: Tensor = self.module.encode(image.to(self.module.dtype)).latent_dist.mode()
         return latents.float()
 
+    condition = encode
+
     def decode(self, latents: Tensor, source: Tensor) -> Tensor:
         """Undo the scaling and decode; `source` is not used."""
         del source
@@ -253,14 +272,14 @@ def place_weights(module: nn.Module, device: torch.device, dtype: torch.dtype) -
     nn.Module.to(module, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def adapter_of(module: nn.Module) -> AutoencoderAdapter:
-    """The adapter of an autoencoder, by its class.
+def adapter_of(module: nn.Module, regions: RegionNetwork | None = None) -> AutoencoderAdapter:
+    """The adapter of an autoencoder, by its class; `regions` for a denoiser that is told what is where.
 
     Raises:
         TypeError: no adapter for this class.
     """
     if isinstance(module, PatchAutoencoder):
-        return PatchAdapter(module)
+        return PatchAdapter(module, regions)
     if isinstance(module, AutoencoderTiny):
         return TinyAdapter(module)
     if isinstance(module, AutoencoderKL):

@@ -57,6 +57,12 @@ def is_recurrent(unet: nn.Module) -> bool:
     return "in_channels" in config and bool(config["in_channels"] == 3 * config["out_channels"])
 
 
+def latent_channels(unet: nn.Module, source: Tensor) -> int:
+    """Channels of the latents that a network makes; those of the source condition if it does not say."""
+    config: Any = getattr(unet, "config", {})
+    return int(config["out_channels"]) if "out_channels" in config else source.shape[1]
+
+
 @torch.no_grad()
 def sample(
     unet: nn.Module,
@@ -68,7 +74,7 @@ def sample(
     previous: Tensor | None = None,
     conditioning: ConditioningCache | None = None,
 ) -> Tensor:
-    """Edited latents for source latents `(N, C, h, w)`, float32; every frame starts from the same noise.
+    """Edited latents for a source condition `(N, C, h, w)`, float32; every frame starts from the same noise.
 
     `anchors.mode` decides whether attention writes, reads or ignores the anchors; their step is set here. A recurrent
     network (see `is_recurrent`) also sees the edited latents of the frame before, `previous`; None stands for a
@@ -91,7 +97,7 @@ def sample(
     if conditioning is not None:
         conditioning.begin(*(getattr(guidance, item.name) for item in fields(guidance)))
     scheduler.set_timesteps(guidance.steps, device=device)
-    noise, generator = initial_noise(seed, (source.shape[1], source.shape[2], source.shape[3]))
+    noise, generator = initial_noise(seed, (latent_channels(unet, source), source.shape[2], source.shape[3]))
     step_arguments = _step_arguments(scheduler, generator, frames)
     latents = noise.to(device).expand(frames, -1, -1, -1) * scheduler.init_noise_sigma
     for index, timestep in enumerate(scheduler.timesteps):

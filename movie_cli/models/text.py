@@ -8,6 +8,7 @@ one instruction into what the UNet's cross-attention takes (`TextConditioner`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,12 +206,20 @@ class InstructionConditioner:
 
     @torch.inference_mode()
     def encode(self, text: str) -> Encoded:
-        """Summary tokens `(1, 4, 192)`. What the text negates is never asked for."""
+        """Summary tokens `(1, 4, 192)`. What the text negates is never asked for.
+
+        A look's own name and nothing else is that look, whatever the encoder makes of so few words.
+        """
         encoding = encode_texts(self.encoder, self.tokenizer, [text])
+        name = re.sub(r"\W+", "_", text.strip(" .!").casefold())
+        if name in self.encoder.edits:
+            others = [edit for edit in self.encoder.nearest_edits(encoding, 3)[0] if edit != name]
+            return Encoded(self.encoder.codes[self.encoder.edits.index(name)][None], True, (name, *others[:2]))
         asked = set(self.encoder.asked_edits(encoding)[0])
         for rest, negated in negations(text):
             told = encode_texts(self.encoder, self.tokenizer, [negated])
-            if not asked or asked & set(self.encoder.asked_edits(told)[0] or self.encoder.nearest_edits(told, 1)[0]):
+            meant = {*self.encoder.asked_edits(told)[0], *self.encoder.nearest_edits(told, 2)[0]}
+            if not asked or asked & meant:
                 left = self.encode(rest)
                 # What is left counts if it says something, else nothing is asked for.
                 return left if left.known or not rest else self.encode("")

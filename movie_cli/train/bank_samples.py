@@ -12,6 +12,7 @@ import math
 import random
 import re
 import secrets
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -22,10 +23,15 @@ from torch import Tensor
 from movie_cli.errors import UsageError
 from movie_cli.models.autoencoder import PATCH
 from movie_cli.models.denoiser import IMAGE_SCALE_RANGE, TEXT_SCALE_RANGE
+from movie_cli.models.region_names import REGIONS
+from movie_cli.models.regions import RegionNetwork
+from movie_cli.models.scene import scene_of
 from movie_cli.train import bank, photos
-from movie_cli.train.bank.edit import blend, strength_of
+from movie_cli.train.bank import paint
+from movie_cli.train.bank.edit import amount_of, blend
 from movie_cli.train.instructions import sample_phrase
 from movie_cli.train.photos import check_images, photographs
+from movie_cli.train.regions.photo_labels import PhotoLabels
 from movie_cli.train.samples import Draws, Sample, rng_of, seed_of
 from movie_cli.train.settings import DataSettings
 
@@ -40,15 +46,22 @@ class BankSamples:
 
     Whole frames take their sizes in turn; `together` samples in a row have the same, as a batch needs them.
 
+    An edit whose weight is 0 is in no pair either.
+
     Raises:
         SourceError: the folder has no photographs, or unreadable or tiny ones.
-        UsageError: the crop or a frame does not fit, or a weight is given for an edit that the bank does not have.
+        UsageError: the crop or a frame does not fit, or a weight is given for an edit that the bank does not have, or
+            painted edits are to be drawn and no style teacher is named.
+        ModelError: a file of the style teacher or a painting is missing, or another one.
     """
 
     sequential = False
 
-    def __init__(self, settings: DataSettings, seed: int, work: Path, together: int = 1) -> None:
-        for name in settings.weights:
+    def __init__(
+        self, settings: DataSettings, seed: int, work: Path, together: int = 1, regions: RegionNetwork | None = None
+    ) -> None:
+        groups = {edit.group for edit in bank.BANK.values()}
+        for name in settings.weights.keys() - groups:
             bank.get(name)
         self._frames = [_frame(text) for text in settings.frames]
         self._together = together
@@ -60,9 +73,18 @@ class BankSamples:
         self._held_out = [path for path in found if path.stem.endswith("0")] or found[:8]
         self.paths = [path for path in found if not path.stem.endswith("0")] or found
         check_images(found, settings.crop)
-        self._targets = TargetCache(Path(settings.targets) if settings.targets else work / "targets")
+        self._regions = regions
+        labels = PhotoLabels(Path(settings.labels).expanduser(), Path(settings.folder)) if settings.labels else None
+        self._targets = TargetCache(Path(settings.targets) if settings.targets else work / "targets", regions, labels)
+        weights = settings.weights
+        self._weights = [weights.get(name, weights.get(edit.group, 1.0)) for name, edit in bank.BANK.items()]
         self._edits = [(name,) for name in bank.BANK]
-        self._weights = [settings.weights.get(name, 1.0) for name in bank.BANK]
+        drawn = {name for name, weight in zip(bank.BANK, self._weights, strict=True) if weight > 0}
+        self._combinations = [pair for pair in bank.COMBINATIONS if drawn.issuperset(pair)]
+        if settings.teachers or settings.paintings:
+            paint.use(Path(settings.teachers).expanduser(), Path(settings.paintings).expanduser())
+        elif painted := [name for name in bank.BANK if name in drawn and bank.BANK[name].painted]:
+            paint.check_ready(", ".join(painted))
 
     def sample(self, number: int) -> Sample:
         """Sample `number` of the training photographs."""
@@ -89,20 +111,22 @@ class BankSamples:
         settings, rng = self._settings, rng_of(purpose, self._seed, number)
         kind = rng.random()
         names: tuple[str, ...] = rng.choices(self._edits, self._weights)[0]
-        if kind < settings.combined:
-            names = rng.choice(bank.COMBINATIONS)
+        if kind < settings.combined and self._combinations:
+            names = rng.choice(self._combinations)
         elif kind < settings.combined + settings.unedited:
             names = ()
         edit = bank.get("+".join(names)) if names else None
         if frame is None:
-            source, full, scales = self._crop(names, edit, _photo(paths, share, names, rng), rng)
+            source, full, scene = self._crop(names, edit, _photo(paths, share, names, rng), rng)
         else:
             picture = photos.framed(rng.choice(paths), *frame, rng)
-            source, full = picture[0], edit.full(picture).clamp(0, 1)[0] if edit else picture[0]
-            scales = _scales(rng)
+            seen = None if self._regions is None else scene_of(self._regions, picture * 2 - 1)
+            full = edit.full(picture, None if seen is None else seen[:, :-1])[0] if edit else picture[0]
+            source, scene = picture[0], None if seen is None else seen[0]
+        scales = _scales(rng)
         edited = source
         if edit and not settings.strength:
-            edited = blend(source[None], full[None], strength_of(*scales), edit.drawn)[0]
+            edited = blend(source[None], full[None], amount_of(*scales), edit.drawn)[0]
         elif edit:
             # In a straight line: guidance multiplies a direction, and colour that went first would go too far.
             edited = source + settings.strength * (full - source)
@@ -112,19 +136,21 @@ class BankSamples:
                 # Part of the way from what is seen to the full edit: when that part is multiplied, noise is not.
                 edited = edited + (1 - settings.strength) * (source - clean)
         known = None if settings.strength else scales
-        return Sample(source, edited, sample_phrase(names, rng), names, number, known)
+        return Sample(source, edited, sample_phrase(names, rng), names, number, known, scene)
 
     def _crop(
         self, names: tuple[str, ...], edit: bank.Edit | None, photo: tuple[Path, int], rng: random.Random
-    ) -> tuple[Tensor, Tensor, tuple[float, float]]:
-        """The same place of a photograph and of its full edit, and scales."""
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The same place of a photograph, of its full edit and of its scene."""
         crop = self._settings.crop
         source = self._targets.source(*photo)
-        scales = _scales(rng)
         top, left = (8 * rng.randrange((size - crop) // 8 + 1) for size in source.shape[1:])
         window = (slice(None), slice(top, top + crop), slice(left, left + crop))
         full = self._targets.target(*photo, edit) if edit else source
-        return to_float(source[window]), to_float(full[window]), scales
+        seen = self._targets.scene(*photo)
+        rows, columns = (slice(start // PATCH, (start + crop) // PATCH) for start in (top, left))
+        scene = None if seen is None else to_float(seen[:, rows, columns])
+        return to_float(source[window]), to_float(full[window]), scene
 
 
 def _photo(paths: list[Path], share: float, names: tuple[str, ...], rng: random.Random) -> tuple[Path, int]:
@@ -165,31 +191,49 @@ class TargetCache:
     made anew.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, regions: RegionNetwork | None = None, labels: PhotoLabels | None = None) -> None:
+        self.root, self._regions, self._labels = root, regions, labels
 
     def source(self, path: Path, short_side: int) -> np.ndarray:
         """The photograph itself, at `short_side`."""
-        return self._get(self.root / f"source-{short_side}" / f"{path.stem}.npy", path, short_side, None)
+        file = self.root / f"source-{short_side}" / f"{path.stem}.npy"
+        return _kept(file, lambda: photos.load(path, short_side)[0])
+
+    def scene(self, path: Path, short_side: int) -> np.ndarray | None:
+        """What the region network sees in the photograph, with the height, `(16, H/8, W/8)`; None without a network."""
+        network = self._regions
+        if network is None:
+            return None
+        file = self.root / f"scene-{short_side}" / f"{path.stem}.npy"
+        return _kept(file, lambda: scene_of(network, photos.load(path, short_side) * 2 - 1)[0])
 
     def target(self, path: Path, short_side: int, edit: bank.Edit) -> np.ndarray:
         """The photograph edited at full strength."""
         folder = self.root / f"{edit.name}-{short_side}-{fingerprint(edit)}"
-        return self._get(folder / f"{path.stem}.npy", path, short_side, edit)
+        return _kept(folder / f"{path.stem}.npy", lambda: self._full(path, short_side, edit))
 
-    def _get(self, file: Path, path: Path, short_side: int, edit: bank.Edit | None) -> np.ndarray:
-        if not file.exists():
-            image = photos.load(path, short_side)
-            if edit is not None:
-                image = edit.full(image).clamp(0, 1)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            # Not of `random`: loaders of two processes have it seeded alike.
-            partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-            with partial.open("wb") as stream:
-                np.save(stream, (image[0] * 255).round().to(torch.uint8).numpy(), allow_pickle=False)
-            partial.replace(file)
-        array: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
-        return array
+    def _full(self, path: Path, short_side: int, edit: bank.Edit) -> Tensor:
+        image = photos.load(path, short_side)
+        regions = None if self._labels is None else self._labels.regions(path, *photos.size_at(path, short_side))
+        if regions is not None:
+            regions = photos.middle(regions, photos.MULTIPLE)
+        elif (seen := self.scene(path, short_side)) is not None:
+            regions = to_float(seen[:-1])[None]
+        return edit.full(image, regions)[0]
+
+
+def _kept(file: Path, make: Callable[[], Tensor]) -> np.ndarray:
+    """An array of uint8 from a file, made first of values in [0, 1] where there is none."""
+    if not file.exists():
+        values = make()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # Not of `random`: loaders of two processes have it seeded alike.
+        partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+        with partial.open("wb") as stream:
+            np.save(stream, (values * 255).round().to(torch.uint8).numpy(), allow_pickle=False)
+        partial.replace(file)
+    array: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
+    return array
 
 
 @cache
@@ -199,7 +243,8 @@ def fingerprint(edit: bank.Edit) -> str:
     coarse = torch.rand(1, 3, 12, 12, generator=generator)
     picture = torch.nn.functional.interpolate(coarse, size=(96, 96), mode="bicubic").clamp(0, 1)
     picture = (picture + 0.1 * torch.rand(1, 3, 96, 96, generator=generator)).clamp(0, 1)
-    result = (edit.full(picture).clamp(0, 1) * 255).round().to(torch.uint8)
+    regions = (4 * torch.rand(1, len(REGIONS), 12, 12, generator=generator)).softmax(dim=1)
+    result = (edit.full(picture, regions) * 255).round().to(torch.uint8)
     return hashlib.blake2b(result.numpy().tobytes(), digest_size=4).hexdigest()
 
 

@@ -27,13 +27,19 @@ Part = Literal["all", "train", "validation"]
 Phrasebook = dict[str, dict[str, tuple[str, ...]]]
 
 EDITS = tuple(bank.BANK)
+ALONE: tuple[frozenset[str], ...] = (
+    frozenset({"drawing", "painting"}), frozenset({"colour", "material"}), frozenset({"place"}),
+)  # fmt: skip
+"""Groups of edits of which one is asked for at a time."""
 EXCLUSIVE = (
-    {"winter", "snow"}, {"winter", "autumn", "spring"}, {"snow", "spring"}, {"rain", "storm"},
-    {"night", "sunset", "sunrise", "golden_hour", "brighter"}, {"night", "darker"}, {"brighter", "darker"},
-    {"warmer", "cooler"}, {"warmer", "golden_hour", "sunset"}, {"desert", "underwater", "mars"},
+    {"winter", "snow", "spring", "summer", "autumn"},
+    {"sunny", "overcast", "cloudy", "fog", "rain", "storm"},
+    {"clear_sky", "overcast", "cloudy", "storm", "rain", "fog"},
+    {"night", "moonlight", "aurora", "sunset", "sunrise", "dusk", "golden_hour", "sunny", "clear_sky"},
+    {"night", "brighter"}, {"brighter", "darker"}, {"night", "darker"}, {"warmer", "cooler"},
+    {"warmer", "golden_hour", "sunset"}, {"candle_light", "sunny", "golden_hour", "sunset"}, {"neon", "cyberpunk"},
     {"underwater", "rain", "snow"}, {"underwater", "storm", "winter"}, {"underwater", "fog", "autumn", "spring"},
-    {"pencil", "charcoal", "ink", "watercolour", "oil", "van_gogh", "monet", "pop_art", "comic", "ukiyo_e",
-     "stained_glass", "pixel_art", "blueprint"},
+    {"red_chalk", "engraving", "woodcut", "line_art", "ink", "black_and_white", "sepia", "noir"},
     {"black_and_white", "sepia", "noir", "teal_and_orange", "infrared", "thermal", "cyberpunk", "blueprint"},
     {"black_and_white", "warmer", "cooler"}, {"sepia", "vintage"}, {"sepia", "warmer", "cooler"},
     {"pencil", "charcoal", "black_and_white"}, {"vintage", "vhs"}, {"thermal", "blueprint", "infrared", "vintage"},
@@ -55,7 +61,10 @@ def canonical(edit: str) -> str:
 
 def combinable(first: str, second: str) -> bool:
     """Whether a person may want both edits at once."""
-    return first != second and not any(first in group and second in group for group in EXCLUSIVE)
+    groups = {bank.BANK[first].group, bank.BANK[second].group}
+    if first == second or any(groups <= alone for alone in ALONE):
+        return False
+    return not any(first in edits and second in edits for edits in EXCLUSIVE)
 
 
 def sample_phrase(edits: Sequence[str], rng: random.Random, part: Part = "all") -> str:

@@ -22,6 +22,8 @@ from movie_cli.errors import SourceError
 from movie_cli.media.reader import FrameReader
 
 SUFFIXES = (".webp", ".jpg", ".jpeg", ".png")
+MULTIPLE = 16
+"""Pixels that the sides of a loaded photograph are multiples of."""
 SMALLEST_PART = 0.7
 """Of a photograph's width or height that a whole frame shows at least."""
 SHORT_SIDES = (256, 256, 320)
@@ -55,16 +57,28 @@ def is_held_out(path: Path) -> bool:
     return path.stem.endswith("0")
 
 
-def load(path: Path, short_side: int | None = None, multiple: int = 16) -> Tensor:
+def size_at(path: Path, short_side: int) -> tuple[int, int]:
+    """Width and height of a photograph brought to a short side, before its middle is taken."""
+    with Image.open(path) as image:
+        factor = short_side / min(image.size)
+        return round(image.width * factor), round(image.height * factor)
+
+
+def load(path: Path, short_side: int | None = None, multiple: int = MULTIPLE) -> Tensor:
     """A photograph as float32 `(1, 3, H, W)` in [0, 1], centre-cropped to multiples of `multiple` pixels."""
     image = Image.open(path).convert("RGB")
     if short_side is not None and min(image.size) != short_side:
         factor = short_side / min(image.size)
         image = image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.LANCZOS)
-    width, height = image.width // multiple * multiple, image.height // multiple * multiple
-    left, top = (image.width - width) // 2, (image.height - height) // 2
-    pixels = np.asarray(image.crop((left, top, left + width, top + height)))
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
+    return middle(pixels, multiple).contiguous()
+
+
+def middle(pixels: Tensor, multiple: int) -> Tensor:
+    """The middle of pictures `(N, C, H, W)`, its sides the largest multiples of `multiple` pixels."""
+    height, width = pixels.shape[2:]
+    top, left = (side % multiple // 2 for side in (height, width))
+    return pixels[..., top : top + height // multiple * multiple, left : left + width // multiple * multiple]
 
 
 def framed(path: Path, width: int, height: int, rng: random.Random) -> Tensor:

@@ -7,6 +7,8 @@ from typing import Any
 
 from accelerate import Accelerator
 
+from movie_cli.checkpoints.regions import load_regions
+from movie_cli.checkpoints.store import resolve
 from movie_cli.errors import SourceError, TrainingError
 from movie_cli.train.bank_samples import BankSamples
 from movie_cli.train.pair_samples import HubPairs, PairFolder
@@ -83,7 +85,8 @@ def open_data(settings: StageSettings, work: Path) -> SampleSource:
         raise SourceError("there is no data to train on", "name a folder with --data, or data.folder in the file")
     if data.kind == "pairs":
         return PairFolder(data, settings.seed)
-    return BankSamples(data, settings.seed, work, settings.batch)
+    regions = load_regions(resolve(settings.start)) if settings.start else None
+    return BankSamples(data, settings.seed, work, settings.batch, regions)
 
 
 def make_stage(name: StageName, settings: Any, data: SampleSource) -> EditorStage:

@@ -60,6 +60,7 @@ class Sample:
     """Crops `(3, S, S)` in [0, 1] and the instruction; `edits` names it in the bank's words, None if it has none.
 
     `scales`, text scale first, are those that the edited picture is as strong as; None where that is not known.
+    `scene` `(16, S/8, S/8)` in [0, 1] is what is where and how high up, where a denoiser is told (`models/scene.py`).
     """
 
     source: Tensor
@@ -68,11 +69,12 @@ class Sample:
     edits: tuple[str, ...] | None
     number: int
     scales: tuple[float, float] | None = None
+    scene: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class SampleBatch:
-    """Samples side by side: pictures `(N, 3, S, S)` in [-1, 1], scales `(N, 2)` if all are known."""
+    """Samples side by side: pictures `(N, 3, S, S)` in [-1, 1], scales `(N, 2)` and scenes if all are known."""
 
     source: Tensor
     edited: Tensor
@@ -80,6 +82,7 @@ class SampleBatch:
     edits: list[tuple[str, ...] | None]
     numbers: list[int]
     scales: Tensor | None = None
+    scene: Tensor | None = None
 
     def to(self, device: torch.device) -> SampleBatch:
         """The same with its pictures on a device."""
@@ -88,6 +91,7 @@ class SampleBatch:
             source=self.source.to(device, non_blocking=True),
             edited=self.edited.to(device, non_blocking=True),
             scales=None if self.scales is None else self.scales.to(device),
+            scene=None if self.scene is None else self.scene.to(device),
         )
 
     def __len__(self) -> int:
@@ -111,6 +115,7 @@ class SampleSource(Protocol):
 def collate(samples: Sequence[Sample]) -> SampleBatch:
     """Stack samples."""
     scales = [sample.scales for sample in samples if sample.scales is not None]
+    scenes = [sample.scene for sample in samples if sample.scene is not None]
     return SampleBatch(
         torch.stack([sample.source for sample in samples]) * 2 - 1,
         torch.stack([sample.edited for sample in samples]) * 2 - 1,
@@ -118,6 +123,7 @@ def collate(samples: Sequence[Sample]) -> SampleBatch:
         [sample.edits for sample in samples],
         [sample.number for sample in samples],
         torch.tensor(scales) if len(scales) == len(samples) else None,
+        torch.stack(scenes) if len(scenes) == len(samples) else None,
     )
 
 

@@ -50,8 +50,11 @@ class DataSettings:
     photo_share: float = setting(1.0, "bank: part of the photographs that one edit is shown on, in crops", 0, 1)
     source_noise: float = setting(0.0, "bank: deviation of noise on sources that targets do not have", 0, 0.2)
     targets: str = setting("", "bank: where finished targets are kept; empty for a folder in the run's", None)
+    teachers: str = setting("", "bank: the folder of the style teacher's files, for painted looks")
+    paintings: str = setting("", "bank: the folder of the paintings that it paints with")
+    labels: str = setting("", "bank: the folder of teachers' answers about the photographs; empty: as START sees them")
     weights: dict[str, float] = field(
-        default_factory=dict, metadata={"source": "bank: how often an edit is drawn, against 1"}
+        default_factory=dict, metadata={"source": "bank: how often an edit, or each of a group, is drawn, against 1"}
     )
 
 
@@ -118,6 +121,8 @@ class DirectSettings(StageSettings):
         0.2,
     )
     latent_weight: float = setting(0.02, "chosen: keeps the predicted latents in the autoencoder's own code", 0)
+    codes_learning_rate: float = setting(0.0, "chosen: of the edit codes, each seldom seen; 0 for the usual one", 0, 1)
+    scene: bool = setting(False, "chosen: the denoiser is told what is where, by START's region network")
     unet: dict[str, Any] = field(default_factory=dict, metadata={"source": NEW_DENOISER})
     loss: LossWeights = field(default_factory=LossWeights)
 

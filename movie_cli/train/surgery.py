@@ -16,8 +16,11 @@ from torch import Tensor, nn
 
 from movie_cli.errors import ModelError, UsageError
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
+from movie_cli.models.text import InstructionEncoder
 
 TRANSFORMER = ".attentions."
+ROWS_OF_EDITS = ("edit_head.weight", "edit_head.bias", "prototypes", "codes")
+"""Of an instruction encoder: a row an edit."""
 BETAS = (0.00085, 0.012)
 """First and last of Stable Diffusion 1.x's scaled-linear schedule."""
 
@@ -59,6 +62,33 @@ def with_input_channels(unet: Any, extra: int, at: int) -> Any:
     zeros = weight.new_zeros(len(weight), extra, *weight.shape[2:])
     wider.load_state_dict(state | {"conv_in.weight": torch.cat([weight[:, :at], zeros, weight[:, at:]], dim=1)})
     return wider
+
+
+@torch.no_grad()
+def with_edits(encoder: InstructionEncoder, edits: tuple[str, ...], seed: int) -> InstructionEncoder:
+    """The instruction encoder with other edits: known ones keep all that is theirs.
+
+    New ones begin with a code near the mean of those that are known, and are not read out of any words yet.
+    """
+    config = {key: value for key, value in encoder.config.items() if not key.startswith("_")}
+    wider = InstructionEncoder(**config | {"edits": edits})
+    kept = {name: row for row, name in enumerate(encoder.edits)}
+    old, new = encoder.state_dict(), wider.state_dict()
+    generator = torch.Generator().manual_seed(seed)
+    codes = old["codes"].float()
+    noise = torch.randn((len(edits), *codes.shape[1:]), generator=generator) * codes.std(dim=0)
+    new["codes"].copy_(codes.mean(dim=0) + 0.5 * noise)
+    new["edit_head.weight"].zero_()
+    new["edit_head.bias"].fill_(-6.0)
+    for name in new:
+        if name not in ROWS_OF_EDITS:
+            new[name] = old[name]
+            continue
+        for row, edit in enumerate(edits):
+            if edit in kept:
+                new[name][row] = old[name][kept[edit]]
+    wider.load_state_dict(new)
+    return wider.eval()
 
 
 def with_scales(unet: Any, scale_embedding_dim: int) -> GuidedUNet2DConditionModel:

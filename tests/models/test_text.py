@@ -8,7 +8,7 @@ import torch
 
 import movie_cli
 from movie_cli.errors import ModelError
-from movie_cli.models.text import InstructionEncoder
+from movie_cli.models.text import InstructionConditioner, InstructionEncoder
 from movie_cli.models.tokenizer import MAX_TOKENS, InstructionTokenizer
 
 NANO = Path(movie_cli.__path__[0]) / "checkpoints" / "nano"
@@ -118,7 +118,7 @@ def test_save_and_load_keep_the_weights_and_the_threshold(encoder, tokenizer, tm
 
 def test_nano_is_small(nano):
     files = [path for name in ("text_encoder", "tokenizer") for path in (NANO / name).iterdir()]
-    assert sum(path.stat().st_size for path in files) <= 4_500_000
+    assert sum(path.stat().st_size for path in files) <= 5_000_000
     config = json.loads((NANO / "text_encoder" / "config.json").read_text())
     assert 0 < config["known_threshold"] < 2
 
@@ -150,3 +150,11 @@ def test_nano_knows_what_it_does_not_know(nano, text):
     assert not encoder.is_known(encoding).any()
     assert encoder.asked_edits(encoding) == [()]
     assert len(encoder.nearest_edits(encoding, 3)[0]) == 3
+
+
+@pytest.mark.parametrize("name", ["comic", "Teal and orange", "night!"])
+def test_the_name_of_a_look_is_that_look(name):
+    encoded = InstructionConditioner.from_folder(NANO).encode(name)
+    assert encoded.known
+    assert encoded.nearest[0] == name.strip("!").lower().replace(" ", "_")
+    assert encoded.tokens.abs().max() > 0.1

@@ -57,7 +57,7 @@ def test_training_runs_and_saves(small_wordnet, tmp_path):
     checkpoint = text_distillation.distil(settings, FixedTeacher(), output, tmp_path / "no-wordnet")
     encoder = InstructionEncoder.from_pretrained(checkpoint / "text_encoder", torch_dtype=torch.float16)
     assert encoder.edits == EDITS
-    assert (checkpoint / "text_encoder" / "diffusion_pytorch_model.safetensors").stat().st_size < 3_000_000
+    assert (checkpoint / "text_encoder" / "diffusion_pytorch_model.safetensors").stat().st_size < 3_200_000
     assert len(InstructionTokenizer.from_pretrained(checkpoint / "tokenizer")) <= 400
     result = json.loads((checkpoint / "result.json").read_text())
     assert set(result) >= {"single_top", "pair_exact", "unknown_detected"}

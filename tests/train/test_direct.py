@@ -1,6 +1,7 @@
 """The direct start: a one-step student of the bank, made by the trainer from a fitted autoencoder."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,15 +11,22 @@ from safetensors.torch import load_file
 from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.backends.torch_devices import choose_torch
 from movie_cli.checkpoints.descriptor import read_descriptor
+from movie_cli.checkpoints.load import load_checkpoint
+from movie_cli.checkpoints.regions import save_regions
 from movie_cli.editing.editor import Editor
 from movie_cli.errors import ModelError, UsageError
+from movie_cli.models.scene import SCENE_CHANNELS
+from movie_cli.models.text import encode_texts
+from movie_cli.models.tokenizer import InstructionTokenizer
 from movie_cli.recipe import Recipe
 from movie_cli.train.augmentation import grainy, neighbours
 from movie_cli.train.bank_samples import BankSamples
-from movie_cli.train.run import make_stage
+from movie_cli.train.run import make_stage, open_data
 from movie_cli.train.samples import Draws, collate
 from movie_cli.train.settings import DataSettings
 from movie_cli.train.settings_file import read_settings
+from movie_cli.train.surgery import with_edits
+from tests import tiny
 from tests.train import small
 from tests.train.small import stage_of
 
@@ -36,7 +44,9 @@ def chain(tmp_path_factory):
 
 
 def batch_of(chain, count=2):
-    data = BankSamples(DataSettings(folder=str(chain / "photos"), crop=32, combined=0.0, unedited=0.0), 3, chain)
+    drawn = {name: float(not edit.painted) for name, edit in small.bank.BANK.items()}
+    settings = DataSettings(folder=str(chain / "photos"), crop=32, combined=0.0, unedited=0.0, weights=drawn)
+    data = BankSamples(settings, 3, chain)
     return collate([data.sample(number) for number in range(count)])
 
 
@@ -68,7 +78,7 @@ def test_what_is_trained_is_what_is_run(chain):
     batch, draws = batch_of(chain), Draws(0, [0, 1])
     _, latents = stage.encoded(batch, draws, stage.unet)
     tokens, noise = stage.conditioning.tokens(batch, draws), torch.randn_like(latents.source)
-    found = stage.latents(noise, latents.source, None, tokens, batch.scales)
+    found = stage.latents(noise, latents, tokens, batch.scales)
     _, scheduler, _ = stage.denoiser()
     scheduler.set_timesteps(1)
     sample = torch.cat([noise, latents.source], dim=1)
@@ -120,3 +130,56 @@ def test_a_wrong_shape_names_its_key(chain):
     settings = read_settings("direct", str(path), [f"start={json.dumps(str(chain / 'autoencoder' / 'checkpoint'))}"])
     with pytest.raises(UsageError, match=r"no key unet\.layers"):
         make_stage("direct", settings, None)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory, chain):
+    """A student that is told of the scene from the middle of its training on."""
+    folder = tmp_path_factory.mktemp("told")
+    start = shutil.copytree(chain / "direct" / "checkpoint", folder / "start")
+    save_regions(tiny.sees_sky(), start / "regions")
+    return folder
+
+
+def told_stage(told, chain):
+    path = small.config(told / "direct.toml", "direct")
+    changes = [f"start={json.dumps(str(told / 'start'))}", f"data.folder={json.dumps(str(chain / 'photos'))}"]
+    settings = read_settings("direct", str(path), [*changes, "scene=true"])
+    data = open_data(settings, told)
+    return make_stage("direct", settings, data), data
+
+
+def test_a_denoiser_begins_without_minding_the_scene_and_learns_it(told, chain):
+    stage, data = told_stage(told, chain)
+    batch = collate([data.sample(number) for number in range(4)])
+    assert batch.scene.shape == (4, SCENE_CHANNELS, 4, 4)
+    assert batch.scene[:, 0].min() > 0.99  # the network takes everything for sky
+    assert 0 <= batch.scene[:, -1].min() < batch.scene[:, -1].max() <= 1
+    before = stage_of(chain, "direct", "direct").edit(batch, 7.5, 1.5, 0)
+    torch.testing.assert_close(stage.edit(batch, 7.5, 1.5, 0), before, atol=1e-4, rtol=1e-4)
+    next(stage.losses(batch, Draws(0, batch.numbers), 0)).total.backward()
+    channels = slice(8, 8 + SCENE_CHANNELS)
+    assert stage.unet.conv_in.weight.grad[:, channels].abs().sum() > 0
+
+
+def test_the_checkpoint_keeps_its_regions_and_goes_on(told, chain):
+    stage, _ = told_stage(told, chain)
+    stage.save(told / "saved", "saved")
+    again = load_checkpoint(read_descriptor(told / "saved")).autoencoder
+    assert again.regions is not None
+
+
+def test_an_encoder_of_other_edits_keeps_the_codes_that_it_knows(chain):
+    encoder = stage_of(chain, "direct", "direct").conditioning.parts()[0]
+    fewer = with_edits(encoder, ("night", "a new look", "winter"), seed=0)
+    assert fewer.edits == ("night", "a new look", "winter")
+    assert torch.equal(fewer.codes[0], encoder.codes[encoder.edits.index("night")])
+    assert torch.equal(fewer.edit_head.weight[2], encoder.edit_head.weight[encoder.edits.index("winter")])
+    assert not any(torch.equal(fewer.codes[1], code) for code in encoder.codes)
+    texts = encode_texts(fewer, InstructionTokenizer.from_pretrained(tiny.NANO / "tokenizer"), ["make it winter"])
+    assert fewer.asked_edits(texts) == [("winter",)]
+
+
+def test_without_regions_a_scene_cannot_be_told(chain):
+    with pytest.raises(ModelError, match="has no regions to be told of"):
+        stage_of(chain, "direct", "direct", "scene=true")

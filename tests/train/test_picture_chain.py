@@ -163,7 +163,7 @@ def test_what_lies_under_the_noise_may_stray_from_the_target(tmp_path, monkeypat
     path = small.config(tmp_path / "mine.toml", "base", extra=extra)
     settings = read_settings("base", str(path), [f"start={json.dumps(str(tmp_path / 'start'))}"])
     stage = make_stage("base", settings, None)
-    batch, numbers = batch_of(4), [0, 1, 2, 3]
+    batch, numbers = batch_of(4), [40, 41, 42, 43]
     seen = {}
     monkeypatch.setattr(type(stage._schedule), "noised", lambda self, under, *rest: seen.setdefault("under", under))
     original = objectives.squared_errors
@@ -215,7 +215,9 @@ def test_colour_goes_first_where_the_data_is_drawn(picture_chain):
 
 def test_strengths_are_the_teachers_on_samples(picture_chain, tmp_path, monkeypatch):
     """A teacher that makes half of the full edit at the ends of the ranges sets the strength to a half there."""
-    settings = DataSettings(folder=str(small.photos(tmp_path / "photos")), crop=32, strength=0.18, unedited=0.5)
+    drawn = {name: float(not edit.painted) for name, edit in small.bank.BANK.items()}
+    folder = str(small.photos(tmp_path / "photos"))
+    settings = DataSettings(folder=folder, crop=32, strength=0.18, unedited=0.5, weights=drawn)
     data = BankSamples(settings, 3, tmp_path / "work")
     stage = stage_of(picture_chain, "adversarial", "guidance", "data_weight=1.0", "data.strength=0.18")
     samples = [collate([data.sample(number)]) for number in range(24)]

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from movie_cli.checkpoints.regions import load_regions
-from movie_cli.errors import ModelError
+from movie_cli.errors import ModelError, SourceError
 from movie_cli.models.region_names import REGIONS, SCENE
 from movie_cli.train.regions.labels import MOSAIC, merge
 from movie_cli.train.regions.samples import RegionSamples
@@ -119,6 +119,25 @@ def test_held_out_photographs_are_not_learnt_from_and_samples_follow_from_their_
     assert one.image.shape == (3, 48, 64)
     assert one.regions.shape == (len(REGIONS), 12, 16)
     assert not torch.equal(one.image, samples.sample(8).image)
+
+
+@needs_teachers
+def test_labels_of_photographs_are_found_by_path_and_those_of_others_refused(work, tmp_path):
+    from movie_cli.train.regions.photo_labels import PhotoLabels
+
+    labels = PhotoLabels(work / "labels", work / "photos")
+    regions = labels.regions(work / "photos" / "p0003.webp", 60, 40)
+    assert regions.shape == (1, len(REGIONS), 40, 60)
+    torch.testing.assert_close(regions[:, : len(SCENE)].sum(dim=1), torch.ones(1, 40, 60), atol=0.05, rtol=0)
+    person, parts = regions[:, SCENE.index("person")], regions[:, len(SCENE) :].sum(dim=1)
+    torch.testing.assert_close(parts, person, atol=0.05, rtol=0)
+    assert labels.regions(work / "photos" / "another.webp", 60, 40) is None
+    with pytest.raises(SourceError, match="holds no teachers' answers"):
+        PhotoLabels(tmp_path, work / "photos")
+    (tmp_path / "photos").mkdir()
+    shutil.copy(work / "photos" / "p0003.webp", tmp_path / "photos")
+    with pytest.raises(SourceError, match="other photographs"):
+        PhotoLabels(work / "labels", tmp_path / "photos")
 
 
 @needs_teachers

@@ -8,58 +8,27 @@ from functools import cache
 from torch import Tensor
 
 from movie_cli.errors import UsageError
-from movie_cli.train.bank import drawing, film, nature
-from movie_cli.train.bank.edit import Edit, blend, strength_of
-
-__all__ = ["BANK", "COMBINATIONS", "Edit", "blend", "combine", "get", "strength_of"]
-
-_ORDER = (
-    "winter",
-    "snow",
-    "autumn",
-    "spring",
-    "fog",
-    "rain",
-    "storm",
-    "night",
-    "sunset",
-    "sunrise",
-    "golden_hour",
-    "brighter",
-    "darker",
-    "warmer",
-    "cooler",
-    "desert",
-    "underwater",
-    "mars",
-    "pencil",
-    "charcoal",
-    "ink",
-    "watercolour",
-    "oil",
-    "van_gogh",
-    "monet",
-    "pop_art",
-    "comic",
-    "ukiyo_e",
-    "stained_glass",
-    "pixel_art",
-    "black_and_white",
-    "sepia",
-    "vintage",
-    "noir",
-    "cyberpunk",
-    "teal_and_orange",
-    "infrared",
-    "thermal",
-    "blueprint",
-    "vhs",
+from movie_cli.train.bank import (
+    cartoon,
+    colours,
+    drawing,
+    film,
+    handmade,
+    light,
+    materials,
+    painting,
+    photographic,
+    places,
+    seasons,
 )
+from movie_cli.train.bank.edit import Edit, amount_of, blend
+from movie_cli.train.bank.scene import Scene
 
-_BY_NAME = {edit.name: edit for edit in (*nature.EDITS, *drawing.EDITS, *film.EDITS)}
+__all__ = ["BANK", "COMBINATIONS", "Edit", "amount_of", "blend", "combine", "get"]
 
-BANK: dict[str, Edit] = {name: _BY_NAME[name] for name in _ORDER}
-"""All edits by name: seasons and weather, light, place, drawing and painting, film, device."""
+_MODULES = (seasons, light, places, colours, materials, drawing, cartoon, handmade, painting, film, photographic)
+BANK: dict[str, Edit] = {edit.name: edit for module in _MODULES for edit in module.EDITS}
+"""All edits by name, kind by kind."""
 
 COMBINATIONS: tuple[tuple[str, str], ...] = (
     ("winter", "night"),
@@ -97,6 +66,26 @@ COMBINATIONS: tuple[tuple[str, str], ...] = (
     ("desert", "vintage"),
     ("mars", "vintage"),
     ("mars", "comic"),
+    ("autumn", "klimt"),
+    ("sunset", "klimt"),
+    ("winter", "paper_cut"),
+    ("winter", "rembrandt"),
+    ("winter", "anime"),
+    ("night", "rembrandt"),
+    ("night", "claymation"),
+    ("spring", "anime"),
+    ("snow", "paper_cut"),
+    ("snow", "claymation"),
+    ("storm", "hokusai"),
+    ("snow", "hokusai"),
+    ("sunset", "munch"),
+    ("storm", "munch"),
+    ("autumn", "crayon"),
+    ("spring", "crayon"),
+    ("fog", "chinese_ink"),
+    ("winter", "chinese_ink"),
+    ("rain", "engraving"),
+    ("storm", "engraving"),
 )
 """Pairs (first applied, then applied) that a person would ask for; each member is in at least two of them."""
 
@@ -114,15 +103,15 @@ def combine(*edits: Edit) -> Edit:
     if len(edits) == 1:
         return edits[0]
 
-    def full(image: Tensor) -> Tensor:
+    def look(scene: Scene) -> Tensor:
         for edit in edits:
-            image = edit.full(image)
-        return image
+            scene = scene.edited(edit.look(scene).clamp(0, 1))
+        return scene.image
 
     return Edit(
         name="+".join(edit.name for edit in edits),
         group=edits[-1].group,
-        full=full,
+        look=look,
         drawn=any(edit.drawn for edit in edits),
     )
 

@@ -1,7 +1,7 @@
 """Drawn, printed and painted edits, with lines and brushwork along the picture's own structure.
 
-Pencil, charcoal, ink, comic, pop art, pixel art, stained glass, ukiyo-e; watercolour, oil, Van Gogh, Monet, with
-palettes measured on public-domain paintings.
+Pencil, charcoal, pop art, pixel art, ukiyo-e, watercolour; stained glass, oil, Van Gogh and Monet as the style teacher
+is given them to paint over, with palettes measured on public-domain paintings.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from movie_cli.train.bank import ops, strokes
 from movie_cli.train.bank.edit import Edit
+from movie_cli.train.bank.scene import Scene
 
 PRINT = (
     (0.00, (0.09, 0.15, 0.24)), (0.25, (0.18, 0.32, 0.47)), (0.50, (0.50, 0.62, 0.64)), (0.75, (0.86, 0.79, 0.62)),
@@ -21,6 +22,11 @@ PRINT = (
 off Kanagawa, the mid blues lie between it and the pale blue cluster of its foam; the lights are aged paper, chosen by
 eye, for that redrawing is in another colouring than the print.
 """
+BOKASHI = (
+    (0.00, (0.86, 0.42, 0.30)), (0.35, (0.93, 0.66, 0.50)), (0.58, (0.93, 0.87, 0.73)), (0.80, (0.47, 0.62, 0.68)),
+    (1.00, (0.13, 0.25, 0.44)),
+)  # fmt: skip
+"""A sky in Hiroshige's manner, by height."""
 EARTH = (
     (0.00, (0.11, 0.11, 0.19)), (0.25, (0.42, 0.27, 0.21)), (0.50, (0.73, 0.49, 0.33)), (0.75, (0.90, 0.76, 0.57)),
     (1.00, (0.95, 0.90, 0.77)),
@@ -28,8 +34,9 @@ EARTH = (
 """Woodblock tones for skin and earth: iron red and ochre between the same ink and paper."""
 
 
-def pencil(image: Tensor) -> Tensor:
+def pencil(scene: Scene) -> Tensor:
     """Graphite on warm white paper: fine outlines, contour strokes, and diagonal hatching in the dark."""
+    image = scene.image
     light = ops.luma(image)
     way = strokes.field(image)
     tone = ops.guided(light, light, 4, 0.01)
@@ -44,8 +51,9 @@ def pencil(image: Tensor) -> Tensor:
     return ops.mix(ops.colour((0.97, 0.96, 0.935), image), ops.colour((0.13, 0.13, 0.15), image), graphite).clamp(0, 1)
 
 
-def charcoal(image: Tensor) -> Tensor:
+def charcoal(scene: Scene) -> Tensor:
     """Charcoal on grey laid paper: broad smudged masses, heavy black, and the paper's lines in the half tones."""
+    image = scene.image
     light = ops.luma(image)
     way = strokes.field(image, 3.0, 9.0)
     eased = light.clamp_min(0.001) ** 0.75
@@ -62,42 +70,9 @@ def charcoal(image: Tensor) -> Tensor:
     return ops.mix(ops.colour((0.83, 0.81, 0.77), image), ops.colour((0.035, 0.033, 0.035), image), cover).clamp(0, 1)
 
 
-def ink(image: Tensor) -> Tensor:
-    """Indian ink: crisp lines and solid blacks on white; an even half tone is hatched, not grey."""
-    light = ops.luma(image)
-    way = strokes.field(image)
-    smooth = strokes.along(ops.guided(light, light, 3, 0.006), way, (1, 2))
-    # Brightness to a power and the form's own relief keep features in dark faces.
-    eased = smooth.clamp_min(0.001) ** 0.7
-    eased = eased + 0.7 * (eased - ops.blur(eased, 4.0))
-    border = eased - (0.15 + 0.45 * ops.blur(eased, 20.0))
-    hatch = 0.5 + 0.5 * strokes.screen_wave(light, 1, -1)
-    solid = strokes.printed(ops.smoothstep(0.15, -0.16, border), 0.4 + 0.2 * hatch, 0.5)
-    outline = strokes.lines(smooth, way, 1.3, 0.04, 0.22)
-    black = 1 - (1 - solid) * (1 - outline)
-    return ops.mix(ops.colour((1.0, 1.0, 0.99), image), ops.colour((0.02, 0.02, 0.04), image), black).clamp(0, 1)
-
-
-def comic(image: Tensor) -> Tensor:
-    """A printed comic: bold outlines, flat strong colours, a dot screen in the half shadows."""
-    way = strokes.field(image)
-    smooth = strokes.patches(strokes.patches(image, 2), 2)
-    light = ops.luma(smooth)
-    lifted = smooth + (ops.tone_curve(light, [(0, 0.0), (0.12, 0.22), (0.4, 0.66), (0.75, 0.97), (1, 1)]) - light)
-    flat = strokes.flat_colours(ops.saturate(lifted, 2.3), 4.0, 5.0, 0.25)
-    cover = 0.5 * ops.smoothstep(0.5, 0.32, light) * ops.smoothstep(0.05, 0.15, light)
-    dot = strokes.printed(cover, strokes.dots(light), 0.3)
-    flat = flat * (1 - 0.14 * dot * ops.colour((0.9, 1.0, 0.7), image))
-    own = ops.luma(image)
-    bold = strokes.outlines(image, way, 1.4, 0.22, 0.48)
-    outline = strokes.lines(own, way, 1.1, 0.055, 0.22)
-    solid = ops.smoothstep(0.15, 0.06, light)
-    black = 1 - (1 - outline) * (1 - solid) * (1 - bold)
-    return ops.mix(flat.clamp(0, 1), ops.colour((0.03, 0.02, 0.06), image), black).clamp(0, 1)
-
-
-def pop_art(image: Tensor) -> Tensor:
+def pop_art(scene: Scene) -> Tensor:
     """A silk screen: navy shadows, hot pink or turquoise half tones by hue, yellow lights, a dot screen of period 8."""
+    image = scene.image
     smooth = strokes.patches(image, 2)
     light = ops.luma(smooth)
     wide = ops.blur(light, 40.0)
@@ -119,8 +94,9 @@ def pop_art(image: Tensor) -> Tensor:
     return ops.mix(out, navy * 0.5, outline).clamp(0, 1)
 
 
-def pixel_art(image: Tensor) -> Tensor:
+def pixel_art(scene: Scene) -> Tensor:
     """Blocks of 8 by 8 pixels from the top-left, in few, strong colours."""
+    image = scene.image
     height, width = image.shape[-2:]
     padded = F.pad(image, (0, -width % 8, 0, -height % 8), mode="replicate")
     small = F.avg_pool2d(padded, 8)
@@ -142,8 +118,9 @@ def _level_lines(plane: Tensor, count: float, half_width: float) -> Tensor:
     return ops.smoothstep(half_width + 1.0, half_width - 1.0, away / slope) * ops.smoothstep(0.02, 0.08, slope)
 
 
-def stained_glass(image: Tensor) -> Tensor:
+def stained_glass(scene: Scene) -> Tensor:
     """Leaded glass: jewel colours in flat pieces that glow, dark leads along the borders of the picture's regions."""
+    image = scene.image
     smooth = ops.blur(strokes.patches(strokes.patches(image, 4), 4), 2.6)
     light = ops.luma(smooth)
     warm, green = smooth[:, :1] - smooth[:, 2:3], smooth[:, 1:2] - 0.5 * (smooth[:, :1] + smooth[:, 2:3])
@@ -163,8 +140,9 @@ def stained_glass(image: Tensor) -> Tensor:
     return ops.mix(glass.clamp(0, 1), ops.colour((0.03, 0.03, 0.04), image), lead).clamp(0, 1)
 
 
-def ukiyo_e(image: Tensor) -> Tensor:
+def ukiyo_e(scene: Scene) -> Tensor:
     """A woodblock print: few flat colours between Prussian blue and aged paper, dark key lines, a graded sky."""
+    image = scene.image
     way = strokes.field(image)
     smooth = strokes.patches(strokes.patches(image, 2), 2)
     light = ops.luma(smooth)
@@ -174,9 +152,10 @@ def ukiyo_e(image: Tensor) -> Tensor:
     ground = ops.mix(ground, ops.gradient_map(flat_tone, EARTH), 0.8 * warm)
     colour = strokes.steps(ops.saturate(smooth, 1.1) - light, 7.0, 0.25)
     sheet = ground + (0.85 - 0.35 * warm) * colour
-    calm = ops.smoothstep(0.08, 0.02, ops.local_contrast(light, 6.0))
-    graded = ops.smoothstep(0.62, 1.0, ops.height(image)) * calm
-    sheet = ops.mix(sheet, ops.colour((0.13, 0.25, 0.42), image), 0.8 * graded)
+    # The printer's graded sky: wiped from Prussian blue at the top through paper to red over the horizon.
+    clouds = 0.3 * (light - ops.blur(light, 16.0))
+    graded = ops.gradient_map((scene.height - 0.35 * scene.horizon).clamp(0, 1), BOKASHI) + clouds
+    sheet = ops.mix(sheet, graded, 0.85 * scene.sky)
     key = strokes.lines(ops.luma(image), way, 0.9, 0.05, 0.15)
     key = 1 - (1 - key) * (1 - strokes.outlines(image, way, 1.0, 0.32, 0.52))
     return ops.mix(sheet, ops.colour((0.07, 0.09, 0.17), image), 0.92 * key).clamp(0, 1)
@@ -214,8 +193,9 @@ def _detail(light: Tensor, sigma: float) -> Tensor:
     return torch.tanh(0.8 * fine / spread)
 
 
-def watercolour(image: Tensor) -> Tensor:
+def watercolour(scene: Scene) -> Tensor:
     """Transparent washes on white paper: pale flat colour, pigment gathered at the edges of the washes."""
+    image = scene.image
     way = strokes.field(image)
     wash = strokes.along(strokes.patches(strokes.patches(image, 3), 2), way, (1, 2))
     own = ops.luma(image)
@@ -237,8 +217,9 @@ def watercolour(image: Tensor) -> Tensor:
     return ops.mix(out, ops.colour((0.99, 0.985, 0.965), image), 0.5 * paper).clamp(0, 1)
 
 
-def oil(image: Tensor) -> Tensor:
+def oil(scene: Scene) -> Tensor:
     """Oil on canvas: rich patches of thick paint with raking light on them, golden lights and umber darks."""
+    image = scene.image
     way = strokes.field(image)
     paint = strokes.along(strokes.patches(image, 3), way, (1, 2, 4))
     light = ops.luma(paint)
@@ -252,8 +233,9 @@ def oil(image: Tensor) -> Tensor:
     return (out + (ops.tone_curve(tone, [(0, 0), (0.25, 0.11), (0.5, 0.42), (0.8, 0.86), (1, 1)]) - tone)).clamp(0, 1)
 
 
-def van_gogh(image: Tensor) -> Tensor:
+def van_gogh(scene: Scene) -> Tensor:
     """Van Gogh: thick strokes that swirl along the shapes, night blues and yellows, paint that stands up."""
+    image = scene.image
     way = strokes.field(image, 2.5, 9.0)
     paint = strokes.along(strokes.patches(image, 2), way, (1, 2, 4))
     light = ops.luma(paint)
@@ -269,8 +251,9 @@ def van_gogh(image: Tensor) -> Tensor:
     return (out + 0.16 * strokes.relief(stroke)).clamp(0, 1)
 
 
-def monet(image: Tensor) -> Tensor:
+def monet(scene: Scene) -> Tensor:
     """Monet: short dabs of broken pastel colour, violet shadows, rosy lights, nothing with a hard edge."""
+    image = scene.image
     way = strokes.field(image, 3.0, 9.0)
     paint = strokes.along(ops.blur(strokes.patches(image, 2), 1.2), way, (1, 2))
     light = ops.luma(paint)
@@ -288,14 +271,8 @@ def monet(image: Tensor) -> Tensor:
 EDITS: tuple[Edit, ...] = (
     Edit("pencil", "drawing", pencil, drawn=True),
     Edit("charcoal", "drawing", charcoal, drawn=True),
-    Edit("ink", "drawing", ink, drawn=True),
-    Edit("comic", "drawing", comic, drawn=True),
     Edit("pop_art", "drawing", pop_art, drawn=True),
     Edit("pixel_art", "drawing", pixel_art, drawn=True, gridded=True),
-    Edit("stained_glass", "drawing", stained_glass, drawn=True),
     Edit("ukiyo_e", "drawing", ukiyo_e, drawn=True),
     Edit("watercolour", "painting", watercolour, drawn=True),
-    Edit("oil", "painting", oil, drawn=True),
-    Edit("van_gogh", "painting", van_gogh, drawn=True),
-    Edit("monet", "painting", monet, drawn=True),
 )

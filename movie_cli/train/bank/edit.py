@@ -5,7 +5,6 @@ The edits themselves live in the modules beside this one.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,12 +13,14 @@ import torch
 from torch import Tensor
 
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE
+from movie_cli.train.bank import ops
+from movie_cli.train.bank.scene import Scene
 
-Group = Literal["season", "light", "place", "drawing", "painting", "film", "device"]
-Full = Callable[[Tensor], Tensor]
+Group = Literal[
+    "season", "light", "place", "drawing", "painting", "film", "device", "colour", "material", "photographic"
+]
+Look = Callable[[Scene], Tensor]
 
-LUMA = (0.2126, 0.7152, 0.0722)
-"""BT.709 luma weights, used on sRGB-encoded values."""
 DEFAULT_STRENGTH = 0.9
 """Strength at the default scales 7.5 and 1.5: a full edit with some room above it."""
 
@@ -28,31 +29,37 @@ DEFAULT_STRENGTH = 0.9
 class Edit:
     """One edit: a name, the family it belongs to, and the image it asks for at full strength.
 
-    `full` maps images `(N, 3, H, W)`, float32, sRGB-encoded in [0, 1], to the same shape and range. It is
-    deterministic, continuous in its input, and works at the scale of a picture of 256 to 400 pixels in height.
+    `look` maps a scene to pictures of the same shape and range as its own, `(N, 3, H, W)`, float32, sRGB-encoded in
+    [0, 1]. It is deterministic, continuous in its input, and works at the scale of a picture of 256 to 400 pixels in
+    height.
     `drawn` edits replace the picture's texture (drawings, paintings, some devices); their colour moves to the
     target sooner than their structure does, so that a drawing at half strength is not a photograph's double exposure
     in full colour. `gridded` ones lie on the latents' grid of 8 pixels: moved with their picture they are another edit.
+    `painted` ones are made by the style teacher, which is named first (`paint.use`).
     """
 
     name: str
     group: Group
-    full: Full = field(repr=False)
+    look: Look = field(repr=False)
     drawn: bool = False
     gridded: bool = False
+    painted: bool = False
 
-    def apply(self, image: Tensor, strength: Tensor | float) -> Tensor:
-        """Edit images `(N, 3, H, W)` in [0, 1] at a strength in [0, 1], a float or a tensor `(N,)`."""
-        return blend(image, self.full(image), strength, self.drawn)
+    def full(self, image: Tensor, regions: Tensor | None = None) -> Tensor:
+        """Edit images `(N, 3, H, W)` in [0, 1] in full, with the regions `(N, 15, h, w)` that are in them."""
+        return self.look(Scene(image, regions)).clamp(0, 1)
+
+    def apply(self, image: Tensor, strength: Tensor | float, regions: Tensor | None = None) -> Tensor:
+        """Edit images at a strength in [0, 1], a float or a tensor `(N,)`."""
+        return blend(image, self.full(image, regions), strength, self.drawn)
 
 
 def blend(image: Tensor, full: Tensor, strength: Tensor | float, drawn: bool) -> Tensor:
-    """Go from `image` to `full` by `strength` in [0, 1], a float or a tensor `(N,)`; colour first where `drawn`."""
+    """Go from `image` to `full` by `strength`, a float or a tensor `(N,)`, 1 for all; colour first where `drawn`."""
     amount = torch.as_tensor(strength, dtype=image.dtype, device=image.device).reshape(-1, 1, 1, 1)
     change = full - image
-    if not drawn:
-        return image + amount * change
-    return _moved(image, change, amount, _colour_first(amount)).clamp(0, 1)
+    colour = torch.where(amount < 1, _colour_first(amount), amount) if drawn else amount
+    return _moved(image, change, amount, colour).clamp(0, 1)
 
 
 def extended(image: Tensor, edited: Tensor, strength: float, amount: Tensor, drawn: Tensor) -> Tensor:
@@ -80,18 +87,21 @@ def _colour_first(amount: Tensor) -> Tensor:
 
 def _moved(image: Tensor, change: Tensor, luma_amount: Tensor, colour_amount: Tensor) -> Tensor:
     """An image with parts of a change, those of its luma and of the rest apart."""
-    luma = (change * change.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    luma = (change * change.new_tensor(ops.LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
     return image + luma_amount * luma + colour_amount * (change - luma)
 
 
-def strength_of(text_scale: float, image_scale: float) -> float:
-    """The strength that guidance scales ask for, in (0, 1): rises with `s_T`, falls with `s_I`.
+MOST = 1.4
+"""Full edits that no scales go beyond: what lies further is clipped away."""
 
-    `1 - (1 - d)^r` with `r = (s_T / 7.5) * (1.5 / s_I)` and `d` the strength at the defaults: guidance adds a
-    multiple of a direction, and pictures saturate.
+
+def amount_of(text_scale: float, image_scale: float) -> float:
+    """How much of the full edit scales ask for where nothing but the bank decides: in (0, 1.4], 0.9 at the defaults.
+
+    Powers of both ratios, so that each scale is felt over its whole range: a text scale of 3 gives 0.58 and one of 12
+    1.33 times the usual edit, an image scale of 1 gives 1.36 and one of 2.5 gives 0.68 times.
     """
-    ratio = (text_scale / 7.5) * (1.5 / image_scale)
-    return 1.0 - math.exp(ratio * math.log(1.0 - DEFAULT_STRENGTH))
+    return min(MOST, DEFAULT_STRENGTH * (text_scale / 7.5) ** 0.6 * (1.5 / image_scale) ** 0.75)
 
 
 Strength = Callable[[float, float], float]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from movie_cli.train.bank import ops
 from movie_cli.train.bank.edit import Edit
+from movie_cli.train.bank.scene import Scene
 
 
 def panchromatic(image: Tensor, weights: tuple[float, float, float]) -> Tensor:
@@ -59,13 +60,15 @@ def bloom(plane: Tensor, low: float, high: float, sigma: float) -> Tensor:
     return ops.blur(plane * ops.smoothstep(low, high, plane), sigma)
 
 
-def _black_and_white(image: Tensor) -> Tensor:
+def _black_and_white(scene: Scene) -> Tensor:
+    image = scene.image
     grey = panchromatic(image, (0.34, 0.50, 0.16))
     grey = clarity(grey, 0.15)
     return ops.mix(grey, sigmoid_contrast(grey, 4.5, 0.47), 0.45).expand_as(image).clamp(0, 1)
 
 
-def _noir(image: Tensor) -> Tensor:
+def _noir(scene: Scene) -> Tensor:
+    image = scene.image
     # An orange filter, as on the sets: skin and lamps bright, sky and cloth dark.
     grey = panchromatic(image, (0.62, 0.33, 0.05))
     grey = clarity(grey, 0.15, radius=12, eps=0.02)
@@ -79,7 +82,8 @@ def _noir(image: Tensor) -> Tensor:
     return ops.screen(tone, 0.35 * bloom(tone, 0.6, 0.95, 5.0)).expand_as(image).clamp(0, 1)
 
 
-def _sepia(image: Tensor) -> Tensor:
+def _sepia(scene: Scene) -> Tensor:
+    image = scene.image
     # Early plates saw blue best and red hardly: skies pale, lips and brick dark.
     grey = panchromatic(image, (0.22, 0.46, 0.32))
     grey = clarity(grey, 0.25)
@@ -97,7 +101,8 @@ def _sepia(image: Tensor) -> Tensor:
     return ops.mix(toned, ops.colour((0.72, 0.54, 0.33), image), fade).clamp(0, 1)
 
 
-def _vintage(image: Tensor) -> Tensor:
+def _vintage(scene: Scene) -> Tensor:
+    image = scene.image
     grey = ops.luma(image)
     faded = ops.saturate(image, 0.72)
     # Each dye layer fades in its own way: red lifts in the shadows, blue loses its highlights.
@@ -110,7 +115,8 @@ def _vintage(image: Tensor) -> Tensor:
     return ops.screen(print_, glow * ops.colour((0.42, 0.16, 0.03), image)).clamp(0, 1)
 
 
-def _cyberpunk(image: Tensor) -> Tensor:
+def _cyberpunk(scene: Scene) -> Tensor:
+    image = scene.image
     grey = ops.luma(image)
     # The pivot follows the surroundings: a bright day falls into night as well, and keeps its local contrast.
     around = ops.blur(grey, 24.0)
@@ -131,7 +137,8 @@ def _cyberpunk(image: Tensor) -> Tensor:
     return ops.screen(lit, glow.clamp(0, 1)).clamp(0, 1)
 
 
-def _teal_and_orange(image: Tensor) -> Tensor:
+def _teal_and_orange(scene: Scene) -> Tensor:
+    image = scene.image
     grey = ops.luma(image)
     tone = sigmoid_contrast(clarity(grey, 0.15), 4.5, 0.52)
     # Positive on skin, wood, lamps and sand; negative on sky, leaves and in neutral shadow.
@@ -181,7 +188,8 @@ def _foliage(image: Tensor) -> Tensor:
     return ops.guided(ops.luma(image), green, 2, 0.01).clamp(0, 1)
 
 
-def _infrared(image: Tensor) -> Tensor:
+def _infrared(scene: Scene) -> Tensor:
+    image = scene.image
     # Colour infrared film shifts every band by one: infrared prints red, red prints green, green prints blue.
     grey = ops.luma(image)
     leaf = _foliage(image)
@@ -205,7 +213,8 @@ def _infrared(image: Tensor) -> Tensor:
     return ops.screen(print_, 0.42 * glow).clamp(0, 1)
 
 
-def _thermal(image: Tensor) -> Tensor:
+def _thermal(scene: Scene) -> Tensor:
+    image = scene.image
     grey = ops.luma(image)
     skin = ops.hue_weight(image, 20.0, 36.0)
     cold = ops.hue_weight(image, 210.0, 75.0)
@@ -217,7 +226,8 @@ def _thermal(image: Tensor) -> Tensor:
     return ops.gradient_map(torch.sigmoid(5.2 * (heat - 0.5)), IRONBOW).clamp(0, 1)
 
 
-def _blueprint(image: Tensor) -> Tensor:
+def _blueprint(scene: Scene) -> Tensor:
+    image = scene.image
     grey = ops.luma(image)
     plan = ops.guided(grey, grey, 2, 0.002)
     fine = ops.edges(plan, 0.65)
@@ -234,7 +244,8 @@ def _blueprint(image: Tensor) -> Tensor:
     return ops.mix(sheet, ops.colour((0.93, 0.97, 1.0), image), 0.85 * line).clamp(0, 1)
 
 
-def _vhs(image: Tensor) -> Tensor:
+def _vhs(scene: Scene) -> Tensor:
+    image = scene.image
     grey = ops.luma(image)
     # Tape keeps a tenth of the colour's width, late and a few lines low.
     bled = smear_right(smear_right(image - grey, 9), 6)

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from movie_cli.train.bank.edit import LUMA
+LUMA = (0.2126, 0.7152, 0.0722)
+"""BT.709 luma weights, used on sRGB-encoded values."""
 
 
 def luma(image: Tensor) -> Tensor:

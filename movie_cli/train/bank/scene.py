@@ -1,8 +1,7 @@
-"""What the nature edits know of a picture: soft masks of sky, vegetation, ground, tops, skin and highlights.
+"""What looks know of a picture: soft masks of sky, plants, ground, persons, tops and highlights.
 
-Every mask is a smooth, local, deterministic guess from colour, smoothness and height in the picture, so that it does
-not jump between the frames of a video. Nothing here is learned and nothing is certain: a white wall in the upper half
-may count as sky, and an edit has to look right when it does.
+What is where is said by the regions that a picture is given with: a teacher's, or the region network's own. Here they
+are brought to the picture's size along its edges. Without regions all is "other": no sky, nobody, no ground.
 """
 
 from __future__ import annotations
@@ -14,19 +13,45 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from movie_cli.models.region_names import PLACES, REGIONS
 from movie_cli.train.bank import ops
 
 
 class Scene:
     """The masks of images `(N, 3, H, W)` in [0, 1]; each is `(N, 1, H, W)` in [0, 1] and is computed when first asked.
 
-    `height` is `(1, 1, H, 1)`, 1 at the top.
+    `regions` `(N, 15, h, w)` are probabilities of `REGIONS`, of any size. `height` is `(1, 1, H, 1)`, 1 at the top.
     """
 
-    def __init__(self, image: Tensor) -> None:
+    def __init__(self, image: Tensor, regions: Tensor | None = None) -> None:
         self.image = image
+        if regions is None:
+            regions = image.new_zeros(len(image), len(REGIONS), 1, 1)
+            regions[:, REGIONS.index("other")] = 1
+        self.regions = regions
         self.luma = ops.luma(image)
         self.height = ops.height(image)
+
+    def edited(self, image: Tensor) -> Scene:
+        """The same scene with another picture of it, for a look upon a look."""
+        return Scene(image, self.regions)
+
+    def mask(self, *names: str) -> Tensor:
+        """Where any of the named regions or places of `region_names` is, at the picture's size and along its edges."""
+        planes = self.regions
+        weights: dict[str, float] = {}
+        for name in names:
+            weights |= PLACES[name]
+        total = sum(weight * planes[:, [REGIONS.index(name)]] for name, weight in weights.items())
+        return self._fine(torch.as_tensor(total).clamp(0, 1))
+
+    def _fine(self, plane: Tensor) -> Tensor:
+        size = self.luma.shape[-2:]
+        if plane.shape[-2:] == (1, 1):
+            return plane.expand(-1, -1, *size)
+        full = F.interpolate(plane, size=size, mode="bilinear", align_corners=False)
+        small, guide = _half(full), _half(self.luma)
+        return ops.smoothstep(0.15, 0.85, _guided_up(self.luma, guide, small, 4, 0.001))
 
     @cached_property
     def soft_luma(self) -> Tensor:
@@ -50,24 +75,8 @@ class Scene:
 
     @cached_property
     def sky(self) -> Tensor:
-        """Smooth, bright or blue, high in the picture, and with more of the same above it."""
-        small = _half(self.soft)
-        luma, height = ops.luma(small), ops.height(small)
-        colourful = ops.saturation(small)
-        blue = ops.smoothstep(0.0, 0.7, ops.hue_weight(small, 215.0, 60.0)) * ops.smoothstep(
-            0.12, 0.42, small.amax(dim=1, keepdim=True)
-        )
-        warm = ops.hue_weight(small, 30.0, 50.0) * ops.smoothstep(0.55, 0.85, luma) * ops.smoothstep(0.5, 0.85, height)
-        fleshy = ops.hue_weight(small, 18.0, 40.0) * ops.smoothstep(0.06, 0.15, colourful)
-        pale = ops.smoothstep(0.35, 0.08, colourful) * ops.smoothstep(0.52, 0.80, luma) * (1 - 0.95 * fleshy)
-        like = torch.maximum(torch.maximum(blue, pale), 0.7 * warm) * ops.smoothstep(0.15, 0.55, height)
-        calm = like * (0.18 + 0.82 * _half(self.smooth))
-        above = _mean_above(calm, 20)
-        sure = ops.smoothstep(0.15, 0.60, calm * (0.2 + 0.8 * ops.smoothstep(0.1, 0.6, above)))
-        # Smoothness fails along the skyline and at the edges of clouds: what is sky-coloured beside sure sky is sky.
-        beside = ops.smoothstep(0.08, 0.40, ops.blur(sure, 6.0))
-        mask = torch.maximum(sure, beside * ops.smoothstep(0.15, 0.50, like))
-        return _guided_up(self.luma, luma, mask)
+        """The sky."""
+        return self.mask("sky")
 
     @cached_property
     def near_sky(self) -> Tensor:
@@ -81,45 +90,66 @@ class Scene:
 
     @cached_property
     def vegetation(self) -> Tensor:
-        """Green and yellow-green things."""
-        green = ops.hue_weight(self.soft, 98.0, 72.0)
-        return ops.smoothstep(0.10, 0.55, green * ops.smoothstep(0.12, 0.32, ops.saturation(self.soft))) * (
-            1 - self.sky
-        )
-
-    @cached_property
-    def skin(self) -> Tensor:
-        """Skin of any tone: orange hue, moderate saturation, rather smooth."""
-        colourful = ops.saturation(self.soft)
-        band = ops.smoothstep(0.12, 0.26, colourful) * ops.smoothstep(0.78, 0.60, colourful)
-        hue = ops.smoothstep(0.15, 0.7, ops.hue_weight(self.soft, 18.0, 34.0))
-        tone = ops.smoothstep(0.12, 0.28, self.soft_luma) * ops.smoothstep(0.97, 0.86, self.soft_luma)
-        return ops.blur(hue * band * tone * (0.4 + 0.6 * self.smooth) * (1 - self.sky), 2.0)
-
-    @cached_property
-    def person(self) -> Tensor:
-        """Skin and what it surrounds: brows, lips, eyes."""
-        return ops.smoothstep(0.06, 0.35, ops.blur(self.skin, 6.0))
-
-    @cached_property
-    def tops(self) -> Tensor:
-        """Up-facing: brighter than what lies below, or just under the sky."""
-        lit = ops.smoothstep(0.0, 0.20, self.soft_luma - shifted(self.soft_luma, 4))
-        rim = shifted(self.sky, -4)
-        return torch.maximum(lit, rim) * (1 - self.sky) * (1 - 0.75 * self.person)
+        """Trees, plants and grass."""
+        return self.mask("plants")
 
     @cached_property
     def ground(self) -> Tensor:
-        """What lies low in the picture, is rather smooth and is neither sky nor skin."""
-        low = ops.smoothstep(0.62, 0.12, self.height)
-        return low * (0.45 + 0.55 * self.smooth) * (1 - self.sky) * (1 - self.skin)
+        """Grass, earth, rock, roads and floors."""
+        return self.mask("ground")
+
+    @cached_property
+    def water(self) -> Tensor:
+        """Sea, rivers, pools."""
+        return self.mask("water")
+
+    @cached_property
+    def building(self) -> Tensor:
+        """Houses from outside."""
+        return self.mask("building")
+
+    @cached_property
+    def person(self) -> Tensor:
+        """Persons."""
+        return self.mask("person")
+
+    @cached_property
+    def subject(self) -> Tensor:
+        """Persons, animals and vehicles: what a change of season or place leaves alone."""
+        return self.mask("subject")
+
+    @cached_property
+    def hair(self) -> Tensor:
+        """Persons' hair."""
+        return self.mask("hair")
+
+    @cached_property
+    def skin(self) -> Tensor:
+        """Persons' faces and skin."""
+        return self.mask("face_and_skin")
+
+    @cached_property
+    def tops(self) -> Tensor:
+        """Up-facing: brighter than what lies below, or just under the sky; not on persons, animals and vehicles."""
+        lit = ops.smoothstep(0.0, 0.20, self.soft_luma - shifted(self.soft_luma, 4))
+        rim = shifted(self.sky, -4)
+        return torch.maximum(lit, rim) * (1 - self.sky) * (1 - self.subject)
+
+    @cached_property
+    def outdoors(self) -> Tensor:
+        """`(N, 1, 1, 1)`: 1 where little of the picture is walls and furniture."""
+        inside = self.regions[:, [REGIONS.index("wall_and_furniture")]].mean(dim=(2, 3), keepdim=True)
+        return ops.smoothstep(0.45, 0.15, inside)
 
     @cached_property
     def highlights(self) -> Tensor:
         """Bright spots, brighter than what is around them, not sky: lamps, glints, windows."""
         bright = ops.smoothstep(0.55, 0.90, self.soft_luma)
         return (
-            bright * ops.smoothstep(0.06, 0.28, self.soft_luma - self.wide_luma) * (1 - self.near_sky) * (1 - self.skin)
+            bright
+            * ops.smoothstep(0.06, 0.28, self.soft_luma - self.wide_luma)
+            * (1 - self.near_sky)
+            * (1 - self.person)
         )
 
     def sky_of(self, top: Sequence[float], horizon: Sequence[float], clouds: float) -> Tensor:
@@ -151,11 +181,6 @@ def _guided_up(guide: Tensor, small_guide: Tensor, small: Tensor, radius: int = 
     both = F.interpolate(both, size=guide.shape[-2:], mode="bilinear", align_corners=False)
     slopes, intercepts = both.chunk(2, dim=1)
     return (slopes * guide + intercepts).clamp(0, 1)
-
-
-def _mean_above(plane: Tensor, rows: int) -> Tensor:
-    """Mean of the `rows` pixels above each pixel, the top row repeated."""
-    return F.avg_pool2d(F.pad(plane, (0, 0, rows, 0), mode="replicate"), (rows + 1, 1), stride=1)
 
 
 def upright_blur(plane: Tensor, rows: int, slant: float = 0.0, stride: int = 2) -> Tensor:

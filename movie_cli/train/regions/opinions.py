@@ -82,6 +82,27 @@ class Opinions:
                 raise SourceError(f"{path} cannot be read as a picture: {error}", "remove or replace it") from error
         return {"format": FORMAT, "teachers": HASHES, "photographs": photographs}
 
+    @classmethod
+    def of(cls, root: Path, paths: Sequence[Path]) -> Opinions:
+        """The answers that are in a folder already, all of them.
+
+        Raises:
+            SourceError: they are not there, not whole, or for other photographs or of other teachers.
+        """
+        hint = "movie train regions makes them, with --set labels=FOLDER"
+        found = object.__new__(cls)
+        found.paths, found._root = list(paths), root
+        try:
+            known = json.loads((root / "index.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise SourceError(f"{root} holds no teachers' answers: {error}", hint) from error
+        if known != found._index():
+            raise SourceError(f"{root} holds answers for other photographs, or of other teachers", hint)
+        whole = cls(root, paths)
+        if not whole.complete():
+            raise SourceError(f"{root} lacks answers for some photographs", hint)
+        return whole
+
     def kept(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """A further array beside these, made of zeros when it is first asked for."""
         path = self._root / f"{name}.npy"

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from movie_cli.errors import SourceError
@@ -25,10 +24,10 @@ from movie_cli.models.region_names import REGIONS, SCENE
 from movie_cli.models.regions import STRIDE
 from movie_cli.train.augmentation import changed
 from movie_cli.train.photos import PhotoFolder, is_held_out
-from movie_cli.train.regions.labels import RULES, merge
 from movie_cli.train.regions.opinions import Opinions
+from movie_cli.train.regions.photo_labels import Labels
 from movie_cli.train.regions.pictures import coloured
-from movie_cli.train.regions.teachers import FEATURE_GRID, GRID, Teachers, check_teachers
+from movie_cli.train.regions.teachers import FEATURE_GRID, Teachers, check_teachers
 from movie_cli.train.samples import rng_of
 from movie_cli.train.settings import RegionsSettings
 
@@ -111,7 +110,7 @@ class RegionSamples:
         ready = [row for row, path in enumerate(opinions.paths) if opinions.done[row]]
         self.rows = [row for row in ready if not is_held_out(opinions.paths[row])]
         self.held_out_rows = [row for row in ready if is_held_out(opinions.paths[row])]
-        self._labels = _Labels(opinions)
+        self._labels = Labels(opinions)
         shares = np.stack([self._labels.shares(row) for row in self.rows])
         self._chances = _chances(shares, balance)
         self.shares = torch.from_numpy(shares.mean(axis=0)).float()
@@ -184,43 +183,6 @@ class RegionSamples:
         count = len(REGIONS)
         features = torch.cat([known, torch.ones(1, *grid)])
         return RegionSample(image, planes[:count], planes[count:], features, number)
-
-
-class _Labels:
-    """Merged labels of all photographs, `(N, 17, G, G)` uint8, made when asked for and kept beside the opinions."""
-
-    def __init__(self, opinions: Opinions) -> None:
-        self._opinions = opinions
-        count = len(opinions.paths)
-        self._planes = opinions.kept(f"labels-{RULES}", (count, len(REGIONS) + 2, GRID, GRID))
-        self._made = opinions.kept(f"labelled-{RULES}", (count,))
-
-    def planes(self, row: int) -> NDArray[np.uint8]:
-        if not self._made[row]:
-            self._planes[row] = label_planes(self._opinions, row)
-            self._made[row] = 1
-        planes: NDArray[np.uint8] = self._planes[row]
-        return planes
-
-    def shares(self, row: int) -> NDArray[np.float64]:
-        """What share of the photograph each of `SCENE` fills, as far as it is believed."""
-        planes = self.planes(row)[:, ::4, ::4]
-        believed = planes[: len(SCENE)].astype(np.float32) * (planes[-2].astype(np.float32) / 255**2)
-        shares: NDArray[np.float64] = believed.mean(axis=(1, 2), dtype=np.float64)
-        return shares
-
-
-def label_planes(opinions: Opinions, row: int) -> NDArray[np.uint8]:
-    """One photograph's merged label: 15 planes of probability, and the weights of scene and parts; `(17, G, G)`."""
-    pixels = Image.fromarray(opinions.pixels[row]).resize((GRID, GRID), Image.Resampling.BOX)
-    scene, objects, masks = (
-        torch.from_numpy(np.array(plane[row])).float() / 255
-        for plane in (opinions.scene, opinions.objects, opinions.masks)
-    )
-    label = merge(scene, objects, masks, torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float() / 255)
-    planes = torch.cat([label.regions, label.weight[None], label.part_weight[None]])
-    result: NDArray[np.uint8] = (planes.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-    return result
 
 
 def _chances(shares: NDArray[np.float64], balance: float) -> list[float]:

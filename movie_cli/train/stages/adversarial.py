@@ -128,7 +128,7 @@ class AdversarialStage(EditorStage):
         with torch.autocast(self.device.type, enabled=False):
             source = self.codec.encode(batch.source)
         previous = torch.zeros_like(source) if is_recurrent(self.teacher) else None
-        latents = Latents(source, source * self.codec.scaling, previous)
+        latents = Latents(source, source * self.codec.scaling, previous, self.scene(batch))
         scales = source.new_tensor([[text_scale, image_scale]])
         tokens = self.conditioning.tokens(batch, draws)
         real = self.teacher_samples(latents, tokens, scales, draws, self.start.descriptor.steps)
@@ -147,7 +147,7 @@ class AdversarialStage(EditorStage):
             yield self._conversion(latents, tokens, scales, draws)
             return
         if not self.taught(step):
-            noise = draws.normal(*latents.source.shape[1:])
+            noise = draws.normal(*latents.edited.shape[1:])
             timesteps = torch.full((len(batch),), self._times[0], device=self.device)
             fake = self.pictures(noise, latents, tokens, scales, timesteps)
             yield Loss(*self._data_loss(self.codec.decode(fake, batch.source).float(), batch, scales))
@@ -164,7 +164,7 @@ class AdversarialStage(EditorStage):
         """`|| v - v_teacher ||^2` with the velocity that the teacher's noise amounts to."""
         noise, timesteps = draws.normal(*latents.edited.shape[1:]), draws.whole(TIMESTEPS)
         noised = self._schedule.noised(latents.edited, noise, timesteps)
-        network_input = joined(noised, latents.source, latents.previous)
+        network_input = joined(noised, latents)
         with torch.no_grad():
             predicted = self.teacher(network_input, timesteps, tokens, timestep_cond=scales).sample.float()
             target = self._schedule.velocity_of_noise(predicted, noised, timesteps)
@@ -181,9 +181,9 @@ class AdversarialStage(EditorStage):
         scheduler = kind(**self._noise_levels, prediction_type=self.prediction, clip_sample=False, **options)
         scheduler.set_timesteps(steps, device=self.device)
         extra = {"generator": draws.generators} if lcm else {}
-        sample = draws.normal(*latents.source.shape[1:])
+        sample = draws.normal(*latents.edited.shape[1:])
         for timestep in scheduler.timesteps:
-            network_input = joined(sample, latents.source, latents.previous)
+            network_input = joined(sample, latents)
             predicted = self.teacher(network_input, timestep, tokens, timestep_cond=scales).sample.float()
             sample = scheduler.step(predicted, timestep, sample, return_dict=False, **extra)[0]
         return sample
@@ -202,7 +202,7 @@ class AdversarialStage(EditorStage):
 
     def pictures(self, noised: Tensor, latents: Latents, tokens: Tensor, scales: Tensor, timesteps: Tensor) -> Tensor:
         """The student's `x0` in one step."""
-        network_input = joined(noised, latents.source, latents.previous)
+        network_input = joined(noised, latents)
         prediction = self.student(network_input, timesteps, tokens, timestep_cond=scales).sample.float()
         if self.prediction == "sample":
             return prediction
@@ -219,9 +219,7 @@ class AdversarialStage(EditorStage):
     ) -> list[Tensor]:
         timesteps, noise = judged
         noised = self._schedule.noised(picture, noise, timesteps)
-        return encoder_features(
-            self.teacher, joined(noised, latents.source, latents.previous), timesteps, tokens, scales
-        )
+        return encoder_features(self.teacher, joined(noised, latents), timesteps, tokens, scales)
 
     def _discriminator_loss(
         self, real: Tensor, fake: Tensor, latents: Latents, tokens: Tensor, scales: Tensor, draws: Draws

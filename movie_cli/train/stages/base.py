@@ -62,7 +62,7 @@ class BaseStage(EditorStage):
         self._schedule = NoiseSchedule.of(self.scheduler)
 
     def learning_rate(self, part: str, name: str, step: int) -> float:
-        """Edit codes learn faster than the network: each is seen once in forty samples."""
+        """Edit codes learn faster than the network: each is seen once in so many samples as there are looks."""
         del part, step
         return self.settings.codes_learning_rate if name == "text.codes" else self.settings.learning_rate
 
@@ -88,11 +88,10 @@ class BaseStage(EditorStage):
             edited = torch.where(_wide(plain), latents.source * self.codec.scaling, edited)
         if not settings.stray:
             under = edited
-        source = latents.source * ~_wide(no_image)
         noise = draws.normal(*edited.shape[1:])
         timesteps = draws.whole(TIMESTEPS)
         noised = self._schedule.to(self.device).noised(under, noise, timesteps)
-        prediction = self.unet(joined(noised, source, latents.previous), timesteps, tokens).sample
+        prediction = self.unet(joined(noised, latents, (~_wide(no_image)).float()), timesteps, tokens).sample
         target = noise if self.prediction == "epsilon" else edited
         errors = objectives.squared_errors(prediction, target)
         metrics = {self.prediction: errors.mean()}

@@ -15,17 +15,20 @@ import torch
 from diffusers import LCMScheduler, SchedulerMixin, UNet2DConditionModel
 from torch import Tensor, nn
 
+from movie_cli.checkpoints.regions import load_regions
 from movie_cli.errors import ModelError, UsageError
 from movie_cli.models.attention import attach
 from movie_cli.models.autoencoder import PatchAdapter
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
-from movie_cli.train import objectives
+from movie_cli.models.scene import SCENE_CHANNELS, sees_scene
+from movie_cli.models.text import InstructionConditioner
+from movie_cli.train import bank, objectives, surgery
 from movie_cli.train.augmentation import grainy, neighbours
 from movie_cli.train.conditioning import conditioning_of
 from movie_cli.train.samples import Draws, SampleBatch
 from movie_cli.train.schedule import TIMESTEPS, prediction_of
 from movie_cli.train.settings import DirectSettings
-from movie_cli.train.stages.stage import EditorStage, Loss, joined
+from movie_cli.train.stages.stage import EditorStage, Latents, Loss, joined
 from movie_cli.train.start import Start, check_trained, new_unet, open_start
 from movie_cli.train.surgery import BETAS
 
@@ -52,6 +55,12 @@ class DirectStage(EditorStage):
         self._anchors = attach(self.unet)
         self._sign = PREDICTIONS[prediction_of(start.scheduler)]
 
+    def learning_rate(self, part: str, name: str, step: int) -> float:
+        """Edit codes may learn faster than the network."""
+        del part, step
+        codes = self.settings.codes_learning_rate if name == "text.codes" else 0.0
+        return codes or self.settings.learning_rate
+
     def losses(self, batch: SampleBatch, draws: Draws, step: int) -> Iterator[Loss]:
         """Distance of the decoded picture from the edited one, and a little of that of their latents."""
         del step
@@ -62,15 +71,15 @@ class DirectStage(EditorStage):
             batch = dataclasses.replace(batch, source=grainy(batch.source, settings.grain, draws))
         batch, latents = self.encoded(batch, draws, self.unet)
         tokens = self.conditioning.tokens(batch, draws)
-        noise = draws.normal(*latents.source.shape[1:])
+        noise = draws.normal(*latents.edited.shape[1:])
         self._anchors.clear()
         if draws.uniform()[0] < settings.anchor_share:
             self._anchors.groups, self._anchors.mode = len(batch), "write"
             with torch.no_grad():
                 anchor = self.codec.encode(neighbours(batch.source, draws))
-                self.latents(noise, anchor, latents.previous, tokens, scales)
+                self.latents(noise, dataclasses.replace(latents, source=anchor), tokens, scales)
             self._anchors.mode = "read"
-        edited = self.latents(noise, latents.source, latents.previous, tokens, scales)
+        edited = self.latents(noise, latents, tokens, scales)
         picture = self.codec.decode(edited, batch.source).float()
         loss = objectives.decoded_loss(picture, batch.edited, settings.loss)
         apart = objectives.squared_error(edited, latents.edited)
@@ -81,10 +90,10 @@ class DirectStage(EditorStage):
         }
         yield Loss(loss + settings.latent_weight * apart, metrics)
 
-    def latents(self, noise: Tensor, source: Tensor, previous: Tensor | None, tokens: Tensor, scales: Tensor) -> Tensor:
+    def latents(self, noise: Tensor, latents: Latents, tokens: Tensor, scales: Tensor) -> Tensor:
         """Edited latents `(N, C, h, w)` in one step from noise alone."""
         timesteps = torch.full((len(noise),), TIMESTEPS - 1, device=noise.device)
-        network_input = joined(noise, source, previous)
+        network_input = joined(noise, latents)
         prediction: Tensor = self.unet(network_input, timesteps, tokens, timestep_cond=scales).sample
         return self._sign * prediction.float()
 
@@ -92,6 +101,22 @@ class DirectStage(EditorStage):
         """A one-step checkpoint."""
         self._anchors.clear()
         return self.unet, self.start.scheduler, {"stage": "one-step", "steps": 1, "description": "one-step editor"}
+
+
+def _of_the_bank(start: Start, settings: DirectSettings) -> Start:
+    """The start with codes for every edit of the bank and, if asked for, inputs for the scene."""
+    conditioner = start.text
+    if isinstance(conditioner, InstructionConditioner) and conditioner.encoder.edits != tuple(bank.BANK):
+        encoder = surgery.with_edits(conditioner.encoder, tuple(bank.BANK), settings.seed)
+        start = start.replace(text=InstructionConditioner(encoder, conditioner.tokenizer))
+    channels = start.unet.config["in_channels"], start.unet.config["out_channels"]
+    if not settings.scene or sees_scene(*channels) or not isinstance(start.codec, PatchAdapter):
+        return start
+    regions = load_regions(start.descriptor.folder)
+    if regions is None:
+        raise ModelError(f"{start.descriptor.folder} has no regions to be told of", "movie train regions makes them")
+    unet = surgery.with_input_channels(start.unet, SCENE_CHANNELS, at=channels[1])
+    return start.replace(unet=unet, codec=PatchAdapter(start.codec.module, regions))
 
 
 def direct_stage(settings: DirectSettings) -> DirectStage:
@@ -119,6 +144,7 @@ def direct_stage(settings: DirectSettings) -> DirectStage:
     else:
         start = open_start(settings.start, "direct", ("one-step",))
         check_trained(start)
+    start = _of_the_bank(start, settings)
     where = start.descriptor.folder
     if not isinstance(start.codec, PatchAdapter):
         raise ModelError(f"{where / 'vae'} is not a PatchAutoencoder", "begin with movie train autoencoder")

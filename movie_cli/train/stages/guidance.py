@@ -59,7 +59,7 @@ class GuidanceStage(EditorStage):
         noise = draws.normal(*latents.edited.shape[1:])
         noised = self._schedule.to(self.device).noised(latents.edited, noise, timesteps)
         target, conditional = self.guided_teacher(noised, latents, tokens, text_scale, image_scale, timesteps)
-        network_input = joined(noised, latents.source, latents.previous)
+        network_input = joined(noised, latents)
         scales = torch.stack([text_scale, image_scale], dim=1)
         prediction = self.student(network_input, timesteps, tokens, timestep_cond=scales).sample
         loss = objectives.squared_error(prediction, target)
@@ -85,9 +85,7 @@ class GuidanceStage(EditorStage):
         """`eps~` for noisy latents `(N, C, h, w)`, by three passes of the teacher, and its conditional pass alone."""
         count = len(noised)
         null = self.conditioning.null(count)
-        previous = None if latents.previous is None else latents.previous.repeat(3, 1, 1, 1)
-        condition = torch.cat([latents.source, latents.source, torch.zeros_like(latents.source)])
-        network_input = joined(noised.repeat(3, 1, 1, 1), condition, previous)
+        network_input = joined(noised.repeat(3, 1, 1, 1), latents.repeated(3), _seen_twice(noised))
         context = torch.cat([tokens, null, null])
         full, image, none = self.teacher(network_input, timesteps.repeat(3), context).sample.float().chunk(3)
         if self.settings.full_ratio:
@@ -105,6 +103,11 @@ class GuidanceStage(EditorStage):
             "description": "multi-step editor that takes both scales in one pass",
         }
         return self.student, self.scheduler, facts
+
+
+def _seen_twice(noised: Tensor) -> Tensor:
+    """1 for the passes with text and image and with the image alone, 0 for the one with neither, `(3N, 1, 1, 1)`."""
+    return noised.new_tensor([1.0, 1.0, 0.0]).repeat_interleave(len(noised)).view(-1, 1, 1, 1)
 
 
 def guidance_stage(settings: GuidanceSettings) -> GuidanceStage:

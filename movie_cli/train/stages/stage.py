@@ -6,6 +6,7 @@ Knows nothing of files of a run, optimizers or processes.
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,10 +17,12 @@ import torch
 from diffusers import SchedulerMixin
 from torch import Tensor, nn
 
+from movie_cli.checkpoints.regions import FOLDER as REGIONS_FOLDER
 from movie_cli.checkpoints.save import save_checkpoint
 from movie_cli.models.attention import AnchorStore
-from movie_cli.models.autoencoder import PatchAutoencoder
+from movie_cli.models.autoencoder import PatchAdapter, PatchAutoencoder
 from movie_cli.models.sampling import Guidance, is_recurrent, sample
+from movie_cli.models.scene import scene_of
 from movie_cli.train import bank, objectives
 from movie_cli.train.augmentation import moved, small_affines
 from movie_cli.train.conditioning import Conditioning
@@ -42,11 +45,20 @@ class Loss:
 
 @dataclass(frozen=True)
 class Latents:
-    """A batch in latent space: source `c_I`, edited `x` in the denoiser's space, the edited frame before or None."""
+    """A batch in latent space: source `c_I`, edited `x` in the denoiser's space, the edited frame before or None.
+
+    `scene` is what else the denoiser is told of the source, or None.
+    """
 
     source: Tensor
     edited: Tensor
     previous: Tensor | None
+    scene: Tensor | None = None
+
+    def repeated(self, times: int) -> Latents:
+        """The batch so many times over."""
+        parts = (self.source, self.edited, self.previous, self.scene)
+        return Latents(*(None if part is None else part.repeat(times, 1, 1, 1) for part in parts))  # type: ignore[arg-type]
 
 
 class Stage(ABC):
@@ -115,6 +127,8 @@ class EditorStage(Stage):
         self.start, self.conditioning = start, conditioning
         self.codec = start.codec
         self._pixel_scale = pixel_scale(self.codec.module)
+        if isinstance(self.codec, PatchAdapter) and self.codec.regions is not None:
+            self.frozen["regions"] = self.codec.regions
         self.frozen |= {"vae": self.codec.module.requires_grad_(False), "text": conditioning.module}
 
     def pixel_errors(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -130,6 +144,7 @@ class EditorStage(Stage):
         """Write the checkpoint as the weights are now; `name` is what it calls itself."""
         unet, scheduler, facts = self.denoiser()
         text_encoder, tokenizer = self.conditioning.parts()
+        regions = self.start.descriptor.folder / REGIONS_FOLDER
         known = self.start.descriptor
         common = {
             "name": name,
@@ -147,13 +162,15 @@ class EditorStage(Stage):
             scheduler,
             **(common | facts),
         )
+        if regions.is_dir():
+            shutil.copytree(regions, folder / REGIONS_FOLDER, dirs_exist_ok=True)
 
     @torch.no_grad()
     def edit(self, batch: SampleBatch, text_scale: float, image_scale: float, seed: int) -> Tensor:
         """Edited pictures `(N, 3, S, S)` in [-1, 1], as `movie edit` would make them now."""
         unet, scheduler, facts = self.denoiser()
         tokens = self.conditioning.tokens(batch, Draws(seed, batch.numbers, self.device))
-        source = self.codec.encode(batch.source)
+        source = self.condition(batch)
         passes = 3 if facts["stage"] == "base" else 1
         edited = []
         for row in range(len(batch)):
@@ -173,7 +190,8 @@ class EditorStage(Stage):
             still = torch.tensor([any(bank.BANK[name].gridded for name in edits or ()) for edits in batch.edits])
             affines[still] = torch.eye(2, 3, device=affines.device)
             source, edited = moved([source, edited], affines)
-            batch = dataclasses.replace(batch, source=source, edited=edited)
+            scene = None if batch.scene is None else moved([batch.scene], affines)[0]
+            batch = dataclasses.replace(batch, source=source, edited=edited, scene=scene)
         with torch.autocast(self.device.type, enabled=False):
             c_image = self.codec.encode(source)
             latents = self.codec.encode(edited) * self.codec.scaling
@@ -182,12 +200,30 @@ class EditorStage(Stage):
                 before = moved([edited], small_affines(draws, NEIGHBOUR))[0]
                 first = draws.uniform() < self.settings.recurrent_dropout
                 previous = self.codec.encode(before) * self.codec.scaling * ~first.view(-1, 1, 1, 1)
-        return batch, Latents(c_image, latents, previous)
+            scene = self.scene(batch)
+        return batch, Latents(c_image, latents, previous, scene)
+
+    def scene(self, batch: SampleBatch) -> Tensor | None:
+        """What else than latents the denoiser is told of a batch's sources: the data's, or what its network sees."""
+        regions = getattr(self.codec, "regions", None)
+        if regions is None:
+            return None
+        return scene_of(regions, batch.source) if batch.scene is None else batch.scene
+
+    def condition(self, batch: SampleBatch) -> Tensor:
+        """The source condition of a batch, as `AutoencoderAdapter.condition` has it of whole pictures."""
+        scene, latents = self.scene(batch), self.codec.encode(batch.source)
+        return latents if scene is None else torch.cat([scene, latents], dim=1)
 
 
-def joined(noised: Tensor, source: Tensor, previous: Tensor | None) -> Tensor:
-    """The denoiser's input: noisy latents, the edited frame before if it takes one, the source."""
-    return torch.cat([noised, source] if previous is None else [noised, previous, source], dim=1)
+def joined(noised: Tensor, latents: Latents, seen: Tensor | float = 1.0) -> Tensor:
+    """The denoiser's input: noisy latents, the edited frame before and the scene if it takes them, the source.
+
+    `seen` `(N, 1, 1, 1)` is 0 where the image condition is dropped.
+    """
+    scene = None if latents.scene is None else latents.scene * seen
+    parts = [noised, latents.previous, scene, latents.source * seen]
+    return torch.cat([part for part in parts if part is not None], dim=1)
 
 
 def pixel_scale(vae: Any) -> Tensor:

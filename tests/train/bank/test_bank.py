@@ -14,17 +14,17 @@ def picture() -> torch.Tensor:
 
 
 def test_the_bank_has_every_edit_under_its_own_name():
-    assert len(BANK) == 40
+    assert len(BANK) >= 75
     assert all(edit.name == name for name, edit in BANK.items())
-    assert list(BANK)[:7] == ["winter", "snow", "autumn", "spring", "fog", "rain", "storm"]
-    assert list(BANK)[-4:] == ["infrared", "thermal", "blueprint", "vhs"]
     assert {edit.group for edit in BANK.values()} == {
-        "season", "light", "place", "drawing", "painting", "film", "device",
+        "season", "light", "place", "drawing", "painting", "film", "device", "colour", "material", "photographic",
     }  # fmt: skip
 
 
 def test_every_edit_is_finite_and_in_range():
     for edit in BANK.values():
+        if edit.painted:
+            continue  # by a teacher that is not everywhere: test_paint.py
         out = edit.full(picture())
         assert out.shape == picture().shape, edit.name
         assert torch.isfinite(out).all(), edit.name
@@ -53,7 +53,7 @@ def test_combine_of_one_is_that_edit_and_of_none_is_refused():
 
 
 def test_combinations_are_of_the_bank_unique_and_shared():
-    assert 28 <= len(COMBINATIONS) <= 40
+    assert len(COMBINATIONS) >= 50
     assert len({frozenset(pair) for pair in COMBINATIONS}) == len(COMBINATIONS)
     uses = Counter(name for pair in COMBINATIONS for name in pair)
     assert set(uses) <= set(BANK)

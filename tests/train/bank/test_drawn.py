@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from movie_cli.train.bank import drawing, ops, strokes
+from movie_cli.train.bank import cartoon, drawing, handmade, ops, strokes
 from movie_cli.train.bank.edit import Edit
+from movie_cli.train.bank.scene import Scene
 
-EDITS = drawing.EDITS
+EDITS = (*drawing.EDITS, *cartoon.EDITS, *handmade.EDITS)
 NAMES = [edit.name for edit in EDITS]
 every_edit = pytest.mark.parametrize("edit", EDITS, ids=NAMES)
 
@@ -46,12 +47,15 @@ def psnr(a: Tensor, b: Tensor) -> float:
 
 def test_the_modules_export_the_drawn_edits():
     assert [edit.name for edit in drawing.EDITS if edit.group == "drawing"] == [
-        "pencil", "charcoal", "ink", "comic", "pop_art", "pixel_art", "stained_glass", "ukiyo_e",
+        "pencil", "charcoal", "pop_art", "pixel_art", "ukiyo_e",
     ]  # fmt: skip
-    painted = [edit.name for edit in drawing.EDITS if edit.group == "painting"]
-    assert painted == ["watercolour", "oil", "van_gogh", "monet"]
+    assert [edit.name for edit in cartoon.EDITS] == ["anime", "cartoon", "comic", "line_art", "ink", "chalkboard"]
+    assert [edit.name for edit in handmade.EDITS] == [
+        "claymation", "paper_cut", "embroidery", "crayon", "mosaic", "chinese_ink",
+    ]  # fmt: skip
     assert all(edit.drawn for edit in EDITS)
-    assert {edit.group for edit in drawing.EDITS} == {"drawing", "painting"}
+    assert {edit.group for edit in EDITS} == {"drawing", "painting"}
+    assert {edit.name for edit in EDITS if edit.gridded} == {"pixel_art", "mosaic"}
 
 
 @every_edit
@@ -106,21 +110,21 @@ def test_no_two_edits_look_alike():
     assert not alike
 
 
-@pytest.mark.parametrize("name", ["pencil", "charcoal", "ink"])
+@pytest.mark.parametrize("name", ["pencil", "charcoal", "ink", "line_art"])
 def test_drawings_in_one_colour_have_no_hue(name: str):
     result = next(edit for edit in EDITS if edit.name == name).full(scene())
     assert float((result.amax(dim=1) - result.amin(dim=1)).max()) < 0.08
 
 
 def test_pixel_art_is_flat_inside_blocks_from_the_top_left():
-    result = drawing.pixel_art(scene(44, 60))
+    result = drawing.pixel_art(Scene(scene(44, 60)))
     block = result[:, :, 8:16, 24:32]
     assert torch.equal(block, block[:, :, :1, :1].expand_as(block))
     assert len(torch.unique(result[0, 0])) > 4
 
 
 def test_ink_is_mostly_black_or_white():
-    light = ops.luma(drawing.ink(scene()))
+    light = ops.luma(cartoon.ink(Scene(scene())))
     assert float(((light < 0.15) | (light > 0.85)).float().mean()) > 0.75
 
 

@@ -9,15 +9,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from movie_cli.train.bank import nature
+from movie_cli.models.region_names import REGIONS
+from movie_cli.train.bank import light, places, seasons
 from movie_cli.train.bank.edit import Edit
 from movie_cli.train.bank.scene import Scene
 
-EDITS = {edit.name: edit for edit in nature.EDITS}
+EDITS = {edit.name: edit for module in (seasons, light, places) for edit in module.EDITS}
 PHOTOS = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "photos"
-NAMES = {"winter", "snow", "autumn", "spring", "fog", "rain", "storm"}
-NAMES |= {"night", "sunset", "sunrise", "golden_hour", "brighter", "darker", "warmer", "cooler"}
-NAMES |= {"desert", "underwater", "mars"}
+NAMES = {"winter", "snow", "autumn", "spring", "summer"}
+NAMES |= {"sunny", "clear_sky", "overcast", "cloudy", "fog", "rain", "storm"}
+NAMES |= {"night", "moonlight", "aurora", "sunset", "sunrise", "dusk", "golden_hour", "candle_light", "neon"}
+NAMES |= {"brighter", "darker", "warmer", "cooler"}
+NAMES |= {"desert", "beach", "jungle", "underwater", "mars", "moon", "lava"}
 each = pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
 
 
@@ -34,6 +37,17 @@ def landscape(high: int = 96, wide: int = 96) -> Tensor:
     return ((sky + (grass - sky) * below) * (1 - 0.8 * hole) + 0.6 * spot).clamp(0, 1)
 
 
+def regions(*names: str, high: int = 12) -> Tensor:
+    """The upper half of a picture is the first region, the lower half the second."""
+    planes = torch.zeros(1, len(REGIONS), high, 12)
+    for number, name in enumerate(names):
+        planes[:, REGIONS.index(name), number * high // 2 : (number + 1) * high // 2] = 1
+    return planes
+
+
+MEADOW = regions("sky", "grass")
+
+
 def psnr(a: Tensor, b: Tensor) -> float:
     return float(-10 * torch.log10((a - b).square().mean() + 1e-9))
 
@@ -43,7 +57,7 @@ def gradient_energy(image: Tensor) -> float:
 
 
 def test_names_and_groups() -> None:
-    assert {edit.group for edit in nature.EDITS} == {"season", "light", "place"}
+    assert {edit.group for edit in EDITS.values()} == {"season", "light", "place"}
     assert set(EDITS) == NAMES
 
 
@@ -51,7 +65,7 @@ def test_names_and_groups() -> None:
 @pytest.mark.parametrize("size", [(16, 16), (64, 64), (61, 97)])
 def test_shape_and_range(edit: Edit, size: tuple[int, int]) -> None:
     image = landscape(*size).repeat(2, 1, 1, 1)
-    out = edit.full(image)
+    out = edit.full(image, MEADOW.repeat(2, 1, 1, 1))
     assert out.shape == image.shape
     assert out.dtype == torch.float32
     assert 0 <= float(out.min()) <= float(out.max()) <= 1
@@ -60,31 +74,34 @@ def test_shape_and_range(edit: Edit, size: tuple[int, int]) -> None:
 @each
 def test_a_batch_is_its_pictures(edit: Edit) -> None:
     one, two = landscape(), landscape().flip(-1) * 0.7
-    both = edit.full(torch.cat([one, two]))
-    torch.testing.assert_close(both, torch.cat([edit.full(one), edit.full(two)]), atol=1e-5, rtol=0)
+    other = regions("building", "water")
+    both = edit.full(torch.cat([one, two]), torch.cat([MEADOW, other]))
+    torch.testing.assert_close(both, torch.cat([edit.full(one, MEADOW), edit.full(two, other)]), atol=1e-5, rtol=0)
 
 
 @each
 def test_deterministic_and_input_untouched(edit: Edit) -> None:
     image = landscape()
     before = image.clone()
-    assert torch.equal(edit.full(image), edit.full(image))
+    assert torch.equal(edit.full(image, MEADOW), edit.full(image, MEADOW))
     assert torch.equal(image, before)
 
 
 @each
 def test_calm_under_small_changes(edit: Edit) -> None:
     image = landscape()
-    out = edit.full(image)
+    out = edit.full(image, MEADOW)
     noise = 0.01 * torch.randn(image.shape, generator=torch.Generator().manual_seed(3))
-    assert float((edit.full((image + noise).clamp(0, 1)) - out).abs().mean()) < 0.016
-    assert float((edit.full(image * 0.99) - out).abs().mean()) < 0.02
+    assert float((edit.full((image + noise).clamp(0, 1), MEADOW) - out).abs().mean()) < 0.02
+    assert float((edit.full(image * 0.99, MEADOW) - out).abs().mean()) < 0.02
+    doubt = 0.98 * MEADOW + 0.02 / len(REGIONS)
+    assert float((edit.full(image, doubt) - out).abs().mean()) < 0.02
 
 
 @each
 def test_no_texture_of_its_own(edit: Edit) -> None:
     image = landscape()
-    assert gradient_energy(edit.full(image)) < 2.0 * gradient_energy(image)
+    assert gradient_energy(edit.full(image, MEADOW)) < 2.5 * gradient_energy(image)
 
 
 @each
@@ -102,18 +119,33 @@ def test_finite_on_a_gradient() -> None:
 
 def test_distinct_from_the_source_and_from_each_other() -> None:
     image = landscape()
-    results = {name: edit.full(image) for name, edit in EDITS.items()}
-    assert all(psnr(image, out) < 23 for out in results.values())
+    # The landscape has a clear sky already.
+    results = {name: edit.full(image, MEADOW) for name, edit in EDITS.items() if name != "clear_sky"}
+    assert all(psnr(image, out) < 25 for out in results.values())
     close = [(a, b) for a, b in itertools.combinations(results, 2) if psnr(results[a], results[b]) > 25]
     assert not close
 
 
-def test_the_scene_tells_sky_from_grass() -> None:
-    scene = Scene(landscape())
-    assert float(scene.sky[..., :36, :].mean()) > 0.9
-    assert float(scene.sky[..., 60:, :].mean()) < 0.05
-    assert float(scene.vegetation[..., 64:, :].mean()) > 0.6
-    assert float(scene.vegetation[..., :40, :].mean()) < 0.05
+def test_masks_are_what_regions_say_along_the_pictures_edges() -> None:
+    scene = Scene(landscape(), MEADOW)
+    assert float(scene.sky[..., :40, :].mean()) > 0.95
+    assert float(scene.sky[..., 56:, :].mean()) < 0.05
+    assert torch.equal(scene.vegetation, scene.ground)
+    assert float(scene.vegetation[..., 56:, :].mean()) > 0.95
+    assert float(scene.subject.max()) == 0
+
+
+@pytest.mark.parametrize("name", ["winter", "snow", "desert", "mars", "beach", "autumn"])
+def test_a_season_or_a_place_changes_the_ground_and_leaves_who_stands_there(name: str) -> None:
+    image = landscape()
+    ground, person = (EDITS[name].full(image, regions("sky", what)) for what in ("grass", "person"))
+    low = (..., slice(60, None), slice(None))
+    change = [float((out - image)[low].abs().mean()) for out in (ground, person)]
+    assert change[1] < 0.6 * change[0]
+
+
+def test_without_regions_nothing_is_sky() -> None:
+    assert float(Scene(landscape()).sky.max()) == 0
 
 
 def test_photographs_change_as_told() -> None:
@@ -124,11 +156,12 @@ def test_photographs_change_as_told() -> None:
     names = ("p0005", "p0083", "p0124", "p0139")
     arrays = [numpy.asarray(pil.open(PHOTOS / f"{name}.webp").convert("RGB"))[:256, :256] for name in names]
     photos = torch.from_numpy(numpy.stack([array[:256, :256] for array in arrays])).permute(0, 3, 1, 2) / 255.0
-    mean = {name: edit.full(photos).mean(dim=(0, 2, 3)) for name, edit in EDITS.items()}
+    everywhere = regions("sky", "grass").repeat(len(photos), 1, 1, 1)
+    mean = {name: edit.full(photos, everywhere).mean(dim=(0, 2, 3)) for name, edit in EDITS.items()}
     source = photos.mean(dim=(0, 2, 3))
     assert mean["night"].mean() < 0.5 * source.mean()
     assert mean["snow"].mean() > mean["winter"].mean() > source.mean()
     assert mean["mars"][0] > 1.5 * mean["mars"][2]
     assert mean["underwater"][2] > 2 * mean["underwater"][0]
     for name in ("winter", "snow", "autumn", "spring", "fog", "rain", "storm"):
-        assert gradient_energy(EDITS[name].full(photos)) < 1.3 * gradient_energy(photos)
+        assert gradient_energy(EDITS[name].full(photos, everywhere)) < 1.5 * gradient_energy(photos)
