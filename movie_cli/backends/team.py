@@ -26,7 +26,7 @@ class Team:
 
     def __init__(self, threads: int, begin: Callable[[int], object]) -> None:
         size = min(FRAMES, max(1, threads))
-        self._pool = ThreadPoolExecutor(size, "movie-network", begin, (max(1, threads // size),))
+        self._pool = ThreadPoolExecutor(size, "network", begin, (max(1, threads // size),))
 
     def later(self, calls: Sequence[Callable[[], Value]]) -> list[Future[Value]]:
         """What the calls give, once they have run."""

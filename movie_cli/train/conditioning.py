@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from movie_cli.errors import ModelError
 from movie_cli.models.text import ClipConditioner, InstructionConditioner, encode_texts
+from movie_cli.train import bank
 from movie_cli.train.samples import Draws, SampleBatch
+from movie_cli.train.surgery import with_edits
 
 
 class Conditioning(Protocol):
@@ -49,7 +51,9 @@ class CodeConditioning:
     """The embedded model's: amounts of each edit, times the edit codes."""
 
     def __init__(self, conditioner: InstructionConditioner, new_codes: bool, seed: int) -> None:
-        self._encoder, self._tokenizer = conditioner.encoder, conditioner.tokenizer
+        encoder, self._tokenizer = conditioner.encoder, conditioner.tokenizer
+        # A checkpoint may be of fewer edits than the bank has by now.
+        self._encoder = encoder if set(bank.BANK) <= set(encoder.edits) else with_edits(encoder, tuple(bank.BANK), seed)
         codes = self._encoder.codes.detach().float().clone()
         if new_codes:
             codes = torch.randn(codes.shape, generator=torch.Generator().manual_seed(seed))

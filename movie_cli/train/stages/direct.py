@@ -21,8 +21,7 @@ from movie_cli.models.attention import attach
 from movie_cli.models.autoencoder import PatchAdapter
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.models.scene import SCENE_CHANNELS, sees_scene
-from movie_cli.models.text import InstructionConditioner
-from movie_cli.train import bank, objectives, surgery
+from movie_cli.train import objectives, surgery
 from movie_cli.train.augmentation import grainy, neighbours
 from movie_cli.train.conditioning import conditioning_of
 from movie_cli.train.samples import Draws, SampleBatch
@@ -103,12 +102,8 @@ class DirectStage(EditorStage):
         return self.unet, self.start.scheduler, {"stage": "one-step", "steps": 1, "description": "one-step editor"}
 
 
-def _of_the_bank(start: Start, settings: DirectSettings) -> Start:
-    """The start with codes for every edit of the bank and, if asked for, inputs for the scene."""
-    conditioner = start.text
-    if isinstance(conditioner, InstructionConditioner) and conditioner.encoder.edits != tuple(bank.BANK):
-        encoder = surgery.with_edits(conditioner.encoder, tuple(bank.BANK), settings.seed)
-        start = start.replace(text=InstructionConditioner(encoder, conditioner.tokenizer))
+def _told(start: Start, settings: DirectSettings) -> Start:
+    """The start, with inputs for the scene if they are asked for."""
     channels = start.unet.config["in_channels"], start.unet.config["out_channels"]
     if not settings.scene or sees_scene(*channels) or not isinstance(start.codec, PatchAdapter):
         return start
@@ -144,7 +139,7 @@ def direct_stage(settings: DirectSettings) -> DirectStage:
     else:
         start = open_start(settings.start, "direct", ("one-step",))
         check_trained(start)
-    start = _of_the_bank(start, settings)
+    start = _told(start, settings)
     where = start.descriptor.folder
     if not isinstance(start.codec, PatchAdapter):
         raise ModelError(f"{where / 'vae'} is not a PatchAutoencoder", "begin with movie train autoencoder")
