@@ -145,6 +145,13 @@ def sees_sky() -> RegionNetwork:
     return network
 
 
+def seeing(folder: Path) -> Path:
+    """As `one_step`, with regions that take everything for sky."""
+    one_step(folder)
+    save_regions(sees_sky(), folder / "regions")
+    return folder
+
+
 def told(folder: Path) -> Path:
     """As `one_step`, with a denoiser that is told of the scene by a random region network beside it."""
     one_step(folder, extra=SCENE_CHANNELS)

@@ -23,12 +23,10 @@ from movie_cli.models.autoencoder import PatchAutoencoder
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.models.text import InstructionEncoder
 from movie_cli.models.tokenizer import InstructionTokenizer
-from movie_cli.train import bank
 
 DESCRIPTION = (
-    f"One-step editor of {len(bank.BANK)} looks (seasons, weather, light, places, colours, materials, drawing, "
-    "painting, photography, film), small enough for a laptop's CPU: it restyles what is there and adds, removes or "
-    "moves nothing."
+    "One-step editor of {} looks (seasons, weather, light, places, colours, materials, drawing, painting, photography, "
+    "film), small enough for a laptop's CPU: it restyles what is there and adds, removes or moves nothing."
 )
 
 
@@ -52,7 +50,7 @@ def assemble(networks: Path, text: Path, output: Path, *others: Path) -> None:
         encoder,
         InstructionTokenizer.from_pretrained(text / "tokenizer"),
         LCMScheduler.from_pretrained(networks / "scheduler"),
-        description=DESCRIPTION,
+        description=DESCRIPTION.format(len(encoder.edits)),
     )
     if (networks / REGIONS).is_dir():
         shutil.copytree(networks / REGIONS, output / REGIONS, dirs_exist_ok=True)

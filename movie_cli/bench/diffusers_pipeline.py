@@ -34,7 +34,7 @@ class _Autoencoder(nn.Module):
         )
 
     def encode(self, image: Tensor) -> SimpleNamespace:
-        latents = self.codec.encode(image.float()).to(self.dtype)
+        latents = self.codec.condition(image.float()).to(self.dtype)
         return SimpleNamespace(latent_dist=SimpleNamespace(mode=lambda: latents))
 
     def decode(self, latents: Tensor, return_dict: bool = False) -> tuple[Tensor]:

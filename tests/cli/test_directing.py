@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from movie_cli.checkpoints.regions import save_regions
-from movie_cli.media import FrameReader
 from tests import tiny
 from tests.cli.running import assert_refused
-from tests.media.clips import make_clip
+from tests.media.clips import make_clip, pixels
 
 LOSSLESS = ("--codec", "ffv1", "--pix-fmt", "yuv444p", "--no-audio")
 
@@ -19,9 +17,7 @@ LOSSLESS = ("--codec", "ffv1", "--pix-fmt", "yuv444p", "--no-audio")
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A checkpoint that knows nothing, with regions that take everything for sky."""
-    folder = tiny.one_step(tmp_path_factory.mktemp("model") / "tiny")
-    save_regions(tiny.sees_sky(), folder / "regions")
-    return folder
+    return tiny.seeing(tmp_path_factory.mktemp("model") / "tiny")
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +32,6 @@ def edit(movie, model, clip):
         return movie("edit", str(clip), instruction, "-o", out, "--model", str(model), *lossless, *arguments)
 
     return run
-
-
-def pixels(path):
-    with FrameReader(path) as reader:
-        return np.stack([frame.pixels for frame in reader]).astype(int)
 
 
 def test_an_edit_of_a_place_leaves_all_else_as_it_is(edit, clip, tmp_path):

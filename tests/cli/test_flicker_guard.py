@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from movie_cli.editing import flicker
-from movie_cli.media import FrameReader
 from tests import tiny
 from tests.cli.running import assert_refused
-from tests.media.clips import make_clip
+from tests.media.clips import make_clip, pixels
 
 pytest.importorskip("cv2", reason="OpenCV is not installed (the extra `eval`)")
 LOSSLESS = ("--codec", "ffv1", "--pix-fmt", "bgr0", "--no-audio")
@@ -31,11 +30,6 @@ def edit(movie, model, clip):
         return movie("edit", str(clip), "make it winter", "-o", out, "--model", str(model), *LOSSLESS, *arguments)
 
     return run
-
-
-def pixels(path):
-    with FrameReader(path) as reader:
-        return np.stack([frame.pixels for frame in reader])
 
 
 def summary(done):

@@ -5,19 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from movie_cli.media import FrameReader
 from tests.cli.running import assert_refused
-from tests.media.clips import make_clip
+from tests.media.clips import make_clip, pixels
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     return make_clip(tmp_path_factory.mktemp("lut") / "in.mp4", frames=8, audio=True)
-
-
-def pixels(path):
-    with FrameReader(path) as reader:
-        return np.stack([frame.pixels for frame in reader]).astype(float)
 
 
 def test_a_film_graded_by_an_edits_table_looks_like_the_edit(movie, clip, tmp_path):

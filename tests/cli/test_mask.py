@@ -7,7 +7,6 @@ import av
 import numpy as np
 import pytest
 
-from movie_cli.checkpoints.regions import save_regions
 from movie_cli.models.region_names import PLACES
 from tests import tiny
 from tests.cli.running import assert_refused
@@ -17,9 +16,7 @@ from tests.comparison.clips import counting
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A checkpoint whose regions are of a network without training that takes everything for sky."""
-    folder = tiny.one_step(tmp_path_factory.mktemp("model") / "tiny")
-    save_regions(tiny.sees_sky(), folder / "regions")
-    return folder
+    return tiny.seeing(tmp_path_factory.mktemp("model") / "tiny")
 
 
 def read(path):

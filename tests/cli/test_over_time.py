@@ -8,11 +8,11 @@ import pytest
 from movie_cli.cli.preview import opened
 from movie_cli.editing.request import PreviewRequest, SilentReporter
 from movie_cli.kinds import TimeValue
-from movie_cli.media import FrameReader, probe
+from movie_cli.media import probe
 from movie_cli.recipe import Recipe, recipe_text
 from tests import tiny
 from tests.cli.running import assert_refused
-from tests.media.clips import make_clip
+from tests.media.clips import make_clip, pixels
 
 LOSSLESS = ("--codec", "ffv1", "--pix-fmt", "bgr0", "--no-audio")
 FRAMES = 10
@@ -35,11 +35,6 @@ def edit(movie, model, clip, tmp_path):
         return pixels(tmp_path / out) if done.returncode == 0 else done
 
     return run
-
-
-def pixels(path):
-    with FrameReader(path) as reader:
-        return np.stack([frame.pixels for frame in reader]).astype(int)
 
 
 def test_a_text_scale_of_nothing_is_the_source(edit, clip):

@@ -5,15 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from movie_cli.checkpoints.regions import save_regions
 from movie_cli.cli.preview import opened
 from movie_cli.editing.request import PreviewRequest, SilentReporter
 from movie_cli.kinds import TimeValue
-from movie_cli.media import FrameReader, probe
+from movie_cli.media import probe
 from movie_cli.recipe import Recipe, recipe_text
 from tests import tiny
 from tests.cli.running import assert_refused
-from tests.media.clips import make_clip
+from tests.media.clips import make_clip, pixels
 
 LOSSLESS = ("--codec", "ffv1", "--pix-fmt", "bgr0", "--no-audio")
 THEN = ("--then", "make it night --text-scale 9 --image-scale=2 --seed 3", "--then", '"sepia" --only sky')
@@ -22,9 +21,7 @@ THEN = ("--then", "make it night --text-scale 9 --image-scale=2 --seed 3", "--th
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A checkpoint that knows nothing, with regions that take everything for sky."""
-    folder = tiny.one_step(tmp_path_factory.mktemp("model") / "tiny")
-    save_regions(tiny.sees_sky(), folder / "regions")
-    return folder
+    return tiny.seeing(tmp_path_factory.mktemp("model") / "tiny")
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +37,6 @@ def edit(movie, model, clip, tmp_path):
         return pixels(tmp_path / out) if done.returncode == 0 else done
 
     return run
-
-
-def pixels(path):
-    with FrameReader(path) as reader:
-        return np.stack([frame.pixels for frame in reader]).astype(int)
 
 
 def distance(ours, theirs):

@@ -6,7 +6,6 @@ import pytest
 
 from movie_cli.backends.base import TextEmbedding
 from movie_cli.checkpoints.descriptor import read_descriptor
-from movie_cli.checkpoints.regions import save_regions
 from movie_cli.editing.directing import advice, directions_of, places_of, understood
 from movie_cli.errors import UsageError
 from movie_cli.recipe import Recipe
@@ -17,9 +16,7 @@ KNOWN, UNKNOWN = (TextEmbedding(None, None, known, ("winter",)) for known in (Tr
 
 @pytest.fixture(scope="module")
 def seeing(tmp_path_factory):
-    folder = tiny.one_step(tmp_path_factory.mktemp("model") / "tiny")
-    save_regions(tiny.sees_sky(), folder / "regions")
-    return read_descriptor(folder)
+    return read_descriptor(tiny.seeing(tmp_path_factory.mktemp("model") / "tiny"))
 
 
 @pytest.fixture(scope="module")

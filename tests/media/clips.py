@@ -33,6 +33,12 @@ def picture(index: int, size: tuple[int, int] = (64, 48)) -> np.ndarray:
     return pixels.astype(np.uint8)
 
 
+def pixels(path: Path) -> np.ndarray:
+    """All frames of a film or of numbered pictures `(N, H, W, 3)`, RGB as whole numbers that may be subtracted."""
+    with FrameReader(path) as reader:
+        return np.stack([frame.pixels for frame in reader]).astype(int)
+
+
 def make_clip(
     path: Path,
     *,

@@ -69,11 +69,6 @@ class Scene:
         return ops.blur(self.image, 1.2)
 
     @cached_property
-    def smooth(self) -> Tensor:
-        """1 on smooth surfaces and in sky, 0 in foliage, crowds and at edges."""
-        return ops.smoothstep(0.10, 0.015, ops.local_contrast(self.luma, 3.0))
-
-    @cached_property
     def sky(self) -> Tensor:
         """The sky."""
         return self.mask("sky")
