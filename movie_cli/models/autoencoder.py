@@ -55,7 +55,7 @@ class DetailDecoder(nn.Module):
     It starts with a zero correction and open gates, so that an unedited latent returns the source unchanged.
     """
 
-    def __init__(self, latent_channels: int, widths: tuple[int, int, int]) -> None:
+    def __init__(self, latent_channels: int, widths: tuple[int, int, int], blocks: int = 2) -> None:
         super().__init__()
         low, middle, high = widths
         self.conv_in = nn.Conv2d(2 * latent_channels, low, 3, padding=1)
@@ -65,7 +65,7 @@ class DetailDecoder(nn.Module):
         self.middle = ResidualConv(middle)
         self.up_middle = nn.Conv2d(middle, 4 * high, 1)
         self.high_in = nn.Conv2d(high + 2 * 12, high, 3, padding=1)
-        self.high = nn.ModuleList([ResidualConv(high), ResidualConv(high)])
+        self.high = nn.ModuleList([ResidualConv(high) for _ in range(blocks)])
         self.conv_out = nn.Conv2d(high, 24, 3, padding=1)
         nn.init.zeros_(self.conv_out.weight)
         if self.conv_out.bias is not None:
@@ -102,12 +102,12 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         decoder_widths: tuple[int, int, int] = (96, 64, 48),
         scaling_factor: float = 1.0,
         source_skip: bool = True,
+        decoder_blocks: int = 2,
     ) -> None:
         super().__init__()
         self.encoder = nn.Conv2d(3, latent_channels, PATCH, stride=PATCH)
         self.decoder = nn.ConvTranspose2d(latent_channels, 3, PATCH, stride=PATCH)
-        low, middle, high = decoder_widths
-        self.detail = DetailDecoder(latent_channels, (low, middle, high))
+        self.renew_detail(decoder_widths, decoder_blocks)
 
     def encode(self, image: Tensor, return_dict: bool = True) -> AutoencoderTinyOutput:
         """Encode images `(N, 3, H, W)` in [-1, 1], H and W multiples of 8, to latents `(N, C, H/8, W/8)`."""
@@ -130,6 +130,12 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         residual = source - self.decoder(source_latents)
         correction, gate = self.detail(latents, source_latents, linear, source)
         return DecoderOutput(sample=(linear + gate * residual + correction).clamp(-1, 1))
+
+    def renew_detail(self, widths: tuple[int, int, int], blocks: int) -> None:
+        """Begin the detail decoder anew: widths at 1/8, 1/4 and 1/2 of the size, residual blocks at 1/2."""
+        low, middle, high = widths
+        self.detail = DetailDecoder(self.config["latent_channels"], (low, middle, high), blocks)
+        self.register_to_config(decoder_widths=widths, decoder_blocks=blocks)
 
     @torch.no_grad()
     def fit(self, patches: Tensor) -> None:

@@ -184,6 +184,17 @@ def test_other_autoencoders_than_our_own_are_not_trained(movie, ready):
     assert "is not a PatchAutoencoder" in found.stderr
 
 
+def test_a_decoder_is_begun_anew_where_code_and_denoiser_stay(movie, tmp_path):
+    small.photos(tmp_path / "photos")
+    anew = "fit = false\nnew_decoder = true\ndecoder_blocks = 3"
+    small.config(tmp_path / "mine.toml", "autoencoder", extra=anew)
+    found = movie("train", "autoencoder", "nano", "-c", "mine.toml", "--data", "photos", "-o", "run", "-q")
+    assert found.returncode == 0, found.stderr
+    made = json.loads(Path("run/checkpoint/vae/config.json").read_text())
+    assert (made["decoder_widths"], made["decoder_blocks"], made["latent_channels"]) == ([8, 8, 8], 3, 32)
+    edit(movie, "run/checkpoint", "new")
+
+
 def test_a_base_without_a_shape_needs_a_base(movie, ready):
     small.config(ready / "base.toml", "base")
     assert_refused(movie(*BASE, "--data", "photos"), 4, "starts from base")

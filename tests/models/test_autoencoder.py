@@ -54,3 +54,13 @@ def test_save_and_load(tmp_path):
     vae.save_pretrained(tmp_path)
     again = PatchAutoencoder.from_pretrained(tmp_path)
     assert torch.equal(again.encode(image).latents, vae.encode(image).latents)
+
+
+def test_a_renewed_decoder_gives_the_source_back_and_is_kept(tmp_path):
+    vae, image = fitted(), pictures(1)
+    vae.renew_detail((8, 8, 4), 1)
+    vae.save_pretrained(tmp_path)
+    again = PatchAutoencoder.from_pretrained(tmp_path)
+    assert again.config["decoder_blocks"] == len(again.detail.high) == 1
+    latents = again.encode(image).latents
+    assert torch.allclose(again.decode(latents, image).sample, image, atol=1e-5)

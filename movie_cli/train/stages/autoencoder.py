@@ -119,10 +119,18 @@ def autoencoder_stage(settings: AutoencoderSettings, data: SampleSource) -> Auto
                 "start from an embedded model, or swap it with fit = true",
             )
         start.codec.module.register_to_config(source_skip=settings.source_skip)
+        if settings.new_decoder:
+            torch.manual_seed(settings.seed)
+            start.codec.module.renew_detail(settings.decoder_widths, settings.decoder_blocks)
         return AutoencoderStage(settings, start)
     if not isinstance(data, BankSamples):
         raise ModelError("the patch code is fitted to a folder of photographs", 'set data.kind = "bank"')
     torch.manual_seed(settings.seed)
-    vae = PatchAutoencoder(settings.latent_channels, settings.decoder_widths, source_skip=settings.source_skip)
+    vae = PatchAutoencoder(
+        settings.latent_channels,
+        settings.decoder_widths,
+        source_skip=settings.source_skip,
+        decoder_blocks=settings.decoder_blocks,
+    )
     vae.fit(data.patches(settings.patches_per_photo))
     return AutoencoderStage(settings, start.replace(codec=PatchAdapter(vae)))
