@@ -25,7 +25,7 @@ from movie_cli.checkpoints.store import open_model
 from movie_cli.errors import ModelError, UsageError
 from movie_cli.media import EncodeOptions, FrameReader, SourceInfo, VideoWriter, WriteReport, probe
 from movie_cli.media.outfile import Naming
-from movie_cli.models.detail import LUMA, Maps, applied
+from movie_cli.models.detail import LUMA, Maps, applied, guided
 from movie_cli.models.directions import Directions
 from movie_cli.models.region_names import read_place
 from movie_cli.models.regions import RegionNetwork, SteadyRegions, input_size, place_map
@@ -91,11 +91,11 @@ class RegionMasks:
         place = place_map(regions, self._weights) * (1 - place_map(regions, self._spared))
         guide = _luma((picture + 1) / 2)
         rough = ((F.interpolate(place, seen, mode="bilinear") - BLACK) / (WHITE - BLACK)).clamp(0, 1)
-        slope, offset = _guided(guide, rough)
-        span = 1 - 2 * SOFTEST
-        offset, slope = (offset - SOFTEST) * (255 / span), slope / span
-        size = frame.shape[1], frame.shape[0]
-        return applied(Maps(offset[0].numpy(), slope[0].numpy()), frame, size)[..., 0]
+        maps = guided(guide[0, 0].numpy(), rough[0].numpy(), RADIUS, EPSILON)
+        assert maps.slope is not None
+        span = np.float32(1 - 2 * SOFTEST)
+        maps = Maps((maps.offset - np.float32(SOFTEST)) * (255 / span), maps.slope / span)
+        return applied(maps, frame, (frame.shape[1], frame.shape[0]))[..., 0]
 
     def close(self) -> None:
         """Nothing is held."""
@@ -301,14 +301,3 @@ def _planes(pixels: Pixels) -> Tensor:
 
 def _luma(image: Tensor) -> Tensor:
     return (image * image.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
-
-
-def _box(plane: Tensor) -> Tensor:
-    return F.avg_pool2d(F.pad(plane, (RADIUS,) * 4, mode="replicate"), 2 * RADIUS + 1, stride=1)
-
-
-def _guided(guide: Tensor, rough: Tensor) -> tuple[Tensor, Tensor]:
-    """Slope and offset of luma that come nearest to `rough` in every window, averaged over the windows."""
-    mean, level = _box(guide), _box(rough)
-    slope = (_box(guide * rough) - mean * level) / (_box(guide * guide) - mean * mean + EPSILON)
-    return _box(slope), _box(level - slope * mean)

@@ -135,20 +135,35 @@ def planes_of(pixels: Pixels) -> Planes:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
 
 
+def guided(guide: Planes, targets: Planes, radius: int, epsilon: float) -> Maps:
+    """Maps from luma `(h, w)` to what the guided filter makes of `targets` `(C, h, w)`: these, with the luma's edges.
+
+    `radius` is of a window, in pixels, `epsilon` the variance of luma, in its own unit, below which it counts as flat.
+    """
+    slope, offset = _windowed(guide, targets, radius, epsilon, 1)
+    down, across = (_windows(side, 1, 1, radius) for side in guide.shape)
+    return Maps(*(_multiplied(planes, down, across) for planes in (offset, slope)))
+
+
 def _slopes(guide: Planes, edited: Planes) -> Planes:
     """Smoothed slopes `(C, h, w)` of the edit `(C, h, w)` against the source's luma `(h, w)` in [0, 255]."""
-    count = len(edited)
+    slope, _ = _windowed(guide, edited, RADIUS, EPSILON * 255**2, STEP)
+    coarse = slope.shape[1:]
+    smooth = _multiplied(slope, *(_windows(side, 1, STEP, RADIUS) for side in coarse))
+    return _multiplied(smooth, *(_bands(few, many, COLUMNS) for few, many in zip(coarse, guide.shape, strict=True)))
+
+
+def _windowed(guide: Planes, targets: Planes, radius: int, epsilon: float, step: int) -> tuple[Planes, Planes]:
+    """Slope and offset `(C, h', w')` of luma that come nearest to targets in windows, one every `step` pixels."""
+    count = len(targets)
     planes = np.empty((2 + 2 * count, *guide.shape), np.float32)
-    planes[0], planes[1 : 1 + count] = guide, edited
+    planes[0], planes[1 : 1 + count] = guide, targets
     np.multiply(planes[: 1 + count], guide, out=planes[1 + count :])
-    across, down = (_windows(side, STEP) for side in guide.shape[::-1])
-    means = _multiplied(planes, down, across)
-    mean = means[0]
-    covariance = means[2 + count :] - mean * means[1 : 1 + count]
-    covariance /= means[1 + count] - mean * mean + np.float32(EPSILON * 255**2)
-    across, down = (_windows(side, 1, STEP) for side in mean.shape[::-1])
-    smooth = _multiplied(covariance, down, across)
-    return _multiplied(smooth, *(_bands(few, many, COLUMNS) for few, many in zip(mean.shape, guide.shape, strict=True)))
+    means = _multiplied(planes, *(_windows(side, step, 1, radius) for side in guide.shape))
+    mean, level = means[0], means[1 : 1 + count]
+    slope = means[2 + count :] - mean * level
+    slope /= means[1 + count] - mean * mean + np.float32(epsilon)
+    return slope, level - slope * mean
 
 
 def _multiplied(planes: Planes, down: Sequence[Band], across: Sequence[Band]) -> Planes:
@@ -172,10 +187,10 @@ class Band:
 
 
 @lru_cache(maxsize=32)
-def _windows(before: int, step: int, unit: int = 1) -> tuple[Band, ...]:
-    """Means over windows of `2 RADIUS + 1` pixels, one every `step` places of `unit` pixels, edges repeated."""
+def _windows(before: int, step: int, unit: int, radius: int) -> tuple[Band, ...]:
+    """Means over windows of `2 radius + 1` pixels, one every `step` places of `unit` pixels, edges repeated."""
     after = -(-before // step)
-    size = (2 * RADIUS + 1) / unit
+    size = (2 * radius + 1) / unit
     centre = (np.arange(after) + 0.5) * before / after - 0.5
     reach = int(np.ceil((size + 1) / 2))
     taps = np.floor(centre).astype(np.int64)[:, None] + np.arange(-reach, reach + 1)

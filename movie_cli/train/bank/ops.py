@@ -93,11 +93,16 @@ def guided(guide: Tensor, target: Tensor, radius: int, eps: float) -> Tensor:
 
     With `guide` equal to `target` this smooths texture and keeps edges. `eps` is a variance: 0.01 is strong.
     """
+    slope, offset = guided_maps(guide, target, radius, eps)
+    return slope * guide + offset
+
+
+def guided_maps(guide: Tensor, target: Tensor, radius: int, eps: float) -> tuple[Tensor, Tensor]:
+    """Slope and offset of `guide` that make of it what `guided` gives."""
     mean_g, mean_t = box(guide, radius), box(target, radius)
     covariance = box(guide * target, radius) - mean_g * mean_t
-    variance = box(guide * guide, radius) - mean_g * mean_g
-    slope = covariance / (variance + eps)
-    return box(slope, radius) * guide + box(mean_t - slope * mean_g, radius)
+    slope = covariance / (box(guide * guide, radius) - mean_g * mean_g + eps)
+    return box(slope, radius), box(mean_t - slope * mean_g, radius)
 
 
 def gradient(plane: Tensor) -> tuple[Tensor, Tensor]:

@@ -169,10 +169,7 @@ def _half(plane: Tensor) -> Tensor:
 
 def _guided_up(guide: Tensor, small_guide: Tensor, small: Tensor, radius: int = 2, eps: float = 0.003) -> Tensor:
     """Bring a plane of half size to the size of `guide` along its edges (fast guided filter, He and Sun 2015)."""
-    mean_g, mean_t = ops.box(small_guide, radius), ops.box(small, radius)
-    covariance = ops.box(small_guide * small, radius) - mean_g * mean_t
-    slope = covariance / (ops.box(small_guide * small_guide, radius) - mean_g * mean_g + eps)
-    both = torch.cat([ops.box(slope, radius), ops.box(mean_t - slope * mean_g, radius)], dim=1)
+    both = torch.cat(ops.guided_maps(small_guide, small, radius, eps), dim=1)
     both = F.interpolate(both, size=guide.shape[-2:], mode="bilinear", align_corners=False)
     slopes, intercepts = both.chunk(2, dim=1)
     return (slopes * guide + intercepts).clamp(0, 1)
