@@ -127,6 +127,8 @@ def _page(path: Path, films: Any, limit: float | None, embed: bool, reporter: Li
     copied = write_page(path, films, curves, note, embed=embed, limit=limit, replace=replace)
     if copied and not embed:
         reporter.message("info", f"browsers do not play {', '.join(copied)}: copies are in {copies_folder(path)}")
+    if not embed:
+        reporter.message("info", "the page plays the videos where they lie: to send it, make it with --embed")
     size = path.stat().st_size
     if size > LARGE_PAGE:
         reporter.message("warning", f"the page has {size / 1e6:.0f} MB; without --embed it links the videos")

@@ -29,6 +29,9 @@ EXAMPLES = (
     "movie edit in.mp4 --preset dusk -o out.mp4",
 )
 
+MANY_FRAMES = 500
+"""Frames, minutes on a laptop, that are not edited without asking where the instruction is unknown."""
+
 
 @click.command(cls=Command, examples=EXAMPLES, options_metavar="-o OUT [OPTIONS]")
 @click.argument("source", metavar="SOURCE")
@@ -69,6 +72,8 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
     from movie_cli.editing.video import edit_video
 
     request = dataclasses.replace(request, overwrite=overwrite)
+    if not request.strict and can_ask(shown):
+        _ask_of_unknown(request)
     with make_reporter(shown) as reporter:
         if values["engine"] == "ray":
             from movie_cli.batch.ray_engine import edit_on_cluster
@@ -108,11 +113,37 @@ def may_overwrite(output: str, yes: bool, no: bool, shown: OutputOptions) -> boo
         return yes
     if yes:
         return True
-    if not no and not shown.json and sys.stdin.isatty() and sys.stderr.isatty():
+    if not no and can_ask(shown):
         if click.confirm(f"{output} exists. Replace it?", err=True):
             return True
         raise UsageError(f"{output} exists and is kept", "choose another name with -o")
     raise UsageError(f"{output} exists", "-y replaces it; or choose another name with -o")
+
+
+def can_ask(shown: OutputOptions) -> bool:
+    """Whether somebody is there to answer a question."""
+    return not shown.json and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _ask_of_unknown(request: EditRequest) -> None:
+    """Ask before many frames are edited by an instruction that the model cannot follow wholly.
+
+    Raises:
+        UsageError: they are not to be edited.
+    """
+    from movie_cli.editing.directing import unknown_instructions
+    from movie_cli.editing.plan import describe_plan
+
+    unknown = unknown_instructions([request]) if Path(request.source).exists() else []
+    if not unknown:
+        return
+    frames = describe_plan(request)["frames"]
+    if isinstance(frames, int) and frames < MANY_FRAMES:
+        return
+    told = unknown[0][0]
+    count = f"{frames} frames" if frames else "the whole film"
+    if not click.confirm(f"{told}\nEdit {count} nevertheless?", err=True):
+        raise UsageError("nothing was edited", "`movie preview` shows what comes of it")
 
 
 def _show_plan(request: EditRequest, shown: OutputOptions) -> None:

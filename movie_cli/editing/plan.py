@@ -34,8 +34,11 @@ if TYPE_CHECKING:
 
 ENCODER_THREADS = 4
 """Fixed, because what most encoders make of a picture depends on it, and must not depend on the machine."""
-SEGMENT_FRAMES = 240
-"""Frames in a segment where a frame takes one pass through the network: what an interruption loses at most."""
+SEGMENT_FRAMES = {"cpu": 120, "mps": 240, "cuda": 240}
+"""Frames in a segment where a frame takes one pass through the network: what an interruption loses at most.
+
+By the kind of device and not by its pace: an edit on another day must have its segments at the same frames.
+"""
 LEAST_SEGMENT_FRAMES = 24
 BATCH_SIZES = {"cpu": 2, "mps": 4, "cuda": 8}
 
@@ -141,7 +144,7 @@ def make_plan(request: EditRequest, path: Path, say: Say | None = None) -> Plan:
         working,
         size,
         batch,
-        segment_frames(request, descriptor),
+        segment_frames(request, descriptor, choice.device),
         joined,
         hardware,
         courses[0],
@@ -188,12 +191,13 @@ def bounds_of(request: EditRequest, descriptor: Descriptor, seconds: float | Non
     return Bounds(descriptor.folder, only, spared, mask, request.recipe.feather)
 
 
-def segment_frames(request: EditRequest, descriptor: Descriptor) -> int:
-    """How many frames a segment has: fewer where each takes many passes through the network."""
+def segment_frames(request: EditRequest, descriptor: Descriptor, device: str) -> int:
+    """How many frames a segment has: fewer where each takes long."""
     if request.segment_frames is not None:
         return request.segment_frames
     passes = passes_of(request, descriptor)
-    return max(LEAST_SEGMENT_FRAMES, SEGMENT_FRAMES // max(1, passes))
+    frames = SEGMENT_FRAMES.get(device.split(":", maxsplit=1)[0], SEGMENT_FRAMES["cpu"])
+    return max(LEAST_SEGMENT_FRAMES, frames // max(1, passes))
 
 
 def passes_of(request: EditRequest, descriptor: Descriptor) -> int:

@@ -21,6 +21,7 @@ from movie_cli.editing.latent_cache import LatentCache
 from movie_cli.recipe import Recipe
 from tests.cli.running import assert_refused
 from tests.comparison.clips import counting
+from tests.media.clips import make_clip
 
 MOVIE = [sys.executable, "-c", "import sys; from movie_cli.cli import main; sys.exit(main())"]
 CLIPS = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "clips"
@@ -261,12 +262,30 @@ def test_a_recipe_is_repeated_with_what_is_typed_put_over_it(movie, tmp_path):
 def test_on_a_terminal_an_existing_output_is_asked_about(tmp_path, answer, kept):
     (tmp_path / "in.mp4").write_bytes(b"no video")
     (tmp_path / "out.mp4").write_bytes(b"precious")
+    code, shown = answered(tmp_path, ["edit", "in.mp4", "make it winter", "-o", "out.mp4"], b"Replace it?", answer)
+    assert code == {"y": 3, "\x03": 130}.get(answer, 2), shown
+    assert (b"exists and is kept" in shown) == (kept and answer != "\x03")
+    assert (tmp_path / "out.mp4").read_bytes() == b"precious"
+
+
+def test_on_a_terminal_many_frames_of_an_unknown_edit_are_asked_about(tmp_path):
+    make_clip(tmp_path / "in.mp4", frames=600, size=(32, 32))
+    words = ["edit", "in.mp4", "put a hat on the dog", "-o", "out.mp4", "--size", "64x48"]
+    code, shown = answered(tmp_path, words, b"nevertheless?", "n")
+    assert code == 2, shown
+    assert b"600 frames" in shown
+    assert b"nothing was edited" in shown
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def answered(folder, words, question, answer):
+    """The exit code of a command on a terminal that is answered when it asks, and what it showed."""
     process, master = pty.fork()
     if process == 0:  # the child, with a terminal of its own
-        os.chdir(tmp_path)
-        os.execv(sys.executable, [*MOVIE, "edit", "in.mp4", "make it winter", "-o", "out.mp4"])
+        os.chdir(folder)
+        os.execv(sys.executable, [*MOVIE, *words])
     shown = b""
-    while b"Replace it?" not in shown:
+    while question not in shown:
         shown += os.read(master, 1000)
     typed = answer.encode() + (b"" if answer == "\x03" else b"\n")
     os.write(master, typed)
@@ -280,9 +299,7 @@ def test_on_a_terminal_an_existing_output_is_asked_about(tmp_path, answer, kept)
             shown += block
     code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     os.close(master)
-    assert code == {"y": 3, "\x03": 130}.get(answer, 2), shown
-    assert (b"exists and is kept" in shown) == (kept and answer != "\x03")
-    assert (tmp_path / "out.mp4").read_bytes() == b"precious"
+    return code, shown
 
 
 def test_a_misspelt_variable_is_told_of(movie):
