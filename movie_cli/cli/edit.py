@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -131,25 +132,23 @@ def _ask_of_unknown(request: EditRequest) -> None:
     Raises:
         UsageError: they are not to be edited.
     """
-    from movie_cli.editing.directing import unknown_instructions
-    from movie_cli.editing.plan import describe_plan
-
-    unknown = unknown_instructions([request]) if Path(request.source).exists() else []
-    if not unknown:
+    planned = _planned(request) if Path(request.source).exists() else {}
+    told, frames = planned.get("warning"), planned.get("frames")
+    if not told or (isinstance(frames, int) and frames < MANY_FRAMES):
         return
-    frames = describe_plan(request)["frames"]
-    if isinstance(frames, int) and frames < MANY_FRAMES:
-        return
-    told = unknown[0][0]
     count = f"{frames} frames" if frames else "the whole film"
     if not click.confirm(f"{told}\nEdit {count} nevertheless?", err=True):
         raise UsageError("nothing was edited", "`movie preview` shows what comes of it")
 
 
-def _show_plan(request: EditRequest, shown: OutputOptions) -> None:
+def _planned(request: EditRequest) -> Mapping[str, object]:
     from movie_cli.editing.plan import describe_plan
 
-    planned = describe_plan(request)
+    return describe_plan(request)
+
+
+def _show_plan(request: EditRequest, shown: OutputOptions) -> None:
+    planned = _planned(request)
     if shown.json:
         emit("plan", **planned)
     else:
