@@ -7,27 +7,22 @@ one folder unless that is allowed: a manifest may come from a stranger. Knows no
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import BinaryIO
 
 from movie_cli import remote
 from movie_cli.errors import SourceError, UsageError
 
 STREAM = "-"
-WRITABLE_ENDINGS = frozenset(
-    (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".ts", ".mts", ".3gp", ".nut", ".gif")
-)
-"""Endings that an output may share with its source."""
-VIDEO_ENDINGS = WRITABLE_ENDINGS | frozenset(
-    (".m2ts", ".3g2", ".mpg", ".mpeg", ".vob", ".wmv", ".asf", ".ogv", ".mxf", ".y4m", ".qt")
-)
-"""Endings by which videos are found in a folder."""
+READABLE_ENDINGS = frozenset((".m2ts", ".3g2", ".mpg", ".mpeg", ".vob", ".wmv", ".asf", ".ogv", ".mxf", ".y4m", ".qt"))
+"""Endings by which videos are found in a folder, beside those that an output may share with its source."""
 LONGEST_LINE = 1 << 20
 
 OptionValue = str | int | float | bool | list[str]
@@ -175,7 +170,7 @@ def _from_folder(folder: Path, instruction: str, out_dir: str | None) -> Iterato
         )
         for name in sorted(files):
             path = Path(root) / name
-            if not name.startswith(".") and path.suffix.lower() in VIDEO_ENDINGS:
+            if not name.startswith(".") and _is_video(path):
                 output = path.relative_to(folder)
                 yield WrittenJob(str(path), str(path), instruction, str(output.with_name(output_name(name))))
 
@@ -185,14 +180,26 @@ def _from_store(folder: str, instruction: str, out_dir: str | None) -> Iterator[
     apart = f"{out_dir.rstrip('/')}/" if out_dir is not None and remote.is_url(out_dir) else None
     for url in remote.files_below(folder):
         inner = PurePosixPath(url[len(folder.rstrip("/")) + 1 :])
-        if inner.suffix.lower() in VIDEO_ENDINGS and not (apart and url.startswith(apart)):
+        if _is_video(inner) and not (apart and url.startswith(apart)):
             yield WrittenJob(url, url, instruction, str(inner.with_name(output_name(inner.name))))
 
 
 def output_name(source: str) -> str:
     """What the edit of a source is called where nothing is said: its own name, in a container that can be written."""
     path = Path(source)
-    return path.name if path.suffix.lower() in WRITABLE_ENDINGS else f"{path.name}.mp4"
+    return path.name if path.suffix.lower() in _written() else f"{path.name}.mp4"
+
+
+@functools.cache
+def _written() -> frozenset[str]:
+    """Endings that an output may share with its source: of films, and of GIF."""
+    from movie_cli.media.containers import CONTAINERS
+
+    return frozenset(ending for ending, each in CONTAINERS.items() if not each.only_video or ending == ".gif")
+
+
+def _is_video(path: PurePath) -> bool:
+    return path.suffix.lower() in _written() | READABLE_ENDINGS
 
 
 def _place_in_store(job: WrittenJob, name: str, out_dir: str, *, outside: bool) -> str:

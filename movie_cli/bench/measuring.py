@@ -83,24 +83,6 @@ COMPARED = 3
 """Frames that diffusers' pipeline edits, the first of which warms it up."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What is to be measured: `source` None is a generated clip of `frames` frames of (width, height) `size`."""
-
-    source: str | None
-    frames: int
-    size: tuple[int, int]
-    recipe: Recipe
-    backend: str
-    device: str
-    dtype: str
-    compile: str
-    batch: int | None
-    threads: int | None
-    offline: bool
-    compare: bool
-
-
 def operations_of_kind(kind: str, size: tuple[int, int]) -> FrameCost:
     """Operations of a frame of `size` (width, height) for networks of a kind of `shapes`."""
     shape = SHAPES[kind]
@@ -125,29 +107,18 @@ def operation_values(cost: FrameCost, size: tuple[int, int], *, anchored: bool) 
     }
 
 
-def measure(asked: Asked, folder: Path) -> dict[str, Any]:
-    """Edit a clip, time its stages and count its operations; `folder` takes what is written on the way.
+def measure(request: EditRequest, drawn: tuple[int, tuple[int, int]] | None, *, compare: bool) -> dict[str, Any]:
+    """Edit a clip, time its stages and count its operations.
+
+    `drawn` is how many frames of which (width, height) the clip is to have that is drawn as the request's source, None
+    where there is one; `compare` also runs diffusers' pipeline.
 
     Raises:
         MovieError: the model, the device or the source cannot be used.
     """
-    source = Path(asked.source) if asked.source is not None else folder / "clip.mp4"
-    if asked.source is None:
-        make_clip(source, asked.frames, asked.size)
-    request = EditRequest(
-        str(source),
-        str(folder / "edited.mp4"),
-        asked.recipe,
-        backend=asked.backend,
-        device=asked.device,
-        dtype=asked.dtype,
-        compile=asked.compile,
-        batch_size=asked.batch,
-        threads=asked.threads,
-        use_cache=False,
-        offline=asked.offline,
-        overwrite=True,
-    )
+    source, recipe = Path(request.source), request.recipe
+    if drawn is not None:
+        make_clip(source, *drawn)
     editors = Editors()
     whole = measure_whole(request, editors)
     stages = measure_stages(request, editors)
@@ -156,10 +127,10 @@ def measure(asked: Asked, folder: Path) -> dict[str, Any]:
     descriptor, choice = made.descriptor, made.choice
     editor = editors.get(descriptor, choice)
     compiled = getattr(editor.backend, "compiled", None)
-    steps = asked.recipe.steps or descriptor.steps
+    steps = recipe.steps or descriptor.steps
     tokens = editor.settings.text.tokens.shape[1]
     cost = operations_of_model(descriptor, summary.working_size, steps, tokens)
-    counted = operation_values(cost, summary.working_size, anchored=asked.recipe.anchors != "none")
+    counted = operation_values(cost, summary.working_size, anchored=recipe.anchors != "none")
     peak = matmul_peak(summary.device, choice.torch_dtype)
     slowest = max(stages.network, stages.decode, stages.detail + stages.encode)
     values = {
@@ -184,8 +155,8 @@ def measure(asked: Asked, folder: Path) -> dict[str, Any]:
         "peak_memory_bytes": whole.peak,
         "device_peak_memory_bytes": whole.device_peak,
     }
-    if asked.compare:
-        values |= _compared(source, descriptor, choice, asked.recipe, values["fps"])
+    if compare:
+        values |= _compared(source, descriptor, choice, recipe, values["fps"])
     return values
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
-from movie_cli.cli import common, types
 from movie_cli.cli.edit import may_overwrite
+from movie_cli.cli.fields import NO, YES, field_option, field_options, field_values, still_anchors, whole
 from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import OutputOptions, emit, human_bytes, json_option, print_pairs, quieten_libraries
-from movie_cli.editing.request import check_output, check_source
+from movie_cli.editing.request import EditRequest, check_output, check_source
 from movie_cli.errors import OutputError, UsageError
+from movie_cli.options import RunOptions
 from movie_cli.recipe import Recipe
 
 KINDS = ("nano", "sd15-movie", "sd15-base")
@@ -31,12 +32,12 @@ _STAGES = (
     ("detail", False),
     ("encode", False),
 )
-_what, _machine, _file = map(themed, ("What to measure", "Machine", "Output file"))
+_what, _file = map(themed, ("What to measure", "Output file"))
 
 
 def _bench_options(function: Callable[..., Any]) -> Callable[..., Any]:
     options: tuple[Decorator, ...] = (
-        _what("--model", default="nano", show_default=True, metavar="MODEL", help="What edits."),
+        field_option(Recipe, "model", _what),
         _what(
             "--random-weights",
             type=click.Choice(KINDS),
@@ -44,30 +45,26 @@ def _bench_options(function: Callable[..., Any]) -> Callable[..., Any]:
             setting=False,
             help="Networks of true shapes instead: nano, sd15-movie or sd15-base.",
         ),
-        _what("--size", type=types.SIZE, setting=False, metavar="WxH", help="Of the clip; default: 512x384."),
+        field_option(
+            Recipe, "size", _what, setting=False, metavar="WxH", shown="", help="Of the clip; default: 512x384."
+        ),
         _what(
             "--frames",
-            type=types.WholeType(1, 1_000_000),
+            type=whole(1, 1_000_000),
             setting=False,
             metavar="N",
             default=120,
             show_default=True,
             help="Length of the clip.",
         ),
-        common.steps(_what),
-        common.anchors(_what, moving=False),
+        field_option(Recipe, "steps", _what),
+        still_anchors(_what),
         _what("--flops-only", is_flag=True, setting=False, help="Count operations and run nothing."),
         _what("--compare", is_flag=True, setting=False, help="Also run diffusers' pipeline with the same weights."),
-        common.BACKEND,
-        _machine("--device", default="auto", show_default=True, metavar="DEVICE", help="See `movie devices`."),
-        common.DTYPE,
-        common.COMPILE,
-        common.THREADS,
-        _machine("--batch-size", type=types.WholeType(1, 1024), metavar="N", help="Frames at once."),
-        common.OFFLINE,
+        *field_options(RunOptions, "backend", "device", "dtype", "compile", "threads", "batch_size", "offline"),
         _file("--chart", setting=False, metavar="PNG", help="Also draw the stages."),
-        common.YES,
-        common.NO,
+        YES,
+        NO,
     )
     return with_options(function, options)
 
@@ -123,7 +120,7 @@ def _operations(values: Mapping[str, Any], size: tuple[int, int]) -> dict[str, A
 
 
 def _measured(source: str | None, values: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
-    from movie_cli.bench.measuring import Asked, measure
+    from movie_cli.bench.measuring import measure
 
     with tempfile.TemporaryDirectory(prefix="movie-bench-") as name:
         folder, model = Path(name), values["model"]
@@ -131,22 +128,16 @@ def _measured(source: str | None, values: Mapping[str, Any], size: tuple[int, in
             from movie_cli.bench.shapes import save_random
 
             model = str(save_random(values["random_weights"], folder / values["random_weights"]))
-        recipe = Recipe("make it winter", model=model, steps=values["steps"], anchors=values["anchors"])
-        asked = Asked(
-            source,
-            values["frames"],
-            size,
-            recipe,
-            values["backend"],
-            values["device"],
-            values["dtype"],
-            values["compile"],
-            values["batch_size"],
-            values["threads"],
-            values["offline"],
-            values["compare"],
+        request = EditRequest(
+            str(folder / "clip.mp4") if source is None else source,
+            str(folder / "edited.mp4"),
+            Recipe("make it winter", model=model, steps=values["steps"], anchors=values["anchors"]),
+            **field_values(RunOptions, values),
+            use_cache=False,
+            overwrite=True,
         )
-        return measure(asked, folder)
+        drawn = (values["frames"], size) if source is None else None
+        return measure(request, drawn, compare=values["compare"])
 
 
 def _lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:

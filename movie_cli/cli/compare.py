@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,17 +9,16 @@ from typing import Any
 
 import click
 
-from movie_cli.cli import common, types
 from movie_cli.cli.edit import may_overwrite
+from movie_cli.cli.fields import NO, YES, seconds, whole
 from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import LineReporter, output_options, shown_as
+from movie_cli.cli.preview import PICTURES, save_picture
 from movie_cli.cli.reporters import make_reporter
-from movie_cli.editing.request import STREAM, check_output, check_source
+from movie_cli.editing.request import STREAM, PartOptions, check_output, check_source
 from movie_cli.errors import UsageError
-from movie_cli.files import write_whole
-from movie_cli.kinds import TimeValue
 
-PAGES, PICTURES = (".html", ".htm"), (".png", ".jpg", ".jpeg", ".webp")
+PAGES = (".html", ".htm")
 MOST_FILMS = 9
 TILE, MOMENTS = 480, 6
 LARGE_PAGE = 100_000_000
@@ -37,14 +35,14 @@ _what, _file = map(themed, ("What to compare", "Output file"))
 def _compare_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """All options of the command, in the order of its help."""
     options: tuple[Decorator, ...] = (
-        _what("--start", type=types.TIME, setting=False, help="Where in A the others begin, if they are a part of it."),
-        _what("--duration", type=types.TIME, setting=False, help="Compare this much."),
+        seconds(PartOptions, "start", _what, "Where in A the others begin, if they are a part of it."),
+        seconds(PartOptions, "duration", _what, "Compare this much."),
         _file("-o", "--output", setting=False, required=True, metavar="OUT", help="A page, a picture or a video."),
         _file("--embed", is_flag=True, setting=False, help="Put the videos into the page, to send one file."),
-        _file("--tile-width", type=types.WholeType(64, 4096), metavar="PIXELS", help="Of picture and video."),
-        _file("--moments", type=types.WholeType(1, 100), metavar="N", default=MOMENTS, help="Columns of a picture."),
-        common.YES,
-        common.NO,
+        _file("--tile-width", type=whole(64, 4096), metavar="PIXELS", help="Of picture and video."),
+        _file("--moments", type=whole(1, 100), metavar="N", default=MOMENTS, help="Columns of a picture."),
+        YES,
+        NO,
     )
     return with_options(function, options)
 
@@ -68,7 +66,7 @@ def compare(videos: tuple[str, ...], **values: Any) -> None:
     replace = may_overwrite(output, values["yes"], values["no"], shown)
     from movie_cli.comparison.films import open_films
 
-    start, limit = (_seconds(values[name], name) for name in ("start", "duration"))
+    start, limit = values["start"], values["duration"]
     began = time.monotonic()
     path = Path(output)
     with make_reporter(shown) as reporter, open_films([Path(video) for video in videos], start) as films:
@@ -104,14 +102,6 @@ def _expected(films: Any) -> int | None:
     return min(counts) if alike and None not in counts else None
 
 
-def _seconds(value: TimeValue | None, name: str) -> float | None:
-    if value is None:
-        return None
-    if value.seconds is None:
-        raise UsageError(f"--{name} is {value}, a number of frames", "give it in seconds or as HH:MM:SS")
-    return float(value.seconds)
-
-
 def _page(path: Path, films: Any, limit: float | None, embed: bool, reporter: LineReporter, *, replace: bool) -> int:
     from movie_cli.comparison.films import compared_size, in_step, measure
     from movie_cli.comparison.page import copies_folder, write_page
@@ -145,8 +135,5 @@ def _strip(path: Path, films: Any, limit: float | None, values: dict[str, Any], 
     from movie_cli.comparison.pictures import strip
 
     picture = strip(films, values["moments"], _tile(films, values), limit)
-    stream = io.BytesIO()
-    kind = {".png": "PNG", ".webp": "WEBP"}.get(path.suffix.lower(), "JPEG")
-    picture.save(stream, kind, **({} if kind == "PNG" else {"quality": 92}))
-    write_whole(path, stream.getvalue(), replace=replace)
+    save_picture(picture, path, replace=replace)
     return values["moments"]

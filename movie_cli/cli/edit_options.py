@@ -15,7 +15,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from movie_cli.cli import common, types
+from movie_cli.cli.fields import NO, YES, field_options, field_values, whole
 from movie_cli.cli.help import Decorator, themed, with_options
 from movie_cli.editing.request import EditRequest, PartOptions, check_source
 from movie_cli.errors import ModelError, SourceError, UsageError
@@ -48,7 +48,7 @@ def shared_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """All options of the command, in the order of its help."""
     options: tuple[Decorator, ...] = (
-        *common.field_options(Recipe),
+        *field_options(Recipe),
         _what("--preset", setting=False, metavar="NAME", help="A named look, see `movie presets`."),
         _what(
             "--recipe-from",
@@ -56,12 +56,12 @@ def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
             metavar="VIDEO|JSON",
             help="Repeat the edit that made VIDEO, or of a .json file; options given here replace its own.",
         ),
-        *common.field_options(ReadOptions),
-        *common.field_options(PartOptions),
+        *field_options(ReadOptions),
+        *field_options(PartOptions),
         _file("-o", "--output", setting=False, required=True, metavar="OUT", help="Where it goes; - for stdout."),
-        *common.field_options(EncodeOptions),
+        *field_options(EncodeOptions),
         _file("--no-audio", is_flag=True, help="The same as --audio none."),
-        *common.field_options(RunOptions),
+        *field_options(RunOptions),
         _machine(
             "--engine",
             type=click.Choice(["local", "ray"]),
@@ -71,9 +71,9 @@ def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="This process, or a Ray cluster, segment by segment.",
         ),
         _machine("--address", metavar="ADDRESS", help="The Ray cluster; default: one made on this machine."),
-        _machine("--workers", type=types.WholeType(1, 4096), metavar="N", help="Workers on the cluster."),
-        common.YES,
-        common.NO,
+        _machine("--workers", type=whole(1, 4096), metavar="N", help="Workers on the cluster."),
+        YES,
+        NO,
         _safety("--dry-run", is_flag=True, setting=False, help="Show the plan, edit nothing."),
     )
     return with_options(function, options)
@@ -89,15 +89,15 @@ def request_of(
         ModelError: a recipe from a file names a checkpoint that is not here.
     """
     recipe, offline = recipe_of(ctx, instruction, values, ask=ask)
-    encode = common.field_values(EncodeOptions, values) | {"audio": _audio(ctx, values)}
+    encode = field_values(EncodeOptions, values) | {"audio": _audio(ctx, values)}
     return EditRequest(
         source,
         values["output"],
         recipe,
         encode=EncodeOptions(**encode),
-        reading=ReadOptions(**common.field_values(ReadOptions, values)),
-        **common.field_values(PartOptions, values),
-        **common.field_values(RunOptions, values) | {"offline": offline},
+        reading=ReadOptions(**field_values(ReadOptions, values)),
+        **field_values(PartOptions, values),
+        **field_values(RunOptions, values) | {"offline": offline},
     )
 
 
@@ -120,7 +120,7 @@ def recipe_of(
         UsageError: there is none, or it cannot be meant.
         ModelError: a recipe from a file names a checkpoint that is not here.
     """
-    usual = common.field_values(Recipe, values)
+    usual = field_values(Recipe, values)
     typed = {
         name: value
         for name, value in usual.items()

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from movie_cli.cli import common, types
+from movie_cli.cli.fields import field_options, whole
 from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import OutputOptions, emit, output_options, shown_as
 from movie_cli.cli.reporters import make_reporter
 from movie_cli.errors import InterruptedEdit, UsageError, output_error
 from movie_cli.files import write_whole
+from movie_cli.options import MachineOptions
 
 if TYPE_CHECKING:
     from movie_cli.evaluate.run import Judges, Row
@@ -26,22 +27,18 @@ EXAMPLES = (
     "movie eval suite.toml -o quality --model nano --model runs/one-step/checkpoint --videos",
     "movie eval loveu-tgve-2023/ -o tgve --clip openai/clip-vit-large-patch14 --pickscore yuvalkirstain/PickScore_v1",
 )
-_what, _weights, _machine, _file = map(
-    themed, ("What to measure", "Measures with weights of their own", "Machine", "Output")
-)
+_what, _weights, _file = map(themed, ("What to measure", "Measures with weights of their own", "Output"))
 
 
 def _eval_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """All options of the command, in the order of its help."""
     options: tuple[Decorator, ...] = (
         _what("--model", "models", multiple=True, setting=False, metavar="MODEL", help="In place of the suite's."),
-        _what("--frames", type=types.WholeType(2, 100_000), metavar="N", setting=False, help="Of each clip."),
+        _what("--frames", type=whole(2, 100_000), metavar="N", setting=False, help="Of each clip."),
         _weights("--clip", setting=False, metavar="MODEL", help="A CLIP checkpoint, for CLIPFrame and others."),
         _weights("--pickscore", setting=False, metavar="MODEL", help="PickScore's checkpoint."),
         _weights("--lpips", setting=False, metavar="FILE", help="LPIPS over AlexNet, as safetensors."),
-        _machine("--device", default="auto", show_default=True, metavar="DEVICE", help="See `movie devices`."),
-        common.DTYPE,
-        common.OFFLINE,
+        *field_options(MachineOptions, "device", "dtype", "offline"),
         _file("-o", "--output", setting=False, required=True, metavar="FOLDER", help="Rows, table and plots."),
         _file("--videos", is_flag=True, setting=False, help="Also write each edit there as an mp4."),
     )

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from movie_cli.cli import common, types
+from movie_cli.cli.fields import YES, KindType, field_option, field_options
 from movie_cli.cli.help import Command, Decorator, Group, themed, with_options
 from movie_cli.cli.output import emit, json_option, print_table, quieten_libraries
+from movie_cli.kinds import Size
+from movie_cli.options import MachineOptions
+from movie_cli.recipe import Recipe
 
 if TYPE_CHECKING:
     from movie_cli.export.aimet import Aimet
@@ -42,11 +45,11 @@ def export() -> None:
 def _options(*more: Decorator) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The options that both kinds of export have, and `more` after the first of them."""
     options: tuple[Decorator, ...] = (
-        _what("--model", default="nano", show_default=True, metavar="MODEL", help="A one-step checkpoint."),
+        field_option(Recipe, "model", _what, help="A one-step checkpoint."),
         _what(
             "--size",
             "sizes",
-            type=types.SIZE,
+            type=KindType(Size()),
             multiple=True,
             setting=False,
             metavar="WxH",
@@ -54,8 +57,8 @@ def _options(*more: Decorator) -> Callable[[Callable[..., Any]], Callable[..., A
         ),
         *more,
         _file("-o", "--output", required=True, setting=False, metavar="FOLDER", help="The folder to make."),
-        common.YES,
-        common.OFFLINE,
+        YES,
+        *field_options(MachineOptions, "offline"),
     )
     return lambda function: with_options(function, options)
 

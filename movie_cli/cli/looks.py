@@ -9,14 +9,15 @@ from typing import Any
 import click
 
 from movie_cli.checkpoints.descriptor import Descriptor
-from movie_cli.cli import common, types
 from movie_cli.cli.edit import may_overwrite
+from movie_cli.cli.fields import NO, YES, KindType, field_option, field_options, field_values
 from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import OutputOptions, emit, output_options, print_table, shown_as
 from movie_cli.cli.preview import PICTURES, check_terminal, draw, draw_sheet, opened, prepare_networks, save_picture
 from movie_cli.cli.reporters import make_reporter
 from movie_cli.editing.request import STREAM, PreviewRequest, check_output, check_source
 from movie_cli.errors import UsageError
+from movie_cli.kinds import Time
 from movie_cli.looks import Look, looks_of, matching, readable
 from movie_cli.options import MachineOptions
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
@@ -36,12 +37,12 @@ def _looks_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """All options of the command, in the order of its help."""
     options: tuple[Decorator, ...] = (
         _what("--sheet", setting=False, metavar="SOURCE", help="Show each look on a frame of this video."),
-        _what("--at", type=types.TIME, setting=False, metavar="TIME", help="Which frame; default: the middle one."),
-        _what("--model", default="nano", show_default=True, metavar="MODEL", help="Whose looks."),
+        _what("--at", type=KindType(Time()), setting=False, metavar="TIME", help="Which frame; default: the middle."),
+        field_option(Recipe, "model", _what, help="Whose looks."),
         _file("-o", "--output", setting=False, metavar="OUT", help="A picture; else the sheet is drawn here."),
-        *common.field_options(MachineOptions),
-        common.YES,
-        common.NO,
+        *field_options(MachineOptions),
+        YES,
+        NO,
     )
     return with_options(function, options)
 
@@ -103,7 +104,7 @@ def _sheet(found: list[Look], values: dict[str, Any], shown: OutputOptions) -> N
         text_scales=(DEFAULT_TEXT_SCALE,),
         image_scales=(DEFAULT_IMAGE_SCALE,),
         at=() if values["at"] is None else (values["at"],),
-        **common.field_values(MachineOptions, values),
+        **field_values(MachineOptions, values),
     )
     with make_reporter(shown) as reporter, opened(request, reporter, most_places=1) as (previewer, sheet):
         picture = draw_sheet(previewer, sheet, reporter)

@@ -9,14 +9,15 @@ from typing import Any
 
 import click
 
-from movie_cli.cli import common, types
 from movie_cli.cli.edit import may_overwrite
+from movie_cli.cli.fields import NO, YES, field_option, field_options, field_values, still_anchors, whole
 from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import output_options, shown_as
 from movie_cli.cli.reporters import make_reporter
 from movie_cli.editing.request import STREAM, PreviewRequest, check_output, check_source
 from movie_cli.errors import UsageError
-from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
+from movie_cli.options import MachineOptions
+from movie_cli.recipe import Recipe
 
 ENDING = ".cube"
 LEAST = 30.0
@@ -26,30 +27,24 @@ EXAMPLES = (
     "movie lut other.mp4 --apply sepia.cube -o graded.mp4",
 )
 
-_what, _machine, _file = map(themed, ("What to do", "Machine", "Output file"))
+_what, _file = map(themed, ("What to do", "Output file"))
 
 
 def _lut_options(function: Callable[..., Any]) -> Callable[..., Any]:
     options: tuple[Decorator, ...] = (
         _what("--apply", setting=False, metavar="CUBE", help="Grade SOURCE by this table instead of making one."),
-        _what("--text-scale", type=types.SCALE, metavar="NUMBER", default=DEFAULT_TEXT_SCALE, show_default=True,
-              help="How much the instruction counts."),
-        _what("--image-scale", type=types.SCALE, metavar="NUMBER", default=DEFAULT_IMAGE_SCALE, show_default=True,
-              help="How much the source counts."),
-        common.steps(_what),
-        _what("--model", default="nano", show_default=True, metavar="MODEL", help="What edits."),
-        common.anchors(_what, moving=False),
-        _what("--frames", type=types.WholeType(2, 1000), metavar="N", default=16, show_default=True,
+        field_option(Recipe, "text_scale", metavar="NUMBER", help="How much the instruction counts."),
+        field_option(Recipe, "image_scale", metavar="NUMBER", help="How much the source counts."),
+        *field_options(Recipe, "steps", "model"),
+        still_anchors(_what),
+        _what("--frames", type=whole(2, 1000), metavar="N", default=16, show_default=True,
               help="Frames that are edited for the table; every other one judges it."),
         _what("--least", type=click.FloatRange(0, 99), metavar="DB", default=LEAST, show_default=True,
               help="Refuse a table that is further from the edit than this."),
         _file("-o", "--output", setting=False, required=True, metavar="OUT", help="A .cube file, or the video."),
-        common.BACKEND,
-        _machine("--device", default="auto", show_default=True, metavar="DEVICE", help="See `movie devices`."),
-        common.DTYPE,
-        common.OFFLINE,
-        common.YES,
-        common.NO,
+        *field_options(MachineOptions, "backend", "device", "dtype", "offline"),
+        YES,
+        NO,
     )  # fmt: skip
     return with_options(function, options)
 
@@ -91,16 +86,7 @@ def lut(source: str, instruction: str | None, **values: Any) -> None:
 
 
 def _request(source: str, instruction: str, values: dict[str, Any]) -> PreviewRequest:
-    scales = values["text_scale"], values["image_scale"]
-    recipe = Recipe(instruction, *scales, steps=values["steps"], model=values["model"], anchors=values["anchors"])
-    return PreviewRequest(
-        source,
-        recipe,
-        (instruction,),
-        scales[:1],
-        scales[1:],
-        backend=values["backend"],
-        device=values["device"],
-        dtype=values["dtype"],
-        offline=values["offline"],
-    )
+    recipe = Recipe(instruction, **field_values(Recipe, values))
+    text, image = recipe.scales
+    machine = field_values(MachineOptions, values)
+    return PreviewRequest(source, recipe, (instruction,), (text,), (image,), **machine)

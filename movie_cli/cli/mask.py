@@ -10,15 +10,16 @@ from typing import Any
 
 import click
 
-from movie_cli.cli import common, types
 from movie_cli.cli.edit import may_overwrite
+from movie_cli.cli.fields import NO, YES, field_option, field_options, seconds
 from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import output_options, shown_as
 from movie_cli.cli.reporters import make_reporter
-from movie_cli.editing.request import STREAM, check_output, check_source
+from movie_cli.editing.request import STREAM, PartOptions, check_output, check_source
 from movie_cli.errors import UsageError
-from movie_cli.kinds import TimeValue
 from movie_cli.models.region_names import PLACES, read_place
+from movie_cli.options import MachineOptions
+from movie_cli.recipe import Recipe
 
 SMALL = 0.001
 """A mean share of the frame below which a place is said not to be in the video."""
@@ -27,18 +28,18 @@ EXAMPLES = (
     "movie mask in.mp4 people,animal -o mask.mp4 --start 2 --end 5",
 )
 
-_where, _file, _machine = map(themed, ("Where", "Output file", "Machine"))
+_where, _file = map(themed, ("Where", "Output file"))
 
 
 def _mask_options(function: Callable[..., Any]) -> Callable[..., Any]:
     options: tuple[Decorator, ...] = (
-        _where("--start", type=types.TIME, setting=False, help="Begin here."),
-        _where("--end", type=types.TIME, setting=False, help="Stop before this."),
+        seconds(PartOptions, "start", _where, "Begin here."),
+        seconds(PartOptions, "end", _where, "Stop before this."),
         _file("-o", "--output", setting=False, required=True, metavar="OUT", help="The mask's video."),
-        _machine("--model", default="nano", show_default=True, metavar="NAME|FOLDER|ID", help="Whose regions."),
-        common.OFFLINE,
-        common.YES,
-        common.NO,
+        field_option(Recipe, "model", themed("Machine"), help="Whose regions."),
+        *field_options(MachineOptions, "offline"),
+        YES,
+        NO,
     )
     return with_options(function, options)
 
@@ -71,7 +72,7 @@ def mask(source: str, place: str, **values: Any) -> None:
     with make_reporter(shown) as reporter:
         whole = values["start"] is None and values["end"] is None
         reporter.start(info.video.frames if whole else None, Path(output).name)
-        span = _seconds(values["start"], "start"), _seconds(values["end"], "end")
+        span = values["start"], values["end"]
         report = write_mask(Path(output), info, RegionMasks(network, weights), span, reporter.advance, replace=replace)
         for message in report.written.messages:
             reporter.message("info", message)
@@ -83,11 +84,3 @@ def mask(source: str, place: str, **values: Any) -> None:
 
 
 mask.help = f"{cleandoc(mask.help or '')}\n\nPlaces: {', '.join(PLACES)}."
-
-
-def _seconds(value: TimeValue | None, name: str) -> float | None:
-    if value is None:
-        return None
-    if value.seconds is None:
-        raise UsageError(f"--{name} is {value}, a number of frames", "give it in seconds or as HH:MM:SS")
-    return float(value.seconds)

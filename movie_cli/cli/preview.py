@@ -15,17 +15,27 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from movie_cli.cli import common, types
 from movie_cli.cli.edit import may_overwrite
+from movie_cli.cli.fields import (
+    NO,
+    YES,
+    KindType,
+    ListType,
+    field_options,
+    field_values,
+    listed_option,
+    still_anchors,
+    whole,
+)
 from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import OutputOptions, emit, output_options, shown_as
 from movie_cli.cli.reporters import make_reporter
 from movie_cli.editing.request import STREAM, PreviewRequest, Reporter, check_output, check_source
 from movie_cli.errors import OutputError, UsageError
 from movie_cli.files import write_whole
-from movie_cli.kinds import TimeValue
+from movie_cli.kinds import Time, TimeValue
 from movie_cli.models.light_imports import import_networks
-from movie_cli.options import MachineOptions
+from movie_cli.options import MachineOptions, options_of
 from movie_cli.presets import get_preset
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
 from movie_cli.tune.command import as_typed, edit_arguments
@@ -49,43 +59,30 @@ EXAMPLES = (
     'movie preview in.mp4 "watercolour" --clip 2s -o grid.mp4',
 )
 
-_what, _machine, _file = map(themed, ("What to show", "Machine", "Output file"))
+_what, _file = map(themed, ("What to show", "Output file"))
+SHARED = ("steps", "model", "fade", "only", "except_for", "feather", "then")
+"""Fields of the recipe that mean here what they mean to `movie edit`; anchors may not move."""
 
 
 def _preview_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """All options of the command, in the order of its help."""
-    whole = types.ListType(types.WholeType(0, 2**63 - 1))
+    time = KindType(Time())
     options: tuple[Decorator, ...] = (
-        _what("--at", type=types.ListType(types.TIME), setting=False, metavar="TIME,...", help="Which frames."),
-        _what(
-            "--text-scale",
-            type=types.TEXT_SCALES,
-            setting=False,
-            metavar="N,...",
-            help="Text scales, from left to right.",
-        ),
-        _what(
-            "--image-scale", type=types.IMAGE_SCALES, setting=False, metavar="N,...", help="Image scales, downwards."
-        ),
-        _what("--seed", type=whole, setting=False, metavar="N,...", help="Seeds, downwards."),
-        _what("--clip", type=types.TIME, setting=False, metavar="TIME", help="A grid video this long, not a picture."),
-        common.steps(_what),
+        _what("--at", type=ListType(Time()), setting=False, metavar="TIME,...", help="Which frames."),
+        listed_option(Recipe, "text_scale", _what, "Text scales, from left to right."),
+        listed_option(Recipe, "image_scale", _what, "Image scales, downwards."),
+        listed_option(Recipe, "seed", _what, "Seeds, downwards."),
+        _what("--clip", type=time, setting=False, metavar="TIME", help="A grid video this long, not a picture."),
         _what("--preset", setting=False, metavar="NAME", help="A named look, see `movie presets`."),
-        _what("--model", default="nano", show_default=True, metavar="MODEL", help="What edits."),
-        common.anchors(_what, moving=False),
-        *common.steps_in_time(_what),
-        *common.places(_what),
+        still_anchors(_what),
+        *field_options(Recipe, *SHARED, under=_what),
         _file(
             "-o", "--output", setting=False, metavar="OUT", help="A picture, or a video with --clip; else it is shown."
         ),
-        _file("--tile-width", type=types.WholeType(64, 4096), metavar="PIXELS", help="Default: what fits."),
-        common.BACKEND,
-        _machine("--device", default="auto", show_default=True, metavar="DEVICE", help="See `movie devices`."),
-        common.DTYPE,
-        common.COMPILE,
-        common.OFFLINE,
-        common.YES,
-        common.NO,
+        _file("--tile-width", type=whole(64, 4096), metavar="PIXELS", help="Default: what fits."),
+        *field_options(MachineOptions),
+        YES,
+        NO,
     )
     return with_options(function, options)
 
@@ -159,12 +156,11 @@ def _request(source: str, instructions: tuple[str, ...], values: dict[str, Any])
         # Who names one of the two scales, a preset, or what follows, looks at that one.
         usual_text, usual_image = TEXT_SCALES, IMAGE_SCALES
     context = click.get_current_context()
-    options = {"model": "model", "steps": "steps", "anchors": "anchors", "only": "only", "except": "except_for",
-               "feather": "feather", "fade": "fade", "then": "then"}  # fmt: skip
+    options = options_of(Recipe)
     typed = {
-        field: values[name]
-        for name, field in options.items()
-        if field not in preset or context.get_parameter_source(name) == ParameterSource.COMMANDLINE
+        name: values[options[name].param]
+        for name in ("anchors", *SHARED)
+        if name not in preset or context.get_parameter_source(options[name].param) == ParameterSource.COMMANDLINE
     }
     recipe = Recipe(**{**preset, **typed, "instruction": instructions[0]})
     request = PreviewRequest(
@@ -175,7 +171,7 @@ def _request(source: str, instructions: tuple[str, ...], values: dict[str, Any])
         image_scales=values["image_scale"] or usual_image,
         seeds=values["seed"] or (recipe.seed,),
         at=values["at"] or (),
-        **common.field_values(MachineOptions, values),
+        **field_values(MachineOptions, values),
     )
     tiles = len(request.recipes()) * max(1, len(request.at))
     if tiles > MOST_TILES:

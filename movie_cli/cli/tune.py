@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from movie_cli.cli import common, types
+from movie_cli.cli.fields import field_option, field_options, field_values, whole
 from movie_cli.cli.help import Command, Decorator, Group, themed, with_options
 from movie_cli.cli.output import LineReporter, emit, output_options, shown_as
 from movie_cli.cli.reporters import make_reporter
@@ -35,12 +35,12 @@ _what, _file, _page = map(themed, ("What to do", "Output file", "Page"))
 def _tune_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """All options of the command, in the order of its help."""
     options: tuple[Decorator, ...] = (
-        _what("--model", default="nano", show_default=True, metavar="MODEL", help="What edits."),
+        field_option(Recipe, "model"),
         _what("--preset", setting=False, metavar="NAME", help="Begin with a named look, see `movie presets`."),
-        _page("--port", type=types.WholeType(0, 65535), default=0, metavar="N", help="Of this machine; default: any."),
+        _page("--port", type=whole(0, 65535), default=0, metavar="N", help="Of this machine; default: any."),
         _page("--no-browser", is_flag=True, help="Print the page's address and open nothing."),
         _file("-o", "--output", setting=False, metavar="OUT", help="Where an edit goes; default: NAME-tuned.mp4."),
-        *common.field_options(MachineOptions),
+        *field_options(MachineOptions),
     )
     return with_options(function, options)
 
@@ -76,7 +76,7 @@ def tune(ctx: click.Context, /, source: str, instruction: str | None, **values: 
         instructions=(recipe.instruction,) if typed or preset else (),
         text_scales=recipe.scales[:1],
         image_scales=recipe.scales[1:],
-        **common.field_values(MachineOptions, values),
+        **field_values(MachineOptions, values),
     )
     with make_reporter(shown) as reporter:
         reporter.message("info", f"opening {source}")
@@ -119,7 +119,7 @@ def _usual(ctx: click.Context, values: dict[str, Any]) -> tuple[Recipe, dict[str
     assert isinstance(program, Group)
     here = program.commands["edit"].make_context("edit", [STREAM, "any", "-o", STREAM], parent=ctx.parent).params
     machine = {name: values[name] for name in options_of(MachineOptions) if values[name] != here[name]}
-    return Recipe("any", **common.field_values(Recipe, here)), machine
+    return Recipe("any", **field_values(Recipe, here)), machine
 
 
 def _has_screen() -> bool:
