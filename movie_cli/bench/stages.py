@@ -23,8 +23,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from movie_cli.editing.clip import batches
 from movie_cli.editing.editor import Editors
-from movie_cli.editing.finishing import Finishing
-from movie_cli.editing.painting import canvas_of
+from movie_cli.editing.finishing import Finishing, canvas_of
 from movie_cli.editing.plan import Plan, encode_options, make_plan
 from movie_cli.editing.request import EditRequest, SilentReporter
 from movie_cli.editing.video import EditSummary, edit_video

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import click
 
 from movie_cli.batch.jobs import Job, Result
-from movie_cli.cli.output import EVENT_SECONDS, LineReporter, OutputOptions, emit, print_table
-from movie_cli.cli.reporters import make_reporter
+from movie_cli.cli.output import EVENT_SECONDS, LineReporter, OutputOptions, emit, make_reporter, print_table
 
 if TYPE_CHECKING:
     from movie_cli.batch.ledger import Ledger

@@ -16,8 +16,7 @@ import click
 
 from movie_cli.cli.edit_options import edit_options, request_of
 from movie_cli.cli.help import Command
-from movie_cli.cli.output import OutputOptions, emit, output_options, print_pairs, shown_as
-from movie_cli.cli.reporters import make_reporter
+from movie_cli.cli.output import OutputOptions, emit, make_reporter, output_options, print_pairs, shown_as
 from movie_cli.editing.request import STREAM, EditRequest, check_output, check_source, output_exists
 from movie_cli.errors import UsageError
 from movie_cli.models.light_imports import import_networks

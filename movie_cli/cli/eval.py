@@ -12,8 +12,7 @@ import click
 
 from movie_cli.cli.fields import field_options, whole
 from movie_cli.cli.help import Command, Decorator, themed, with_options
-from movie_cli.cli.output import OutputOptions, emit, output_options, shown_as
-from movie_cli.cli.reporters import make_reporter
+from movie_cli.cli.output import OutputOptions, emit, make_reporter, output_options, shown_as
 from movie_cli.errors import InterruptedEdit, UsageError, output_error
 from movie_cli.files import write_whole
 from movie_cli.options import MachineOptions

@@ -13,8 +13,7 @@ import click
 from movie_cli.cli.edit import may_overwrite
 from movie_cli.cli.fields import NO, YES, field_option, field_options, seconds
 from movie_cli.cli.help import Command, Decorator, themed, with_options
-from movie_cli.cli.output import output_options, shown_as
-from movie_cli.cli.reporters import make_reporter
+from movie_cli.cli.output import make_reporter, output_options, shown_as
 from movie_cli.editing.request import STREAM, PartOptions, check_output, check_source
 from movie_cli.errors import UsageError
 from movie_cli.models.region_names import PLACES, read_place

@@ -28,8 +28,7 @@ from movie_cli.cli.fields import (
     whole,
 )
 from movie_cli.cli.help import Command, Decorator, themed, with_options
-from movie_cli.cli.output import OutputOptions, emit, output_options, shown_as
-from movie_cli.cli.reporters import make_reporter
+from movie_cli.cli.output import OutputOptions, emit, make_reporter, output_options, shown_as
 from movie_cli.editing.request import STREAM, PreviewRequest, Reporter, check_output, check_source
 from movie_cli.errors import OutputError, UsageError
 from movie_cli.files import write_whole
@@ -43,8 +42,7 @@ from movie_cli.tune.command import as_typed, edit_arguments
 if TYPE_CHECKING:
     from PIL import Image
 
-    from movie_cli.editing.contact_sheet import ContactSheet
-    from movie_cli.editing.preview import Previewer
+    from movie_cli.editing.preview import ContactSheet, Previewer
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 TEXT_SCALES, IMAGE_SCALES = (4.0, 8.0, 12.0), (1.25, 1.75)
@@ -206,8 +204,7 @@ def opened(
     Raises:
         MovieError: the source, the checkpoint or the device cannot be used.
     """
-    from movie_cli.editing.contact_sheet import ContactSheet
-    from movie_cli.editing.preview import Previewer
+    from movie_cli.editing.preview import ContactSheet, Previewer
     from movie_cli.media import local_source
 
     with local_source(request.source) as path:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from movie_cli.comparison.films import Film, in_step
-from movie_cli.editing.contact_sheet import PAPER, write_label
+from movie_cli.editing.preview import PAPER, write_label
 from movie_cli.media import Frame, VideoWriter, WriteReport
 from movie_cli.media.outfile import Naming
 

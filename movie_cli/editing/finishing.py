@@ -1,21 +1,29 @@
-"""What an edited frame goes through before it is written: the source's detail, its bounds, and its strength."""
+"""What an edited frame goes through before it is written: the source's detail, its bounds, and its strength.
+
+Only the working size is RGB. Of the source's own size the luma is read as it is stored, and the planes that are encoded
+are painted from it and the edit, with the bits that each has. Outputs in RGB, with a palette or with transparency, and
+edits that are mixed with the source somewhere, take the way over RGB at full size.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import av
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from movie_cli.backends.base import Pixels
 from movie_cli.editing.clip import Batch
 from movie_cli.editing.course import mixed
-from movie_cli.editing.painting import painted
-from movie_cli.editing.plan import Plan
-from movie_cli.media.encoder import Picture
+from movie_cli.editing.plan import Plan, encode_options
+from movie_cli.media import VideoInfo
+from movie_cli.media.encoder import Picture, plan_video
 from movie_cli.media.planes import Canvas, Luma
-from movie_cli.models.detail import transfer
+from movie_cli.models.detail import fit, luma_of, paint, transfer
 
 if TYPE_CHECKING:
     from movie_cli.editing.masks import Bound
@@ -77,3 +85,56 @@ class Finishing:
 def resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     """A frame at another size (width, height)."""
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+
+
+def canvas_of(plan: Plan) -> Canvas | None:
+    """What the frames of an edit are painted on; None where the way goes over RGB, or nothing is to be enlarged."""
+    if not plan.needs_full or plan.bounds is not None or plan.then or not plan.course.whole:
+        return None
+    return Canvas.of(plan_video(plan.request.output, plan.info, encode_options(plan.request), plan.size))
+
+
+def frame_bytes(video: VideoInfo, canvas: Canvas | None) -> int:
+    """About what a frame on its way takes."""
+    width, height = video.coded_size
+    return width * height * 3 if canvas is None else width * height * (3 if video.bit_depth <= 8 else 6) // 2
+
+
+def painted(
+    canvas: Canvas, luma: Luma, source: Pixels, edited: Pixels, size: tuple[int, int], amount: float
+) -> av.VideoFrame:
+    """A frame of the output with the source's detail: what `transfer` gives, without RGB at full size.
+
+    `source` and `edited` are `(h, w, 3)` at the working size, uint8 RGB, upright; `luma` is the source's, `size`
+    (width, height) the output's. `amount` in [0, 1] scales the detail.
+    """
+    frame, planes = canvas.blank()
+    coding = canvas.coding
+    source, edited = canvas.stored(source), canvas.stored(edited)
+    maps = fit(luma_of(source, luma.weights), coding.encode(edited), amount).of_codes(luma.gain, luma.zero)
+    plane = luma.plane if luma.plane.shape == size[::-1] or amount <= 0 else _resized(luma.plane, size)
+    plane = canvas.stored(plane)
+    coarse, count = (plane, 1) if maps.slope is None else _sums(plane, planes[1].shape)
+    paint(maps.part(slice(1)), lambda lines: plane[lines], planes[:1], coding.low[0], coding.high[0])
+    colours = maps.part(slice(1, 3)).of_codes(count, 0)
+    paint(colours, lambda lines: coarse[lines], planes[1:], coding.low[1], coding.high[1])
+    return frame
+
+
+def _resized(plane: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    picture = Image.fromarray(plane if plane.dtype == np.uint8 else plane.astype(np.float32))
+    return np.asarray(picture.resize(size, Image.Resampling.BICUBIC))
+
+
+def _sums(plane: NDArray[Any], shape: tuple[int, ...]) -> tuple[NDArray[Any], int]:
+    """Sums of as many neighbours as share one place of colour, and how many; the last repeat where a side is odd."""
+    kind, count = np.uint32 if plane.dtype == np.uint16 else np.result_type(plane.dtype, np.uint16), 1
+    for axis in (0, 1):
+        many = -(-plane.shape[axis] // shape[axis])
+        missing = many * shape[axis] - plane.shape[axis]
+        if missing:
+            plane = np.concatenate([plane, plane.take([-1] * missing, axis)], axis)
+        parts = [plane[first::many] if axis == 0 else plane[:, first::many] for first in range(many)]
+        plane = functools.reduce(lambda one, other: np.add(one, other, dtype=kind), parts)
+        count *= many
+    return plane, count

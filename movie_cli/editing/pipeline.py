@@ -27,10 +27,9 @@ from movie_cli.editing.clip import Batch, FrameSource, ResumePoint
 from movie_cli.editing.course import Moment
 from movie_cli.editing.directing import STRICT_HINT, advice, told_of
 from movie_cli.editing.editor import Editor, Editors, joined
-from movie_cli.editing.finishing import Finishing
+from movie_cli.editing.finishing import Finishing, canvas_of, frame_bytes
 from movie_cli.editing.flicker import Flicker
 from movie_cli.editing.latent_cache import ClipCache
-from movie_cli.editing.painting import canvas_of, frame_bytes
 from movie_cli.editing.plan import Plan
 from movie_cli.editing.request import Reporter
 from movie_cli.editing.sinks import Sink

@@ -18,7 +18,7 @@ from av.codec.context import CodecContext
 from av.filter import Graph
 
 from movie_cli.errors import reason_of
-from movie_cli.media.cropping import Crop
+from movie_cli.media.boxes import Crop
 from movie_cli.media.info import VideoInfo
 from movie_cli.options import ReadOptions
 

@@ -12,9 +12,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
+from movie_cli.media.boxes import Crop
 from movie_cli.media.clock import Splice
 from movie_cli.media.colour import ColourTags
-from movie_cli.media.cropping import Crop
 from movie_cli.media.orientation import UPRIGHT, Orientation
 from movie_cli.options import ReadOptions
 

@@ -1,4 +1,4 @@
-"""The place of an output: never the source, hidden until it is whole, then renamed; and what its failures mean.
+"""The place of an output: never the source, hidden until it is whole and read back, then renamed; and its failures.
 
 The hidden file is in the output's own folder, because a rename must not cross file systems. A file nobody agreed to
 replace is not replaced, even if it appeared a moment ago (see `movie_cli.files.rename_new`).
@@ -7,6 +7,7 @@ replace is not replaced, even if it appeared a moment ago (see `movie_cli.files.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import secrets
 import shutil
@@ -16,10 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import av
 import av.error
 
 from movie_cli.errors import MovieError, OutputError, UsageError, output_error
 from movie_cli.files import rename_new
+from movie_cli.media import webp
+from movie_cli.media.opening import demuxed, open_source
 from movie_cli.media.sequence import files_of
 
 PIPE = "-"
@@ -238,3 +242,69 @@ def _keep(temporary: Path, out: Path, numbered: bool) -> Path:
     name = Path(f"{name}{out.suffix}")
     rename_new(temporary, name)
     return name
+
+
+REACH = (0.0, 12.0, math.inf)
+"""Seconds before the last frame from which decoding is tried. Some formats only find their key frames by reading on."""
+
+
+def check_written(path: Path, frames: int, size: tuple[int, int], name: Path) -> None:
+    """Check the file at `path`, called `name` in the error.
+
+    Raises:
+        OutputError: it is not whole.
+    """
+    problem = ""
+    try:
+        problem = _problem(path, frames, size)
+    except (av.error.FFmpegError, OSError, ValueError, MovieError) as error:
+        problem = str(error)
+    if problem:
+        raise OutputError(
+            f"{name} was written but is not whole: {problem}", "the disk may be full or failing; nothing was replaced"
+        )
+
+
+def _problem(path: Path, frames: int, size: tuple[int, int]) -> str:
+    if webp.is_animated(path):
+        return webp.problem(path, size)
+    with open_source(path) as container:
+        stream = container.streams.video[0]
+        found, last = 0, None
+        for packet in demuxed(container, stream):
+            if packet.size:
+                found += 1
+                if packet.pts is not None:
+                    last = packet.pts if last is None else max(last, packet.pts)
+        if found != frames:
+            return f"{found} frames instead of {frames}"
+    with open_source(path) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        first = next(container.decode(stream), None)
+        if first is None or (first.width, first.height) != size:
+            return "its first frame does not decode at the right size"
+    if frames > 1 and not any(_ends_well(path, last, seconds) for seconds in REACH):
+        return "its last frame does not decode"
+    return ""
+
+
+def _ends_well(path: Path, last: int | None, seconds: float) -> bool:
+    """Whether the last frame decodes when decoding starts that long before it (infinity: at the beginning)."""
+    with open_source(path) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        if last is not None and math.isfinite(seconds):
+            try:
+                container.seek(last - int(seconds / (stream.time_base or 1)), stream=stream)
+            except av.error.FFmpegError:
+                return False
+        final = None
+        try:
+            for frame in container.decode(stream):
+                final = frame
+        except av.error.FFmpegError:
+            if math.isinf(seconds):
+                raise
+            return False  # it began in the middle of a group of pictures
+        return final is not None and (final.pts is None or last is None or final.pts == last)

@@ -18,11 +18,10 @@ import numpy as np
 
 from movie_cli.errors import SourceError, reason_of
 from movie_cli.media import sequence
-from movie_cli.media.boxes import diagnose
+from movie_cli.media.boxes import container_crop, diagnose
 from movie_cli.media.captions import CARRIERS, has_captions
 from movie_cli.media.clock import TS_DISCONT, find_splices
 from movie_cli.media.colour import has_alpha, tags_of
-from movie_cli.media.cropping import container_crop
 from movie_cli.media.decoding import Decoder, cropped
 from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo
 from movie_cli.media.opening import demuxed, is_cover, main_video, open_source

@@ -26,6 +26,7 @@ from movie_cli.media.outfile import (
     Naming,
     PipeFile,
     check_not_same,
+    check_written,
     output_errors,
     pad_transport,
     prepare_output,
@@ -34,7 +35,6 @@ from movie_cli.media.outfile import (
     remove_temporary,
 )
 from movie_cli.media.segments import Segment
-from movie_cli.media.verify import check_written
 from movie_cli.options import EncodeOptions
 
 

@@ -31,7 +31,7 @@ from movie_cli.train.bank import paint
 from movie_cli.train.bank.edit import amount_of, blend
 from movie_cli.train.instructions import sample_phrase
 from movie_cli.train.photos import check_images, photographs
-from movie_cli.train.regions.photo_labels import PhotoLabels
+from movie_cli.train.regions.labels import PhotoLabels
 from movie_cli.train.samples import Draws, Sample, rng_of, seed_of
 from movie_cli.train.settings import DataSettings
 

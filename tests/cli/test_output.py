@@ -12,8 +12,7 @@ import sys
 import pytest
 
 from movie_cli.cli import output
-from movie_cli.cli.output import OutputOptions, human_bytes, print_pairs, print_table
-from movie_cli.cli.reporters import make_reporter
+from movie_cli.cli.output import OutputOptions, human_bytes, make_reporter, print_pairs, print_table
 from tests.media.clips import make_clip
 
 EDIT = """
@@ -21,7 +20,7 @@ from ast import literal_eval
 import sys
 from movie_cli.cli import output
 from movie_cli.cli.output import OutputOptions
-from movie_cli.cli.reporters import make_reporter
+from movie_cli.cli.output import make_reporter
 output.LINE_SECONDS = output.EVENT_SECONDS = 0.0
 options = OutputOptions(**literal_eval(sys.argv[1]))
 with make_reporter(options) as reporter:

@@ -123,7 +123,7 @@ def test_held_out_photographs_are_not_learnt_from_and_samples_follow_from_their_
 
 @needs_teachers
 def test_labels_of_photographs_are_found_by_path_and_those_of_others_refused(work, tmp_path):
-    from movie_cli.train.regions.photo_labels import PhotoLabels
+    from movie_cli.train.regions.labels import PhotoLabels
 
     labels = PhotoLabels(work / "labels", work / "photos")
     regions = labels.regions(work / "photos" / "p0003.webp", 60, 40)

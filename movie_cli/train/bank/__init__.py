@@ -8,26 +8,17 @@ from functools import cache
 from torch import Tensor
 
 from movie_cli.errors import UsageError
-from movie_cli.train.bank import (
-    cartoon,
-    colours,
-    drawing,
-    film,
-    handmade,
-    light,
-    materials,
-    painting,
-    photographic,
-    places,
-    seasons,
-)
+from movie_cli.train.bank import cartoon, drawing, film, handmade, light, materials, outdoors, painting, photographic
 from movie_cli.train.bank.edit import Edit, amount_of, blend
 from movie_cli.train.bank.scene import Scene
 
 __all__ = ["BANK", "COMBINATIONS", "Edit", "amount_of", "blend", "combine", "get"]
 
-_MODULES = (seasons, light, places, colours, materials, drawing, cartoon, handmade, painting, film, photographic)
-BANK: dict[str, Edit] = {edit.name: edit for module in _MODULES for edit in module.EDITS}
+_KINDS = (
+    *(outdoors.SEASONS, light.EDITS, outdoors.PLACES, materials.COLOURS, materials.MATERIALS, drawing.EDITS),
+    *(cartoon.EDITS, handmade.EDITS, painting.EDITS, film.EDITS, photographic.EDITS),
+)
+BANK: dict[str, Edit] = {edit.name: edit for kind in _KINDS for edit in kind}
 """All edits by name, kind by kind."""
 
 COMBINATIONS: tuple[tuple[str, str], ...] = (

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from movie_cli.models.region_names import REGIONS
-from movie_cli.train.bank import light, places, seasons
+from movie_cli.train.bank import light, outdoors
 from movie_cli.train.bank.edit import Edit
 from movie_cli.train.bank.scene import Scene
 
-EDITS = {edit.name: edit for module in (seasons, light, places) for edit in module.EDITS}
+EDITS = {edit.name: edit for edit in (*outdoors.SEASONS, *light.EDITS, *outdoors.PLACES)}
 PHOTOS = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "photos"
 NAMES = {"winter", "snow", "autumn", "spring", "summer"}
 NAMES |= {"sunny", "clear_sky", "overcast", "cloudy", "fog", "rain", "storm"}

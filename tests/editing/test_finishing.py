@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from movie_cli.editing.painting import painted
+from movie_cli.editing.finishing import painted
 from movie_cli.media import EncodeOptions, FrameReader, probe
 from movie_cli.media.colour import FULL, LIMITED, FromRgb, ToRgb
 from movie_cli.media.encoder import plan_video

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from movie_cli.models.region_names import REGIONS
-from movie_cli.train.bank import colours, materials, ops
+from movie_cli.train.bank import materials, ops
 from movie_cli.train.bank.edit import Edit
 
-EDITS = (*colours.EDITS, *materials.EDITS)
+EDITS = (*materials.COLOURS, *materials.MATERIALS)
 BY_NAME = {edit.name: edit for edit in EDITS}
 each = pytest.mark.parametrize("edit", EDITS, ids=BY_NAME)
 HUES = {"red": 0, "orange": 30, "yellow": 50, "green": 125, "turquoise": 180, "blue": 225, "purple": 275, "pink": 335}
@@ -99,7 +99,7 @@ def test_black_is_dark_white_is_light_and_both_are_grey() -> None:
 
 def test_paint_keeps_light_and_shade() -> None:
     source = ops.luma(things())
-    for name in colours.PAINTS:
+    for name in materials.PAINTS:
         both = torch.stack([source.flatten(), ops.luma(BY_NAME[name].full(things())).flatten()])
         assert float(torch.corrcoef(both)[0, 1]) > 0.85, name
 
@@ -125,7 +125,7 @@ def test_hair_and_skin_change_alone(name: str, part: str) -> None:
 
 
 def test_materials_have_their_colours() -> None:
-    mean = {edit.name: edit.full(things()).mean(dim=(0, 2, 3)) for edit in materials.EDITS}
+    mean = {edit.name: edit.full(things()).mean(dim=(0, 2, 3)) for edit in materials.MATERIALS}
     for name in ("bronze", "gold", "wood", "clay"):
         assert mean[name][0] > mean[name][1] > mean[name][2] + 0.05, name
     for name in ("silver", "marble", "stone", "paper"):
