@@ -112,7 +112,7 @@ def _preset(path: str, name: str, values: Any, *, own: bool) -> Preset:
     return Preset(name, {field: getattr(recipe, field) for field in known}, str(values.get("description", "")), own)
 
 
-def save_preset(name: str, values: Mapping[str, Any], description: str = "") -> Path:
+def save_preset(name: str, values: Mapping[str, Any]) -> Path:
     """Write a preset of the user's to the end of the settings file, which is made where there is none.
 
     Raises:
@@ -124,7 +124,7 @@ def save_preset(name: str, values: Mapping[str, Any], description: str = "") -> 
         raise UsageError(f"{name[:40]!a} is no preset's name", "use letters, digits, - and _, at most 40 of them")
     if name in own_tables(path):
         raise UsageError(f"there is a preset {name} already", f"choose another name, or take it out of {path}")
-    lines = [f"[{TABLE}.{name}]", *([f"description = {_toml(description)}"] if description else [])]
+    lines = [f"[{TABLE}.{name}]"]
     lines += [f"{key.replace('_', '-')} = {_toml(value)}" for key, value in values.items() if value is not None]
     try:
         before = path.read_text(encoding="utf-8") if path.exists() else ""

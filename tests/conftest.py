@@ -70,10 +70,15 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def nano_onnx(tmp_path_factory):
-    """The embedded model exported in float32."""
+    """The embedded model exported in float32, by the first worker that asks for it."""
     pytest.importorskip("onnxruntime")
+    from filelock import FileLock
+
     from movie_cli.cli import main
 
-    folder = tmp_path_factory.mktemp("exports") / "nano-onnx"
-    assert main(["export", "onnx", "-o", str(folder), "--size", "96x64"]) == 0
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if WORKERS > 1 else base) / "nano-onnx"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            assert main(["export", "onnx", "-o", str(folder), "--size", "96x64"]) == 0
     return folder

@@ -21,7 +21,6 @@ from movie_cli.options import MachineOptions
 from movie_cli.recipe import Recipe
 
 if TYPE_CHECKING:
-    from movie_cli.export.aimet import Aimet
     from movie_cli.export.check import Row
 
 EXAMPLES = (
@@ -99,40 +98,13 @@ _CALIBRATION: tuple[Decorator, ...] = (
     *_CALIBRATION,
 )
 @json_option
-def onnx(
-    model: str,
-    sizes: tuple[tuple[int, int], ...],
-    precision: str,
-    clips: tuple[str, ...],
-    quantizer: str,
-    aimet_python: str | None,
-    output: str,
-    yes: bool,
-    offline: bool,
-    as_json: bool,
-) -> None:
+def onnx(precision: str, **values: Any) -> None:
     """Export for ONNX Runtime, on any of its execution providers."""
-    quieten_libraries(verbose=False)
     from movie_cli.errors import UsageError
 
-    if quantizer == "aimet" and not precision.startswith("w8"):
+    if values["quantizer"] == "aimet" and not precision.startswith("w8"):
         raise UsageError(f"--quantizer aimet has nothing to quantize in {precision}", "add --precision w8a16")
-    target = _prepared(output, yes, "onnx")
-    aimet = _quantizer(quantizer, aimet_python)
-    from movie_cli.checkpoints.store import open_model
-    from movie_cli.export.exporters import export_onnx
-
-    export_onnx(
-        open_model(model, offline),
-        target,
-        _plain(sizes),
-        _tell(as_json),
-        overwrite=yes,
-        precision=precision,
-        clips=_paths(clips),
-        aimet=aimet,
-    )
-    _done(target, as_json)
+    _export("onnx", values, precision=precision)
 
 
 @export.command(cls=Command, examples=EXAMPLES[2:], options_metavar="-o FOLDER --soc SOC [OPTIONS]")
@@ -147,63 +119,38 @@ def onnx(
     ),
 )
 @json_option
-def qnn(
-    model: str,
-    sizes: tuple[tuple[int, int], ...],
-    soc: str,
-    share_weights: bool,
-    clips: tuple[str, ...],
-    quantizer: str,
-    aimet_python: str | None,
-    output: str,
-    yes: bool,
-    offline: bool,
-    as_json: bool,
-) -> None:
+def qnn(soc: str, share_weights: bool, **values: Any) -> None:
     """Export for Qualcomm's HTP: quantized to W8A16 and compiled ahead of time for one chip."""
-    quieten_libraries(verbose=False)
     from movie_cli.backends.qnn_backend import soc_named
 
-    chip = soc_named(soc)
-    target = _prepared(output, yes, "qnn")
-    aimet = _quantizer(quantizer, aimet_python)
-    from movie_cli.checkpoints.store import open_model
-    from movie_cli.export.exporters import export_qnn
-
-    export_qnn(
-        open_model(model, offline),
-        target,
-        _plain(sizes),
-        chip,
-        _tell(as_json),
-        overwrite=yes,
-        clips=_paths(clips),
-        share_weights=share_weights,
-        aimet=aimet,
-    )
-    _done(target, as_json)
+    _export("qnn", values, soc=soc_named(soc), share_weights=share_weights)
 
 
-def _prepared(output: str, yes: bool, backend: str) -> Path:
-    """The target, after what can be refused at once."""
+def _export(kind: str, values: dict[str, Any], **more: Any) -> None:
+    """Export for a backend of that name, after what can be refused at once."""
+    quieten_libraries(verbose=False)
     from movie_cli.backends.base import require
     from movie_cli.export.export_folder import check_target
 
-    target = Path(output)
-    check_target(target, overwrite=yes)
+    target, as_json = Path(values["output"]), values["as_json"]
+    check_target(target, overwrite=values["yes"])
     require("torch")
-    require(backend)
-    return target
-
-
-def _quantizer(name: str, python: str | None) -> Aimet | None:
+    require(kind)
     from movie_cli.export.aimet import chosen
 
-    return chosen(name, python)
+    aimet = chosen(values["quantizer"], values["aimet_python"])
+    clips = _paths(values["clips"])
+    from movie_cli.checkpoints.store import open_model
+    from movie_cli.export.exporters import export_onnx, export_qnn
 
-
-def _plain(sizes: tuple[Any, ...]) -> tuple[tuple[int, int], ...]:
-    return tuple(dict.fromkeys(sizes)) or _DEFAULT_SIZE
+    model, sizes = open_model(values["model"], values["offline"]), tuple(dict.fromkeys(values["sizes"]))
+    run: Callable[..., None] = {"onnx": export_onnx, "qnn": export_qnn}[kind]
+    options = {"overwrite": values["yes"], "clips": clips, "aimet": aimet}
+    run(model, target, sizes or _DEFAULT_SIZE, say=_tell(as_json), **options, **more)
+    if as_json:
+        emit("done", output=str(target))
+    else:
+        click.echo(f"{target} is whole; run it with: movie edit IN INSTRUCTION -o OUT --model {target}")
 
 
 def _paths(clips: tuple[str, ...]) -> tuple[Path, ...]:
@@ -222,13 +169,6 @@ def _tell(as_json: bool) -> Callable[[str], None]:
             click.echo(text, err=True)
 
     return tell
-
-
-def _done(target: Path, as_json: bool) -> None:
-    if as_json:
-        emit("done", output=str(target))
-    else:
-        click.echo(f"{target} is whole; run it with: movie edit IN INSTRUCTION -o OUT --model {target}")
 
 
 @export.command(cls=Command, examples=EXAMPLES[3:])

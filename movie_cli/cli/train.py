@@ -5,6 +5,8 @@ A wrong configuration, data set or starting checkpoint is refused before the fir
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,49 +78,28 @@ def _command(stage: StageName) -> click.Command:
     return click.command(name=stage, cls=Command, examples=own)(run)
 
 
-def _run(
-    stage: StageName,
-    start: str,
-    config: str,
-    data: str,
-    changes: tuple[str, ...],
-    show_defaults: bool,
-    cpu: bool,
-    output: str | None,
-    resume: bool,
-    dry_run: bool,
-    quiet: bool,
-    verbose: bool,
-    as_json: bool,
-) -> None:
-    quieten_libraries(verbose)
+def _run(stage: StageName, output: str | None, *, resume: bool, cpu: bool, **values: Any) -> None:
+    as_json, quiet, dry_run = values["as_json"], values["quiet"], values["dry_run"]
+    quieten_libraries(values["verbose"])
     from movie_cli.train.settings_file import commented_defaults, read_settings
 
-    if show_defaults:
+    if values["show_defaults"]:
         click.echo(commented_defaults(stage), nl=False)
         return
     if not output:
         raise UsageError("-o is missing", "say where the run's folder goes, for example -o runs/base")
-    given = [*changes]
-    given += [f"start={_quoted(start)}"] if start else []
-    given += [f"data.folder={_quoted(data)}"] if data else []
-    settings = read_settings(stage, config, given)
-    reporter = make_reporter(OutputOptions(progress="plain", json=as_json, quiet=quiet, verbose=verbose))
+    named = {"start": values["start"], "data.folder": values["data"]}
+    given = [*values["changes"], *(f"{key}={_quoted(text)}" for key, text in named.items() if text)]
+    settings = read_settings(stage, values["config"], given)
+    reporter = make_reporter(OutputOptions("plain", as_json, quiet, values["verbose"]))
     try:
         from movie_cli.train.run import train as train_stage
     except ImportError as error:
         raise UsageError(f"training needs the package {error.name}", 'pip install "movie-cli[train]"') from error
+    folder, bar = Path(output).expanduser(), not quiet and not as_json
+    say: Callable[[str], None] = lambda text: reporter.message("info", text)  # noqa: E731
     try:
-        checkpoint = train_stage(
-            stage,
-            settings,
-            Path(output).expanduser(),
-            resume=resume,
-            check_only=dry_run,
-            cpu=cpu,
-            say=lambda text: reporter.message("info", text),
-            bar=not quiet and not as_json,
-        )
+        checkpoint = train_stage(stage, settings, folder, resume=resume, check_only=dry_run, cpu=cpu, say=say, bar=bar)
     except KeyboardInterrupt as error:
         raise InterruptedEdit("interrupted", "the same command with --resume goes on from the last state") from error
     if as_json:
@@ -127,14 +108,11 @@ def _run(
         use = f"run it with movie edit --model {checkpoint}"
         if stage == "regions":
             use = "copy its folder regions into the checkpoint that should have them"
-        text = "everything is in order" if dry_run else f"{checkpoint}: {use}"
-        click.echo(text, err=True)
+        click.echo("everything is in order" if dry_run else f"{checkpoint}: {use}", err=True)
 
 
 def _quoted(text: str) -> str:
     """A TOML text; paths may hold anything."""
-    import json
-
     return json.dumps(text, ensure_ascii=False)
 
 

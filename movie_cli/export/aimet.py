@@ -19,7 +19,6 @@ from movie_cli.errors import DeviceError, ModelError
 from movie_cli.export.calibration import Feeds
 from movie_cli.export.onnx_file import weights_file
 
-QUANTIZERS = ("auto", "onnxruntime", "aimet")
 ITERATIONS = 300
 """Of AdaRound for each layer."""
 SECONDS = 24 * 3600
@@ -39,7 +38,7 @@ class Aimet:
 
 
 def chosen(quantizer: str, python: str | None = None) -> Aimet | None:
-    """What one of `QUANTIZERS` means here: AIMET, or None for ONNX Runtime's quantizer.
+    """What `auto`, `onnxruntime` or `aimet` means here: AIMET, or None for ONNX Runtime's quantizer.
 
     `auto` is ONNX Runtime's: AIMET takes minutes for half a decibel of the edit (docs/on-device.md).
 

@@ -94,7 +94,7 @@ def test_what_is_done_is_kept_and_continued(movie, tmp_path, whole, number):
 
 def test_killed_at_random_moments(movie, tmp_path, whole):
     chance = random.Random(7)
-    for _ in range(3):
+    for _ in range(2):
         with begin(tmp_path, "--resume") as process:
             time.sleep(chance.uniform(3, 8))
             process.kill()
