@@ -31,7 +31,7 @@ from movie_cli.editing.staging import clean, prepare, send
 from movie_cli.editing.video import Edit, is_whole, whole_already, work_folder
 from movie_cli.editing.work_folder import ANCHORS
 from movie_cli.errors import MovieError, SourceError, output_error
-from movie_cli.media.scan import frame_times
+from movie_cli.media.timing import frame_times
 
 
 @dataclass(frozen=True)

@@ -144,9 +144,9 @@ def _export(kind: str, values: dict[str, Any], **more: Any) -> None:
     from movie_cli.export.exporters import export_onnx, export_qnn
 
     model, sizes = open_model(values["model"], values["offline"]), tuple(dict.fromkeys(values["sizes"]))
-    run: Callable[..., None] = {"onnx": export_onnx, "qnn": export_qnn}[kind]
+    exports: dict[str, Callable[..., None]] = {"onnx": export_onnx, "qnn": export_qnn}
     options = {"overwrite": values["yes"], "clips": clips, "aimet": aimet}
-    run(model, target, sizes or _DEFAULT_SIZE, say=_tell(as_json), **options, **more)
+    exports[kind](model, target, sizes or _DEFAULT_SIZE, say=_tell(as_json), **options, **more)
     if as_json:
         emit("done", output=str(target))
     else:

@@ -24,8 +24,7 @@ from movie_cli.editing.editor import Editor
 from movie_cli.editing.plan import Plan
 from movie_cli.errors import SourceError
 from movie_cli.media import Frame, FrameReader, SourceInfo
-from movie_cli.media.scan import frame_times
-from movie_cli.media.timing import seconds_to_pts
+from movie_cli.media.timing import frame_times, seconds_to_pts
 from movie_cli.recipe import AnchorRule
 
 BANK = 3

@@ -24,7 +24,7 @@ from movie_cli.kinds import TimeValue
 from movie_cli.media import Damage, Frame, FrameReader, SourceInfo, VideoInfo
 from movie_cli.media.planes import Luma
 from movie_cli.media.reader import check_range
-from movie_cli.media.scan import frame_times
+from movie_cli.media.timing import frame_times
 
 
 @dataclass(frozen=True)

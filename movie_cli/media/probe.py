@@ -26,9 +26,8 @@ from movie_cli.media.decoding import Decoder, cropped
 from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo
 from movie_cli.media.opening import demuxed, is_cover, main_video, open_source
 from movie_cli.media.orientation import UPRIGHT, Orientation, from_matrix, rotation_matrix
-from movie_cli.media.scan import picture_end
 from movie_cli.media.side_data import side_data, stereo_of, unkept
-from movie_cli.media.timing import even_time_base, looks_variable, sane_rate
+from movie_cli.media.timing import even_time_base, looks_variable, picture_end, sane_rate
 from movie_cli.media.tonemap import HLG, PQ
 from movie_cli.options import ReadOptions
 

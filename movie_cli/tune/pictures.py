@@ -16,7 +16,7 @@ from movie_cli.comparison.films import Film
 from movie_cli.comparison.page import is_playable, player_film, write_copy
 from movie_cli.errors import SourceError
 from movie_cli.media import SourceInfo, probe
-from movie_cli.media.scan import frame_times
+from movie_cli.media.timing import frame_times
 
 VEIL = (230, 0, 126, 140)
 """Colour of the veil over a place, and its opacity where the edit is whole; of 255."""

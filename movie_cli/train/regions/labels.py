@@ -4,6 +4,9 @@ The scene's teacher knows walls from water but no animal, and calls a sheep a pe
 persons, animals and vehicles and nothing else. Where both speak and agree the label counts in full, where they
 contradict each other it counts little or nothing, and elsewhere by how sure the scene's teacher is. Parts of a person
 are known where a face was found, whose colour is skin wherever else that person shows it.
+
+Labels of photographs are merged when first asked for, and kept beside the teachers' answers; as colours over their
+picture they are for people to look at.
 """
 
 from __future__ import annotations
@@ -248,3 +251,32 @@ class PhotoLabels:
         planes = torch.from_numpy(np.array(self._labels.planes(row)[: len(REGIONS)])).float()[None] / 255
         planes[:, -len(PARTS) :] *= planes[:, PERSON : PERSON + 1]
         return F.interpolate(planes, size=(height, width), mode="bilinear", align_corners=False)
+
+
+COLOURS = {
+    "sky": (110, 190, 255),
+    "tree": (0, 110, 0),
+    "grass": (130, 220, 60),
+    "water": (0, 60, 220),
+    "mountain_and_earth": (150, 100, 50),
+    "road_and_floor": (130, 130, 130),
+    "building": (235, 125, 40),
+    "wall_and_furniture": (205, 175, 145),
+    "person": (255, 0, 0),
+    "animal": (255, 0, 255),
+    "vehicle": (255, 255, 0),
+    "other": (40, 40, 40),
+    "hair": (110, 40, 0),
+    "face_and_skin": (255, 170, 190),
+    "clothes": (200, 0, 60),
+}
+"""A region's colour in a picture of regions, RGB."""
+
+
+def coloured(picture: Tensor, regions: Tensor, amount: float = 0.6) -> Tensor:
+    """Pictures `(N, 3, H, W)` in [-1, 1] with the colour of the likeliest region of `(N, 15, h, w)` laid over them."""
+    palette = picture.new_tensor(list(COLOURS.values())) / 127.5 - 1
+    scene = regions[:, : len(SCENE)].argmax(dim=1)
+    parts = regions[:, len(SCENE) :].argmax(dim=1) + len(SCENE)
+    chosen = palette[torch.where(scene == PERSON, parts, scene)].permute(0, 3, 1, 2)
+    return picture.lerp(F.interpolate(chosen, picture.shape[-2:], mode="nearest"), amount)

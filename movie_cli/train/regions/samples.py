@@ -24,9 +24,8 @@ from movie_cli.models.region_names import REGIONS, SCENE
 from movie_cli.models.regions import STRIDE
 from movie_cli.train.augmentation import changed
 from movie_cli.train.photos import PhotoFolder, is_held_out
-from movie_cli.train.regions.labels import Labels
+from movie_cli.train.regions.labels import Labels, coloured
 from movie_cli.train.regions.opinions import Opinions
-from movie_cli.train.regions.pictures import coloured
 from movie_cli.train.regions.teachers import FEATURE_GRID, Teachers, check_teachers
 from movie_cli.train.samples import rng_of
 from movie_cli.train.settings import RegionsSettings

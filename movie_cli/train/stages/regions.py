@@ -19,8 +19,8 @@ from movie_cli.checkpoints.store import open_model
 from movie_cli.errors import ModelError
 from movie_cli.models.region_names import SCENE
 from movie_cli.models.regions import PERSON, RegionNetwork, RegionShape, probabilities
+from movie_cli.train.regions.labels import coloured
 from movie_cli.train.regions.opinions import Opinions
-from movie_cli.train.regions.pictures import coloured
 from movie_cli.train.regions.samples import RegionBatch
 from movie_cli.train.regions.teachers import FEATURE_WIDTH
 from movie_cli.train.samples import Draws
