@@ -64,6 +64,15 @@ class Option:
         """What is typed for it, in its longest form."""
         return max(self.flags, key=len).partition("/")[0]
 
+    def typed_as(self, value: Any) -> list[str]:
+        """What is typed for a value, each of several by itself; numbers as short as they can be read back from."""
+        texts = []
+        for each in value if self.kind.several else [value]:
+            short = f"{each:g}" if isinstance(each, float) else ""
+            exact = each if isinstance(each, str) else self.kind.show(each)
+            texts.append(short if short and float(short) == each else exact)
+        return [word for text in texts for word in (self.flag, text)]
+
     @property
     def words(self) -> str:
         """What a person calls it."""

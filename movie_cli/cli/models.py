@@ -176,19 +176,10 @@ def presets(as_json: bool) -> None:
 
 def words_of(preset: Preset) -> str:
     """What one would type for the rest of the preset."""
-    words = []
-    for name, value in preset.values.items():
-        if name == "instruction":
-            continue
-        text = (
-            "x".join(map(str, value))
-            if isinstance(value, tuple)
-            else f"{value:g}"
-            if isinstance(value, float)
-            else value
-        )
-        words.append(f"{options_of(Recipe)[name].flag} {text}")
-    return " ".join(words)
+    options = options_of(Recipe)
+    return " ".join(
+        " ".join(options[name].typed_as(value)) for name, value in preset.values.items() if name != "instruction"
+    )
 
 
 def _look(preset: Preset) -> str:

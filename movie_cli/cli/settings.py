@@ -34,22 +34,19 @@ class ThemedOption(click.Option):
         self.setting = setting
 
 
-def defaults_for(
-    command: click.Command, program: click.Command, environment: Mapping[str, str] | None = None
-) -> dict[str, Any]:
+def defaults_for(command: click.Command, program: click.Command) -> dict[str, Any]:
     """The values that the settings give to the options of `command` of `program`, by parameter name.
 
     Raises:
         UsageError: the settings file cannot be read, has an unknown key, or some value is wrong.
     """
-    environment = os.environ if environment is None else environment
     options = _settable(command)
     defaults = _from_file(config_file(), options, program)
     for name, option in options.items():
         variable = PREFIX + name.upper()
-        if environment.get(variable, ""):
-            defaults[name] = _convert(option, environment[variable], variable)
-    _warn_of_misspelt(environment, program)
+        if os.environ.get(variable, ""):
+            defaults[name] = _convert(option, os.environ[variable], variable)
+    _warn_of_misspelt(program)
     return defaults
 
 
@@ -64,9 +61,7 @@ def _settable(command: click.Command) -> dict[str, ThemedOption]:
 def _from_file(path: Path, options: Mapping[str, ThemedOption], program: click.Command) -> dict[str, Any]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except NotADirectoryError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
         raise UsageError(f"the settings file {path} cannot be read: {error}", "correct it or move it away") from error
@@ -113,9 +108,9 @@ def _convert(option: ThemedOption, text: str, origin: str) -> Any:
         raise UsageError(f"{origin}: {error.message}", f"it sets {option.opts[0]}") from error
 
 
-def _warn_of_misspelt(environment: Mapping[str, str], program: click.Command) -> None:
+def _warn_of_misspelt(program: click.Command) -> None:
     """Variables with our prefix may be another program's, so only near misses are told of."""
-    ours = [variable for variable in sorted(environment) if variable.startswith(PREFIX)]
+    ours = [variable for variable in sorted(os.environ) if variable.startswith(PREFIX)]
     known = {PREFIX + name.upper() for name in _of_all_commands(program)} | _OTHER_VARIABLES if ours else set()
     for variable in ours:
         if variable not in known:

@@ -165,11 +165,6 @@ class SourceInfo:
         """The subtitle streams."""
         return self.of_kind("subtitle")
 
-    @property
-    def attachments(self) -> tuple[StreamInfo, ...]:
-        """Attached files, mostly fonts."""
-        return self.of_kind("attachment")
-
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON types; fractions become strings such as `30000/1001`."""
         values = _plain(dataclasses.asdict(self))

@@ -49,7 +49,7 @@ def edit_arguments(source: str, output: str, recipe: Recipe, usual: Recipe, mach
     for name, one in options_of(Recipe).items():
         value = getattr(recipe, name)
         if one.typed and value is not None and value != getattr(usual, name):
-            options += [word for each in (value if one.kind.several else [value]) for word in (one.flag, _text(each))]
+            options += one.typed_as(value)
     for name, value in machine.items():
         options += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     words = [source, recipe.instruction]
@@ -61,11 +61,3 @@ def edit_arguments(source: str, output: str, recipe: Recipe, usual: Recipe, mach
 def as_typed(arguments: list[str]) -> str:
     """The command as one types it into a shell."""
     return shlex.join(["movie", *arguments])
-
-
-def _text(value: Any) -> str:
-    """A value as one types it: a number as short as it can be read back from."""
-    if isinstance(value, tuple):
-        return "x".join(map(str, value))
-    short = f"{value:g}" if isinstance(value, float) else ""
-    return short if short and float(short) == value else str(value)
