@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from dataclasses import dataclass
+
+MOVIE = [sys.executable, "-c", "import sys; from movie_cli.cli import main; sys.exit(main())"]
+"""The program in a process of its own."""
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,11 @@ import pytest
 import movie_cli
 from movie_cli.errors import UsageError
 from movie_cli.recipe import Recipe
-from tests.cli.running import assert_refused
+from tests.cli.running import MOVIE, assert_refused
 from tests.media.clips import make_clip
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "samples" / "meadow.mp4"
-MOVIE = [sys.executable, "-c", "import sys; from movie_cli.cli import main; sys.exit(main())"]
 SHORT = ["--duration", "2f", "--no-cache"]
 
 

@@ -7,14 +7,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests import tiny
 from tests.cli.running import assert_refused
 from tests.media.clips import make_clip
 
 
-def test_a_measurement(movie, tmp_path):
-    model = tiny.one_step(tmp_path / "model")
-    options = ["--model", str(model), "--frames", "4", "--size", "96x64", "--compare", "--chart", "stages.png"]
+def test_a_measurement(movie, tmp_path, tiny):
+    options = ["--model", str(tiny), "--frames", "4", "--size", "96x64", "--compare", "--chart", "stages.png"]
     done = movie("bench", *options, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -25,14 +23,13 @@ def test_a_measurement(movie, tmp_path):
     assert found["device_peak_memory_bytes"] is None
     with Image.open("stages.png") as chart:
         assert chart.width > chart.height > 200
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "stages.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["stages.png"]
     assert_refused(movie("bench", *options), 2, "exists")
 
 
-def test_a_clip_of_ones_own(movie, tmp_path):
-    model = tiny.one_step(tmp_path / "model")
+def test_a_clip_of_ones_own(movie, tmp_path, tiny):
     make_clip(tmp_path / "in.mp4", frames=3, size=(96, 64))
-    done = movie("bench", "in.mp4", "--model", str(model))
+    done = movie("bench", "in.mp4", "--model", str(tiny))
     assert done.returncode == 0, done.stderr
     assert "96x64, 3 frames" in done.stdout
     assert "share of peak" in done.stdout

@@ -19,11 +19,10 @@ import pytest
 
 from movie_cli.editing.latent_cache import LatentCache
 from movie_cli.recipe import Recipe
-from tests.cli.running import assert_refused
+from tests.cli.running import MOVIE, assert_refused
 from tests.comparison.clips import counting
 from tests.media.clips import make_clip
 
-MOVIE = [sys.executable, "-c", "import sys; from movie_cli.cli import main; sys.exit(main())"]
 CLIPS = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "clips"
 
 

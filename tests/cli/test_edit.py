@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,12 +15,11 @@ import numpy as np
 import pytest
 
 from movie_cli.checkpoints.store import DEFAULT_MODEL, EMBEDDED
-from tests.cli.running import assert_refused
+from tests.cli.running import MOVIE, assert_refused
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "samples" / "meadow.mp4"
 ODD = ROOT / ".." / "shared" / "data" / "odd"
-MOVIE = [sys.executable, "-c", "import sys; from movie_cli.cli import main; sys.exit(main())"]
 WINTER = "make it winter"
 
 

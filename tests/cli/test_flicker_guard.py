@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from movie_cli.editing import flicker
-from tests import tiny
 from tests.cli.running import assert_refused
 from tests.media.clips import make_clip, pixels
 
@@ -15,8 +14,8 @@ LOSSLESS = ("--codec", "ffv1", "--pix-fmt", "bgr0", "--no-audio")
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny.one_step(tmp_path_factory.mktemp("model") / "tiny")
+def model(tiny):
+    return tiny
 
 
 @pytest.fixture(scope="module")

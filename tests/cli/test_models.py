@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 
 import pytest
 import torch
@@ -13,9 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from tests import tiny
 from tests.checkpoints.hub_server import COMMIT, Hub
-from tests.cli.running import assert_refused
-
-MOVIE = [sys.executable, "-c", "import sys; from movie_cli.cli import main; sys.exit(main())"]
+from tests.cli.running import MOVIE, assert_refused
 
 
 @pytest.fixture(scope="module")

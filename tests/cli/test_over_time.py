@@ -10,7 +10,6 @@ from movie_cli.editing.request import PreviewRequest, SilentReporter
 from movie_cli.kinds import TimeValue
 from movie_cli.media import probe
 from movie_cli.recipe import Recipe, recipe_text
-from tests import tiny
 from tests.cli.running import assert_refused
 from tests.media.clips import make_clip, pixels
 
@@ -19,8 +18,8 @@ FRAMES = 10
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny.one_step(tmp_path_factory.mktemp("model") / "tiny")
+def model(tiny):
+    return tiny
 
 
 @pytest.fixture(scope="module")

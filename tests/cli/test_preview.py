@@ -11,15 +11,14 @@ import pytest
 from PIL import Image
 
 from movie_cli.backends.torch_backend import TorchBackend
-from tests import tiny
 from tests.cli.running import assert_refused
 
 SAMPLE = str(Path(__file__).resolve().parents[2] / "samples" / "meadow.mp4")
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return str(tiny.one_step(tmp_path_factory.mktemp("models") / "random"))
+def model(tiny):
+    return str(tiny)
 
 
 @pytest.fixture
@@ -97,14 +96,11 @@ def test_a_grid_video_moves_and_keeps_time(movie, model):
     assert np.abs(frames[0].astype(int) - frames[-1]).max() > 0
 
 
-def test_what_ffmpeg_cannot_read_and_what_lies_in_a_store(movie, tmp_path):
-    from PIL import Image
-
-    model = tiny.one_step(tmp_path / "model")
+def test_what_ffmpeg_cannot_read_and_what_lies_in_a_store(movie, tmp_path, model):
     frames = [Image.new("RGB", (64, 48), (40 * index, 90, 160)) for index in range(4)]
     frames[0].save("a.webp", save_all=True, append_images=frames[1:], duration=100)
     for source in ("a.webp", f"file://{tmp_path}/a.webp"):
-        done = movie("preview", source, "sepia", "-o", "sheet.png", "--model", str(model), "-y")
+        done = movie("preview", source, "sepia", "-o", "sheet.png", "--model", model, "-y")
         assert done.returncode == 0, done.stderr
 
 

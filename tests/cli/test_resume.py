@@ -17,13 +17,12 @@ import numpy as np
 import pytest
 
 from movie_cli.editing.work_folder import WorkFolder
-from tests.cli.running import assert_refused
+from tests.cli.running import MOVIE, assert_refused
 from tests.editing.test_taken_names import killed
 from tests.media.clips import make_clip
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "samples" / "meadow.mp4"
-MOVIE = [sys.executable, "-c", "import sys; from movie_cli.cli import main; sys.exit(main())"]
 EDIT = ["--segment-frames", "8", "--duration", "30f", "--no-cache", "--progress", "plain"]
 KEPT = ".out.mp4.movie"
 

@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 
 from tests import tiny
+from tests.cli.running import MOVIE
 from tests.comparison.clips import counting
 
 if shutil.which("tmux") is None:
     pytest.skip("tmux is not installed", allow_module_level=True)
 
 COLOUR = re.compile(r"\x1b\[[\d;]*(?:3[0-7]|38|4[0-7]|48|9[0-7])(?:;[\d;]*)?m")
-MOVIE = [sys.executable, "-c", "import sys; from movie_cli.cli import main; sys.exit(main())"]
 SECONDS = 90
 
 

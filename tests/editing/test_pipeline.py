@@ -16,7 +16,6 @@ from movie_cli.errors import InterruptedEdit, SourceError, UsageError
 from movie_cli.kinds import TimeValue
 from movie_cli.options import EncodeOptions
 from movie_cli.recipe import RECIPE_KEY, Recipe
-from tests import tiny
 
 CLIPS = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "clips"
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "meadow.mp4"
@@ -40,8 +39,8 @@ class Recorder:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return str(tiny.one_step(tmp_path_factory.mktemp("models") / "random"))
+def model(tiny):
+    return str(tiny)
 
 
 @pytest.fixture(autouse=True)

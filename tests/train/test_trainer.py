@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -25,9 +24,8 @@ from movie_cli.train.settings_file import read_settings
 from movie_cli.train.state import Average, load_state, optimizer_tensors, restore_optimizer, save_state, states
 from movie_cli.train.trainer import rate_factor
 from tests import tiny
+from tests.cli.running import MOVIE
 from tests.train import small
-
-COMMAND = [sys.executable, "-c", "import sys; from movie_cli.cli import main; sys.exit(main())", "train"]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +48,7 @@ def work(tmp_path_factory):
 def command(work: Path, run: str, *more: str) -> list[str]:
     start = str(work / "guided" / "checkpoint")
     config = ["-c", str(work / "mine.toml"), "--data", str(work / "photos"), "--cpu", "-q"]
-    return [*COMMAND, "adversarial", start, *config, "-o", str(work / run), *more]
+    return [*MOVIE, "train", "adversarial", start, *config, "-o", str(work / run), *more]
 
 
 def environment(**more: str) -> dict[str, str]:
