@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from movie_cli.cli.manual import to_man, to_markdown
 from movie_cli.cli.root import movie
 from tests.comparison.clips import counting
+from tools.manual import to_man, to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -57,7 +57,7 @@ def test_commands_are_understood(page, tmp_path, monkeypatch):
 
 
 def test_the_reference_and_the_manual_are_the_help():
-    """Make them anew with `python -m movie_cli.cli.manual`."""
+    """Make them anew with `python -m tools.manual`."""
     assert (ROOT / "docs" / "commands.md").read_text(encoding="utf-8") == to_markdown()
     assert (ROOT / "docs" / "movie.1").read_text(encoding="utf-8") == to_man()
 

@@ -1,7 +1,7 @@
 """The man page and the command reference, made from the help.
 
-    python -m movie_cli.cli.manual man > docs/movie.1
-    python -m movie_cli.cli.manual markdown > docs/commands.md
+    python -m tools.manual man > docs/movie.1
+    python -m tools.manual markdown > docs/commands.md
 
 Promises that both say what `--help` says: nothing about a command is written here.
 """
@@ -64,7 +64,7 @@ def commands() -> Iterator[tuple[str, click.Command, click.Context]]:
 
 def to_markdown() -> str:
     """The reference: each command's help, as it is shown 100 columns wide."""
-    lines = ["# Commands", "", "Made by `python -m movie_cli.cli.manual markdown > docs/commands.md`.", ""]
+    lines = ["# Commands", "", "Made by `python -m tools.manual markdown > docs/commands.md`.", ""]
     for name, command, context in commands():
         lines += [f"## {name}", "", "```", command.get_help(context).rstrip(), "```", ""]
     lines += ["## Exit codes", "", "| code | meaning |", "|---|---|"]
@@ -127,7 +127,7 @@ def main() -> int:
     """The command."""
     makers = {"man": to_man, "markdown": to_markdown}
     if len(sys.argv) != 2 or sys.argv[1] not in makers:
-        sys.stderr.write("usage: python -m movie_cli.cli.manual man|markdown\n")
+        sys.stderr.write("usage: python -m tools.manual man|markdown\n")
         return 2
     sys.stdout.write(makers[sys.argv[1]]())
     return 0
