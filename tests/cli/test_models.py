@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 import torch
@@ -12,7 +13,18 @@ from safetensors.torch import load_file, save_file
 
 from tests import tiny
 from tests.checkpoints.hub_server import COMMIT, Hub
-from tests.cli.running import MOVIE, assert_refused
+from tests.cli.running import Finished, assert_refused
+
+COMMANDS = """
+import contextlib, io, json, sys
+from movie_cli.cli import main
+for line in sys.stdin:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(json.loads(line))
+    print(json.dumps([code, out.getvalue(), err.getvalue()]), flush=True)
+"""
+"""Runs each line of its input as the words after `movie`."""
 
 
 @pytest.fixture(scope="module")
@@ -27,25 +39,39 @@ def hub(tmp_path_factory):
     server.shutdown()
 
 
-def run(tmp_path, hub, *arguments):
-    """In a process of its own: the Hub's client reads its address when it is imported."""
-    address = hub.address if hub is not None else "http://127.0.0.1:9"
-    places = {"HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": address, "MOVIE_HOME": str(tmp_path / "home")}
-    return subprocess.run([*MOVIE, *arguments], capture_output=True, text=True, env=os.environ | places, check=False)
+@pytest.fixture
+def run(tmp_path):
+    """Run commands one after the other in a process for each hub: its client reads the address when it is imported."""
+    running: dict[str, subprocess.Popen[str]] = {}
+
+    def run(hub, *arguments):
+        address = hub.address if hub is not None else "http://127.0.0.1:9"
+        if address not in running:
+            places = {"HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": address, "MOVIE_HOME": str(tmp_path / "home")}
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+            running[address] = subprocess.Popen([sys.executable, "-c", COMMANDS], env=os.environ | places, **pipes)
+        process = running[address]
+        print(json.dumps(arguments), file=process.stdin, flush=True)
+        return Finished(*json.loads(process.stdout.readline()))
+
+    yield run
+    for process in running.values():
+        process.kill()
+        process.communicate()
 
 
-def test_a_model_is_fetched_pinned_and_used_offline(tmp_path, hub):
-    done = run(tmp_path, hub, "models", "pull", "owner/name@v1", "--json")
+def test_a_model_is_fetched_pinned_and_used_offline(tmp_path, hub, run):
+    done = run(hub, "models", "pull", "owner/name@v1", "--json")
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert lines[-1]["revision"] == COMMIT
     assert sum(line.get("against") == "the Hub" for line in lines) == 3
     assert not any(name.endswith((".bin", ".ckpt")) for name in hub.asked)
     before = len(hub.asked)
-    again = run(tmp_path, hub, "models", "pull", "owner/name@v1")
+    again = run(hub, "models", "pull", "owner/name@v1")
     assert again.returncode == 0, again.stderr
     assert len(hub.asked) == before
-    shown = run(tmp_path, None, "models", "show", "owner/name@v1", "--offline")
+    shown = run(hub, "models", "show", "owner/name@v1", "--offline")
     assert shown.returncode == 0, shown.stderr
     assert "20 steps of 3 passes" in shown.stdout
     unet = tmp_path / "hf" / "hub" / "models--owner--name" / "snapshots" / COMMIT / "unet"
@@ -53,30 +79,31 @@ def test_a_model_is_fetched_pinned_and_used_offline(tmp_path, hub):
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.resolve().write_bytes(data)
-    damaged = run(tmp_path, None, "models", "verify", "owner/name@v1")
+    damaged = run(hub, "models", "verify", "owner/name@v1")
     assert_refused(damaged, 4, "is not what the Hub says")
+    assert len(hub.asked) == before
 
 
-def test_an_interrupted_download_goes_on(tmp_path, hub):
+def test_an_interrupted_download_goes_on(hub, run):
     name = "vae/diffusion_pytorch_model.safetensors"
     hub.broken.add(name)
-    assert_refused(run(tmp_path, hub, "models", "pull", "owner/name"), 4, "does not answer")
+    assert_refused(run(hub, "models", "pull", "owner/name"), 4, "does not answer")
     hub.broken.clear()
     fetched = {file for file in hub.asked if file != name}
     hub.asked.clear()
-    done = run(tmp_path, hub, "models", "pull", "owner/name")
+    done = run(hub, "models", "pull", "owner/name")
     assert done.returncode == 0, done.stderr
     assert name in hub.asked
     assert not fetched & set(hub.asked)
 
 
-def test_what_cannot_be_fetched(tmp_path, hub):
-    assert_refused(run(tmp_path, hub, "models", "pull", "owner/name@v9"), 4, "no revision v9")
-    assert_refused(run(tmp_path, hub, "models", "pull", "owner/other"), 4, "there is no model owner/other")
-    assert_refused(run(tmp_path, hub, "models", "pull", "./folder"), 2, "not a name on the Hub")
-    assert_refused(run(tmp_path, None, "models", "pull", "owner/name"), 4, "does not answer")
+def test_what_cannot_be_fetched(tmp_path, hub, run):
+    assert_refused(run(hub, "models", "pull", "owner/name@v9"), 4, "no revision v9")
+    assert_refused(run(hub, "models", "pull", "owner/other"), 4, "there is no model owner/other")
+    assert_refused(run(hub, "models", "pull", "./folder"), 2, "not a name on the Hub")
+    assert_refused(run(None, "models", "pull", "owner/name"), 4, "does not answer")
     (tmp_path / "hf").write_text("no folder")
-    assert_refused(run(tmp_path, hub, "models", "pull", "owner/name"), 7, "cannot be kept")
+    assert_refused(run(hub, "models", "pull", "owner/name"), 7, "cannot be kept")
 
 
 def test_a_folder_is_verified(movie, tmp_path):
