@@ -14,7 +14,7 @@ from torch import Tensor
 
 from movie_cli.evaluate.measures import psnr, to_float, to_frames
 from movie_cli.evaluate.subjects import Subject, regions_in
-from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE
+from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
 from movie_cli.train import bank
 from movie_cli.train.instructions import canonical
 from tools.measures import NO_ENERGY, falls, gradient_energy, mean, rises, rmse
@@ -59,7 +59,7 @@ def target_of(edit: bank.Edit, pictures: Tensor) -> Tensor:
 def samples(subject: Subject, name: str, photos: Sequence[Tensor]) -> Iterator[Sample]:
     """The edit's target and the subject's result on each photograph `(1, 3, H, W)`."""
     edit = bank.get(name)
-    run = subject.prepare(canonical(name))
+    run = subject.prepare(Recipe(canonical(name)))
     for photo in photos:
         yield Sample(photo, target_of(edit, photo), to_float(run(to_frames(photo))))
 
@@ -117,5 +117,5 @@ def distances(
     subject: Subject, name: str, text_scale: float, image_scale: float, photos: Sequence[Tensor]
 ) -> list[float]:
     """Distance from the source of each photograph's result, at these scales."""
-    run = subject.prepare(canonical(name), text_scale, image_scale)
+    run = subject.prepare(Recipe(canonical(name), text_scale, image_scale))
     return [rmse(to_float(run(to_frames(photo))), photo) for photo in photos]

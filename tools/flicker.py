@@ -24,6 +24,7 @@ from movie_cli.evaluate.measures import to_float, to_frames
 from movie_cli.evaluate.subjects import Subject, in_batches
 from movie_cli.media import FrameReader, probe
 from movie_cli.models.flow import Step, steps_of, warp_error
+from movie_cli.recipe import Recipe
 from movie_cli.train import bank
 from movie_cli.train.bank_samples import fingerprint
 from movie_cli.train.instructions import canonical
@@ -111,7 +112,7 @@ def read_clip(path: Path, subject: Subject, frames: int) -> Clip:
 def measure_clip(subject: Subject, name: str, clip: Clip, memory: TargetMemory) -> ClipFlicker:
     """Edit the clip with its middle frame as the anchor, and compare."""
     middle = len(clip.frames) // 2
-    run = subject.prepare(canonical(name), anchor=clip.frames[middle : middle + 1])
+    run = subject.prepare(Recipe(canonical(name)), clip.frames[middle : middle + 1])
     edited = in_batches(run, clip.frames)
     target = memory.facts(name, clip.frames, clip.steps)
     energy, squared = clip_energy(edited).over(target.energy)

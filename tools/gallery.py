@@ -12,6 +12,7 @@ from pathlib import Path
 from movie_cli.errors import SourceError
 from movie_cli.evaluate.measures import to_float, to_frames
 from movie_cli.evaluate.subjects import open_subject
+from movie_cli.recipe import Recipe
 from movie_cli.train.instructions import canonical
 from movie_cli.train.photos import load
 from tools.options import end, known_edits, parser
@@ -34,7 +35,7 @@ def gallery_rows(model: str, photos: Sequence[Path], edits: Sequence[str], devic
     sources = [load(path) for path in photos]
     rows: Rows = [("source", sources)]
     for name in edits:
-        run = subject.prepare(canonical(name))
+        run = subject.prepare(Recipe(canonical(name)))
         rows.append((name.replace("_", " "), [to_float(run(to_frames(source))) for source in sources]))
     return rows
 

@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 from movie_cli.errors import SourceError
 from movie_cli.evaluate.measures import to_float, to_frames
 from movie_cli.evaluate.subjects import open_subject
+from movie_cli.recipe import Recipe
 from movie_cli.train.instructions import canonical
 from movie_cli.train.photos import load
 from tools.measures import rmse
@@ -46,7 +47,7 @@ def draw_pages(model: str, photos: Sequence[Path], edits: Sequence[str], count: 
     page: list[Image.Image] = []
     shown: list[Path] = []
     for number, name in enumerate(names[:count], 1):
-        run = subject.prepare(canonical(name))
+        run = subject.prepare(Recipe(canonical(name)))
         for path in rng.sample(list(photos), min(TRIES, len(photos))):
             source = load(path, 256)
             edited = to_float(run(to_frames(source)))

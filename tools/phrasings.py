@@ -18,6 +18,7 @@ from torch import Tensor
 from movie_cli.errors import SourceError, UsageError
 from movie_cli.evaluate.measures import to_float, to_frames
 from movie_cli.evaluate.subjects import Subject
+from movie_cli.recipe import Recipe
 from movie_cli.train import bank
 from movie_cli.train.bank import paint
 from tools.fidelity import target_of
@@ -103,7 +104,7 @@ def land(
             raise UsageError(f"{subject.name} reads no text", "measure phrasings on a checkpoint")
         picture = ""
         if meant != UNKNOWN:
-            result = to_float(subject.prepare(phrase)(frames)).flatten()
+            result = to_float(subject.prepare(Recipe(phrase))(frames)).flatten()
             picture = names[int((targets - result).square().mean(dim=1).argmin())]
         landings.append(Landing(meant, phrase, picture, judgement.nearest, judgement.known))
         progress(number, len(phrasings))

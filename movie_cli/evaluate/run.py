@@ -26,6 +26,7 @@ from movie_cli.evaluate.subjects import Subject, in_batches
 from movie_cli.evaluate.suite import Clip, Edit, Suite
 from movie_cli.media import FrameReader, VideoWriter, probe
 from movie_cli.models.flow import Step, steps_of, warp_error
+from movie_cli.recipe import Recipe
 
 Row = dict[str, Any]
 
@@ -82,9 +83,8 @@ def run_suite(
             for edit in left:
                 began = time.monotonic()
                 middle = len(opened.frames) // 2
-                run = subject.prepare(
-                    edit.instruction, suite.text_scale, suite.image_scale, opened.frames[middle : middle + 1]
-                )
+                recipe = Recipe(edit.instruction, suite.text_scale, suite.image_scale)
+                run = subject.prepare(recipe, opened.frames[middle : middle + 1])
                 edited = in_batches(run, opened.frames)
                 seconds = time.monotonic() - began
                 row: Row = {

@@ -27,7 +27,7 @@ from movie_cli.evaluate.measures import to_float, to_frames
 from movie_cli.models.region_names import REGIONS
 from movie_cli.models.regions import RegionNetwork
 from movie_cli.models.scene import PIXELS, scene_of
-from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
+from movie_cli.recipe import Recipe
 from movie_cli.train import bank
 from movie_cli.train.instructions import canonical
 
@@ -51,13 +51,7 @@ class Subject(Protocol):
     name: str
     machine: str
 
-    def prepare(
-        self,
-        instruction: str,
-        text_scale: float = DEFAULT_TEXT_SCALE,
-        image_scale: float = DEFAULT_IMAGE_SCALE,
-        anchor: Pixels | None = None,
-    ) -> EditFrames:
+    def prepare(self, recipe: Recipe, anchor: Pixels | None = None) -> EditFrames:
         """An edit to run on any number of frames, until the next `prepare`; all attend to `anchor` if it is given."""
         ...
 
@@ -84,15 +78,9 @@ class ModelSubject:
         self.machine = f"{choice.device} in {choice.dtype}, {torch.get_num_threads()} threads"
         self._editor = Editor(TorchBackend(open_model(model), choice))
 
-    def prepare(
-        self,
-        instruction: str,
-        text_scale: float = DEFAULT_TEXT_SCALE,
-        image_scale: float = DEFAULT_IMAGE_SCALE,
-        anchor: Pixels | None = None,
-    ) -> EditFrames:
-        """Set the instruction, the scales and the anchor."""
-        self._editor.set_recipe(Recipe(instruction, text_scale=text_scale, image_scale=image_scale))
+    def prepare(self, recipe: Recipe, anchor: Pixels | None = None) -> EditFrames:
+        """Set the recipe and the anchor."""
+        self._editor.set_recipe(recipe)
         if anchor is not None:
             self._editor.set_anchors(self._editor.encode(anchor))
         return self._editor.edit
@@ -133,23 +121,17 @@ class BankSubject:
         self._strength = strength
         self._edits = {canonical(edit): edit for edit in bank.BANK}
 
-    def prepare(
-        self,
-        instruction: str,
-        text_scale: float = DEFAULT_TEXT_SCALE,
-        image_scale: float = DEFAULT_IMAGE_SCALE,
-        anchor: Pixels | None = None,
-    ) -> EditFrames:
+    def prepare(self, recipe: Recipe, anchor: Pixels | None = None) -> EditFrames:
         """The target of a canonical instruction; the bank looks at each frame alone.
 
         Raises:
             UsageError: the instruction is not a canonical one.
         """
         del anchor
-        if instruction not in self._edits:
-            raise UsageError(f'the bank cannot read "{instruction}"', "only checkpoints read free text")
-        edit = bank.get(self._edits[instruction])
-        strength = bank.amount_of(text_scale, image_scale) if self._strength is None else self._strength
+        if recipe.instruction not in self._edits:
+            raise UsageError(f'the bank cannot read "{recipe.instruction}"', "only checkpoints read free text")
+        edit = bank.get(self._edits[recipe.instruction])
+        strength = bank.amount_of(*recipe.scales) if self._strength is None else self._strength
 
         def run(frames: Pixels) -> Pixels:
             if not strength:

@@ -15,20 +15,7 @@ from pathlib import Path
 
 from movie_cli.errors import SourceError
 
-_TOP_LEVEL = {
-    b"ftyp",
-    b"moov",
-    b"mdat",
-    b"free",
-    b"skip",
-    b"wide",
-    b"moof",
-    b"styp",
-    b"sidx",
-    b"uuid",
-    b"pdin",
-    b"meta",
-}
+_TOP_LEVEL = frozenset(b"ftyp moov mdat free skip wide moof styp sidx uuid pdin meta".split())
 _ENCRYPTED = (b"encv", b"enca", b"drmi", b"drms", b"pssh")
 _INDEX_BYTES = 8 << 20
 
@@ -77,13 +64,13 @@ def index_of(path: Path) -> bytes:
         return file.read(min(size - 8, _INDEX_BYTES)) if size >= 8 else b""
 
 
-def _top_level_boxes(path: Path, limit: int = 4096) -> dict[bytes, int]:
+def _top_level_boxes(path: Path) -> dict[bytes, int]:
     """Offset of the first box of each kind at the top of an ISO base media file (ISO/IEC 14496-12, 4.2)."""
     found: dict[bytes, int] = {}
     end = path.stat().st_size
     offset = 0
     with path.open("rb") as file:
-        for _ in range(limit):
+        for _ in range(4096):
             file.seek(offset)
             header = file.read(16)
             if len(header) < 8:

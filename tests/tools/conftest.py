@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from movie_cli.evaluate.subjects import BankSubject, TextJudgement
@@ -12,11 +14,11 @@ class Reader(BankSubject):
         super().__init__("reader")
         self.phrases = phrases
 
-    def prepare(self, instruction, text_scale=7.5, image_scale=1.5, anchor=None):
-        edit = self.phrases.get(instruction)
+    def prepare(self, recipe, anchor=None):
+        edit = self.phrases.get(recipe.instruction)
         if edit is None:
             return lambda frames: frames
-        return super().prepare(canonical(edit), text_scale, image_scale, anchor)
+        return super().prepare(dataclasses.replace(recipe, instruction=canonical(edit)), anchor)
 
     def judge(self, instruction):
         return TextJudgement(instruction in self.phrases, self.phrases.get(instruction, ""))

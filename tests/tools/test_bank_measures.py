@@ -6,6 +6,7 @@ from movie_cli.errors import SourceError, UsageError
 from movie_cli.evaluate.measures import to_frames
 from movie_cli.evaluate.subjects import BankSubject, open_subject
 from movie_cli.models.flow import steps_of, warp_error
+from movie_cli.recipe import Recipe
 from tools import fidelity, flicker, phrasings, report
 from tools.flicker import TargetMemory
 
@@ -33,7 +34,7 @@ def test_the_identity_gains_nothing(photos):
 
 def test_the_bank_reads_canonical_instructions_only():
     with pytest.raises(UsageError, match="cannot read"):
-        BankSubject("bank").prepare("brr, cold")
+        BankSubject("bank").prepare(Recipe("brr, cold"))
 
 
 def test_the_bank_answers_both_scales(photos):
