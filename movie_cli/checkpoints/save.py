@@ -10,15 +10,14 @@ from typing import Any
 import diffusers
 import torch
 from diffusers import SchedulerMixin
-from diffusers.models.modeling_utils import ModelMixin
 
 NANO_AREA = 512 * 384
 
 
 def save_checkpoint(
     folder: Path,
-    unet: ModelMixin,
-    vae: ModelMixin,
+    unet: Any,
+    vae: Any,
     text_encoder: Any,
     tokenizer: Any,
     scheduler: SchedulerMixin,
@@ -37,7 +36,7 @@ def save_checkpoint(
         "_class_name": "MoviePipeline",
         "_diffusers_version": diffusers.__version__,
         **{
-            name: [_library(part), type(part).__name__]
+            name: [_library(part), getattr(part, "class_name", type(part).__name__)]
             for name, part in {
                 "scheduler": scheduler,
                 "text_encoder": text_encoder,

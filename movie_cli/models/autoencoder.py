@@ -10,17 +10,14 @@ Adapters give the right latents for an editor's UNet, which differ by autoencode
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL, AutoencoderTiny
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTinyOutput
-from diffusers.models.autoencoders.vae import DecoderOutput
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
+from movie_cli.models.network import Network, register_to_config
 from movie_cli.models.regions import RegionNetwork
 from movie_cli.models.scene import scene_of
 
@@ -87,7 +84,19 @@ class DetailDecoder(nn.Module):
         return correction, gate + 1
 
 
-class PatchAutoencoder(ModelMixin, ConfigMixin):
+class EncoderOutput(NamedTuple):
+    """Latents, in the words of diffusers."""
+
+    latents: Tensor
+
+
+class DecoderOutput(NamedTuple):
+    """A picture, in the words of diffusers."""
+
+    sample: Tensor
+
+
+class PatchAutoencoder(Network):
     """Encoder: one linear map of each 8x8 patch to `latent_channels` numbers of unit variance.
 
     The map is the principal components of photographs' patches (`fit`), so latents are white and the code is
@@ -109,10 +118,10 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         self.decoder = nn.ConvTranspose2d(latent_channels, 3, PATCH, stride=PATCH)
         self.renew_detail(decoder_widths, decoder_blocks)
 
-    def encode(self, image: Tensor, return_dict: bool = True) -> AutoencoderTinyOutput:
+    def encode(self, image: Tensor, return_dict: bool = True) -> EncoderOutput:
         """Encode images `(N, 3, H, W)` in [-1, 1], H and W multiples of 8, to latents `(N, C, H/8, W/8)`."""
         del return_dict  # accepted for the sake of diffusers' signature
-        return AutoencoderTinyOutput(latents=self.encoder(image))
+        return EncoderOutput(self.encoder(image))
 
     def decode(self, latents: Tensor, source: Tensor | None = None) -> DecoderOutput:
         """Decode latents `(N, C, h, w)` to images `(N, 3, 8h, 8w)` in [-1, 1].
@@ -122,14 +131,14 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         """
         linear = self.decoder(latents)
         if source is None:
-            return DecoderOutput(sample=linear.clamp(-1, 1))
+            return DecoderOutput(linear.clamp(-1, 1))
         if not self.config["source_skip"]:
             correction, _ = self.detail(latents, latents, linear, linear)
-            return DecoderOutput(sample=(linear + correction).clamp(-1, 1))
+            return DecoderOutput((linear + correction).clamp(-1, 1))
         source_latents = self.encoder(source)
         residual = source - self.decoder(source_latents)
         correction, gate = self.detail(latents, source_latents, linear, source)
-        return DecoderOutput(sample=(linear + gate * residual + correction).clamp(-1, 1))
+        return DecoderOutput((linear + gate * residual + correction).clamp(-1, 1))
 
     def renew_detail(self, widths: tuple[int, int, int], blocks: int) -> None:
         """Begin the detail decoder anew: widths at 1/8, 1/4 and 1/2 of the size, residual blocks at 1/2."""
@@ -223,7 +232,7 @@ class PatchAdapter:
 class TinyAdapter:
     """TAESD (diffusers `AutoencoderTiny`): scaled latents, so `c_I = E(image) / 0.18215` for InstructPix2Pix."""
 
-    def __init__(self, module: AutoencoderTiny, latent_scaling: float = SD_SCALING) -> None:
+    def __init__(self, module: Any, latent_scaling: float = SD_SCALING) -> None:
         self.module: Any = module
         self.scaling = latent_scaling
 
@@ -248,7 +257,7 @@ class TinyAdapter:
 class KLAdapter:
     """The SD autoencoder (`AutoencoderKL`): the posterior's mode, unscaled, as `c_I`; scaled latents come back."""
 
-    def __init__(self, module: AutoencoderKL) -> None:
+    def __init__(self, module: Any) -> None:
         self.module: Any = module
         self.scaling = float(self.module.config["scaling_factor"])
 
@@ -273,7 +282,7 @@ class KLAdapter:
 
 def place_weights(module: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
     """Bring a network's weights to a device and a number type, in the order that convolutions are fastest in."""
-    # diffusers' own `to` warns of half precision at every call; torch's does the same work.
+    # The `to` of diffusers' networks warns of half precision at every call; torch's does the same work.
     nn.Module.to(module, device, dtype)
     nn.Module.to(module, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -286,8 +295,12 @@ def adapter_of(module: nn.Module, regions: RegionNetwork | None = None) -> Autoe
     """
     if isinstance(module, PatchAutoencoder):
         return PatchAdapter(module, regions)
-    if isinstance(module, AutoencoderTiny):
-        return TinyAdapter(module)
-    if isinstance(module, AutoencoderKL):
-        return KLAdapter(module)
-    raise TypeError(f"no adapter for {type(module).__name__}")
+    # By name: a checkpoint that has none of diffusers' does without diffusers.
+    name = type(module).__name__
+    if name not in ADAPTERS:
+        raise TypeError(f"no adapter for {name}")
+    return ADAPTERS[name](module)
+
+
+ADAPTERS: dict[str, Callable[[Any], AutoencoderAdapter]] = {"AutoencoderTiny": TinyAdapter, "AutoencoderKL": KLAdapter}
+"""Those of diffusers' autoencoders."""

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from movie_cli.models.negation import negations
+from movie_cli.models.network import Network, register_to_config
 from movie_cli.models.tokenizer import InstructionTokenizer, mended_texts, surest_rows
 
 SHARPNESS = 2.0
@@ -42,7 +41,7 @@ class InstructionEncoding:
     logits: Tensor
 
 
-class InstructionEncoder(ModelMixin, ConfigMixin):
+class InstructionEncoder(Network):
     """Transformer over word pieces with learned summary tokens in front.
 
     `edits` names the logits, in order. `known_threshold` is the nearness that an instruction must have to one of the
@@ -52,8 +51,6 @@ class InstructionEncoder(ModelMixin, ConfigMixin):
     denoiser, which is trained with them: whatever words ask for an edit, it sees the same code.
     """
 
-    config_name = "config.json"
-    _supports_gradient_checkpointing = False
     prototypes: Tensor
     codes: Tensor
 
@@ -77,15 +74,15 @@ class InstructionEncoder(ModelMixin, ConfigMixin):
         self.word_projection = nn.Linear(embed_dim, width)
         # The summary tokens start from the mean of the words, so that the layers only learn what order adds to it.
         self.bag_projection = nn.Linear(embed_dim, width, bias=False)
-        self.position = nn.Parameter(0.02 * torch.randn(max_tokens, width))
-        self.summary = nn.Parameter(0.1 * torch.randn(summary_tokens, width))
+        self.position = nn.Parameter(torch.empty(max_tokens, width))
+        self.summary = nn.Parameter(torch.empty(summary_tokens, width))
         layer = nn.TransformerEncoderLayer(
             width, heads, feed_forward, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
         )
         self.encoder = nn.TransformerEncoder(layer, layers, norm=nn.LayerNorm(width), enable_nested_tensor=False)
-        self.embedding_head = nn.Parameter(
-            torch.randn(summary_tokens, width, embedding_dim // summary_tokens) * width**-0.5
-        )
+        self.embedding_head = nn.Parameter(torch.empty(summary_tokens, width, embedding_dim // summary_tokens))
+        for parameter, deviation in ((self.position, 0.02), (self.summary, 0.1), (self.embedding_head, width**-0.5)):
+            nn.init.normal_(parameter, std=deviation)
         self.edit_head = nn.Linear(summary_tokens * width, len(edits))
         # Mean embedding of each edit's phrasings, to tell which edits are nearest to an unknown instruction.
         self.register_buffer("prototypes", torch.zeros(len(edits), embedding_dim))
@@ -159,8 +156,7 @@ class InstructionEncoder(ModelMixin, ConfigMixin):
 
     def set_known_threshold(self, threshold: float) -> None:
         """Store the calibrated threshold, between 0 and 2, in the configuration that `save_pretrained` writes."""
-        values: dict[str, Any] = {"known_threshold": float(threshold)}
-        self.register_to_config(**values)
+        self.register_to_config(known_threshold=float(threshold))
 
 
 def encode_texts(
