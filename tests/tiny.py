@@ -124,6 +124,7 @@ def one_step(folder: Path, channels: int = 8, extra: int = 0) -> Path:
         layers_per_block=1,
         cross_attention_dim=192,
         attention_head_dim=2,
+        use_linear_projection=True,
         norm_num_groups=4,
     )
     vae = PatchAutoencoder(channels, (8, 8, 8))

@@ -21,11 +21,11 @@ from movie_cli.backends.base import Carry, FetchFrames, Pixels, RuntimeConfig, S
 from movie_cli.backends.compiled import CompiledNetworks
 from movie_cli.backends.team import Team
 from movie_cli.checkpoints.descriptor import Descriptor
-from movie_cli.checkpoints.load import load_checkpoint
+from movie_cli.checkpoints.load import load_checkpoint, load_scheduler
 from movie_cli.errors import DeviceMemoryError
 from movie_cli.models.attention import ConditioningCache, Entries, Mode, attach
 from movie_cli.models.autoencoder import place_weights
-from movie_cli.models.sampling import Guidance, is_recurrent, sample
+from movie_cli.models.sampling import Guidance, Scheduler, is_recurrent, sample
 
 
 class TorchBackend:
@@ -57,7 +57,8 @@ class TorchBackend:
             place_weights(parts.unet, self._device, self._dtype)
             parts.autoencoder.place(self._device, self._dtype)
         self._unet = parts.unet
-        self._autoencoder, self._text, self._scheduler = parts.autoencoder, parts.text, parts.scheduler
+        self._autoencoder, self._text = parts.autoencoder, parts.text
+        self._schedulers = {descriptor.steps: parts.scheduler}
         self._anchors = attach(self._unet)
         self._conditioning = ConditioningCache(self._unet)
         if config.compiled:
@@ -145,12 +146,19 @@ class TorchBackend:
         self._anchors.go_to(0)
 
     def _sample(self, latents: Tensor, seed: int, guidance: Guidance, before: Tensor | None = None) -> Tensor:
-        return sample(self._unet, self._scheduler, latents, seed, guidance, self._anchors, before, self._conditioning)
+        scheduler = self._scheduler(guidance.steps)
+        return sample(self._unet, scheduler, latents, seed, guidance, self._anchors, before, self._conditioning)
+
+    def _scheduler(self, steps: int) -> Scheduler:
+        """The checkpoint's own, or what that is for another number of steps."""
+        if steps not in self._schedulers:
+            self._schedulers[steps] = load_scheduler(self.descriptor, steps)
+        return self._schedulers[steps]
 
     @torch.inference_mode()
     def _beside(self, latents: Tensor, seed: int, guidance: Guidance) -> Tensor:
         """As `_sample`, for a frame in a thread of the team's: a scheduler counts its steps."""
-        scheduler = copy.copy(self._scheduler)
+        scheduler = copy.copy(self._scheduler(guidance.steps))
         return sample(self._unet, scheduler, latents, seed, guidance, self._anchors, None, self._conditioning)
 
     def to_cache(self, latents: Tensor) -> NDArray[Any]:

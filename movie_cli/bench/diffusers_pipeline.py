@@ -65,7 +65,7 @@ def seconds_a_frame(descriptor: Descriptor, choice: RuntimeConfig, recipe: Recip
     Raises:
         ModelError: the checkpoint cannot be loaded.
     """
-    parts = load_checkpoint(descriptor)
+    parts = load_checkpoint(descriptor, as_diffusers=True)
     device, dtype = torch.device(choice.device), choice.torch_dtype
     place_weights(parts.unet, device, dtype)
     parts.autoencoder.place(device, dtype)

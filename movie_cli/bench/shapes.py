@@ -24,7 +24,7 @@ from diffusers import (
 )
 from torch.utils.flop_counter import FlopCounterMode
 
-from movie_cli.checkpoints.load import AUTOENCODERS, UNETS
+from movie_cli.checkpoints.load import network_class
 from movie_cli.checkpoints.save import save_checkpoint
 from movie_cli.checkpoints.store import DEFAULT_MODEL, EMBEDDED
 from movie_cli.models.text import InstructionEncoder
@@ -68,7 +68,7 @@ class Shape:
 def part_of(checkpoint: Path, name: str) -> Any:
     """A checkpoint's `unet` or `vae` by its configuration alone, its weights as they are made."""
     config = json.loads((checkpoint / name / "config.json").read_text(encoding="utf-8"))
-    return (UNETS | AUTOENCODERS)[config["_class_name"]].from_config(config)
+    return network_class(checkpoint / name).from_config(config)
 
 
 def _mobile() -> Any:

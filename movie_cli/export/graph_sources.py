@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers import SchedulerMixin
 from torch import Tensor, nn
 
 from movie_cli.checkpoints.descriptor import Descriptor
@@ -33,8 +32,8 @@ from movie_cli.checkpoints.load import Parts, load_checkpoint
 from movie_cli.errors import ModelError
 from movie_cli.models.attention import AnchorAttnProcessor, AnchorStore, attach
 from movie_cli.models.autoencoder import AutoencoderAdapter, PatchAdapter
-from movie_cli.models.denoiser import ScaleEmbedding
-from movie_cli.models.sampling import is_recurrent, latent_channels
+from movie_cli.models.sampling import Scheduler, is_recurrent, latent_channels
+from movie_cli.models.scales import ScaleEmbedding
 from movie_cli.models.text import ClipConditioner, InstructionConditioner
 from movie_cli.models.tokenizer import MAX_TOKENS
 
@@ -128,7 +127,7 @@ class DenoiserGraph(nn.Module):
     """One denoising step from noise. With `anchor` its outputs are keys and values, else the edited latents."""
 
     def __init__(
-        self, unet: nn.Module, processors: list[AnchorAttnProcessor], scheduler: SchedulerMixin, *, anchor: bool
+        self, unet: nn.Module, processors: list[AnchorAttnProcessor], scheduler: Scheduler, *, anchor: bool
     ) -> None:
         super().__init__()
         self.unet, self.processors, self.anchor = unet, processors, anchor
@@ -239,7 +238,7 @@ def frame_graphs(parts: Parts, size: tuple[int, int], tokens: Tensor, *, log_sca
     if log_scales:
         inputs = {"noise": noise, "latents": latents, "tokens": tokens, "log_scales": scales.log()}
         unet: Any = parts.unet
-        unet.log_scales = True
+        unet.residual.log_scales = True
         embedding = unet.time_embedding
         for name in ("text_scale", "image_scale"):
             inner = getattr(embedding, name)

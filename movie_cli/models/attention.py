@@ -17,13 +17,13 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from diffusers.models.attention_processor import Attention
-from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 
 Mode = Literal["off", "write", "read"]
 MOST_EDITS = 4
 """Edits that may take turns without being computed anew: those of `--then`."""
+CONDITIONING, EMBEDDINGS = ("attn2.to_k", "attn2.to_v", ".time_emb_proj"), ("time_embedding", "add_embedding")
+"""How names of layers of diffusers' UNet end that do not depend on the frames, and the names of others."""
 Entries = dict[int, dict[str, tuple[Tensor, Tensor]]]
 
 
@@ -71,15 +71,19 @@ class AnchorStore:
 
 
 class AnchorAttnProcessor:
-    """diffusers' scaled-dot-product processor for self-attention, with an `AnchorStore` between keys and query."""
+    """A self-attention layer's place in an `AnchorStore`; also diffusers' processor of such a layer."""
 
     def __init__(self, store: AnchorStore, layer: str) -> None:
         self.store = store
         self.layer = layer
 
+    def exchange(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """As `AnchorStore.exchange`, for this layer."""
+        return self.store.exchange(self.layer, key, value)
+
     def __call__(
         self,
-        attn: Attention,
+        attn: Any,
         hidden_states: Tensor,
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
@@ -87,58 +91,62 @@ class AnchorAttnProcessor:
     ) -> Tensor:
         """Attend within `(N, tokens, channels)` and to the anchors; the UNet passes no mask and no context here."""
         del encoder_hidden_states, attention_mask, temb
-        batch, tokens, _ = hidden_states.shape
-        key, value = self.store.exchange(self.layer, attn.to_k(hidden_states), attn.to_v(hidden_states))
-        query, key, value = (
-            states.view(batch, -1, attn.heads, states.shape[-1] // attn.heads).transpose(1, 2)
-            for states in (attn.to_q(hidden_states), key, value)
-        )
-        attended = F.scaled_dot_product_attention(query, key, value, scale=attn.scale)
-        attended = attended.transpose(1, 2).reshape(batch, tokens, -1)
-        output: Tensor = attn.to_out[0](attended)
+        key, value = self.exchange(attn.to_k(hidden_states), attn.to_v(hidden_states))
+        output: Tensor = attn.to_out[0](attended(attn.to_q(hidden_states), key, value, attn.heads))
         return output
 
 
+def attended(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
+    """Scaled-dot-product attention of queries `(N, tokens, C)` to keys and values `(N, others, C)`."""
+    query, key, value = (states.unflatten(-1, (heads, -1)).transpose(1, 2) for states in (query, key, value))
+    found = F.scaled_dot_product_attention(query, key, value, scale=query.shape[-1] ** -0.5)
+    return found.transpose(1, 2).flatten(2)
+
+
 def attach(unet: nn.Module) -> AnchorStore:
-    """Give every self-attention layer of a diffusers UNet (`attn1`) an anchor-aware processor; returns their store."""
+    """Give every self-attention layer of a UNet (`attn1`) an anchor-aware processor; returns their store."""
     store = AnchorStore()
     for name, module in unet.named_modules():
-        if isinstance(module, Attention) and name.endswith("attn1"):
-            module.set_processor(AnchorAttnProcessor(store, name))
+        if name.endswith("attn1"):
+            layer: Any = module
+            layer.set_processor(AnchorAttnProcessor(store, name))
     return store
 
 
 class ConditioningCache:
-    """Keeps the conditioning of a diffusers UNet, by denoising step, layer and number of frames.
+    """Keeps the conditioning of a UNet, by denoising step, layer and number of frames.
 
-    Whoever runs the network says which step comes next. Nothing is kept before `begin` is called.
+    The embedded model's UNet asks for what is kept. Layers of diffusers' know nothing of it: their `forward` is
+    replaced. Whoever runs the network says which step comes next. Nothing is kept before `begin` is called.
     """
 
     def __init__(self, unet: nn.Module) -> None:
         self._edit: tuple[Any, ...] | None = None
-        self._edits: list[tuple[tuple[Any, ...], dict[int, dict[tuple[str, int], Tensor]]]] = []
-        self._kept: dict[int, dict[tuple[str, int], Tensor]] = {}
+        self._edits: list[tuple[tuple[Any, ...], dict[int, dict[tuple[str, int], Any]]]] = []
+        self._kept: dict[int, dict[tuple[str, int], Any]] = {}
         self.go_to(0)
+        if hasattr(unet, "conditioning_cache"):
+            asks: Any = unet
+            asks.conditioning_cache = self
+            return
         for name, module in unet.named_modules():
-            if isinstance(module, Attention) and name.endswith("attn2"):
-                for part in ("to_k", "to_v"):
-                    self._attach(getattr(module, part), f"{name}.{part}")
-            elif isinstance(module, ResnetBlock2D) and module.time_emb_proj is not None:
-                self._attach(module.time_emb_proj, f"{name}.time_emb_proj")
-            elif name in {"time_embedding", "add_embedding"}:
-                self._attach(module, name)
-
-    def _attach(self, layer: Any, name: str) -> None:
-        # The instance's own `forward`, so that names of weights stay as they are.
-        layer.forward = partial(self._cached, layer.forward, name)
+            if name.endswith(CONDITIONING) or name in EMBEDDINGS:
+                layer: Any = module
+                # The instance's own `forward`, so that names of weights stay as they are.
+                layer.forward = partial(self._cached, layer.forward, name)
 
     def _cached(self, forward: Callable[..., Tensor], name: str, states: Tensor, *rest: Any, **options: Any) -> Tensor:
+        found: Tensor = self.kept(name, len(states), partial(forward, states, *rest, **options))
+        return found
+
+    def kept(self, name: str, frames: int, make: Callable[[], Any]) -> Any:
+        """What `make` gave in this step for as many frames."""
         if self._edit is None:
-            return forward(states, *rest, **options)
-        key = (name, len(states))
+            return make()
+        key = (name, frames)
         found = self._here.get(key)
         if found is None:
-            found = self._here.setdefault(key, forward(states, *rest, **options))
+            found = self._here.setdefault(key, make())
         return found
 
     def go_to(self, step: int) -> None:

@@ -1,23 +1,42 @@
 """From noise to edited latents: the one loop that teacher and student share.
 
 One step or many, one UNet pass a step or the three of classifier-free guidance with two conditions
-(InstructPix2Pix, eq. 3): `e(0,0) + s_I (e(I,0) - e(0,0)) + s_T (e(I,T) - e(I,0))`. Schedulers are diffusers' own.
+(InstructPix2Pix, eq. 3): `e(0,0) + s_I (e(I,0) - e(0,0)) + s_T (e(I,T) - e(I,0))`. Schedulers are diffusers' own, or
+have their calls.
 """
 
 from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from diffusers import SchedulerMixin
 from torch import Tensor, nn
 
 from movie_cli.models.attention import AnchorStore, ConditioningCache
-from movie_cli.models.denoiser import GuidedUNet2DConditionModel
+from movie_cli.models.scales import SourceResidual
 
 THREE_PASSES = 3
+
+
+class Scheduler(Protocol):
+    """What sampling needs of diffusers' schedulers."""
+
+    timesteps: Any
+    init_noise_sigma: Any
+
+    def set_timesteps(self, steps: int, device: Any = None) -> None:
+        """Say how many steps there will be."""
+        ...
+
+    def scale_model_input(self, sample: Tensor, timestep: Any) -> Tensor:
+        """What the network is given of `sample`."""
+        ...
+
+    def step(self, prediction: Tensor, timestep: Any, sample: Tensor, return_dict: bool = False) -> Any:
+        """The next sample, the first of a tuple."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -66,7 +85,7 @@ def latent_channels(unet: nn.Module, source: Tensor) -> int:
 @torch.no_grad()
 def sample(
     unet: nn.Module,
-    scheduler: SchedulerMixin,
+    scheduler: Scheduler,
     source: Tensor,
     seed: int,
     guidance: Guidance,
@@ -106,7 +125,7 @@ def sample(
             conditioning.go_to(index)
         scaled = scheduler.scale_model_input(latents.repeat(guidance.passes, 1, 1, 1), timestep)
         network_input = torch.cat([scaled, condition.float()], dim=1)
-        if not isinstance(unet, GuidedUNet2DConditionModel):
+        if not isinstance(getattr(unet, "residual", None), SourceResidual):
             network_input = network_input.to(dtype)
         prediction = unet(network_input, timestep, tokens, return_dict=False, **extra)[0].float()
         if guidance.passes == THREE_PASSES:
@@ -115,7 +134,7 @@ def sample(
     return latents
 
 
-def _step_arguments(scheduler: SchedulerMixin, generator: torch.Generator, frames: int) -> dict[str, Any]:
+def _step_arguments(scheduler: Scheduler, generator: torch.Generator, frames: int) -> dict[str, Any]:
     """For schedulers that draw noise between steps: one generator a frame, all in the same state."""
     if "generator" not in inspect.signature(scheduler.step).parameters:
         return {}

@@ -22,9 +22,9 @@ from torch import Tensor
 
 from movie_cli.errors import UsageError
 from movie_cli.models.autoencoder import PATCH
-from movie_cli.models.denoiser import IMAGE_SCALE_RANGE, TEXT_SCALE_RANGE
 from movie_cli.models.region_names import REGIONS
 from movie_cli.models.regions import RegionNetwork
+from movie_cli.models.scales import IMAGE_SCALE_RANGE, TEXT_SCALE_RANGE
 from movie_cli.models.scene import scene_of
 from movie_cli.train import bank, photos
 from movie_cli.train.bank import paint

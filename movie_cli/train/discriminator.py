@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 from torch import Tensor, nn
 
-from movie_cli.models.denoiser import IMAGE_SCALE_RANGE, TEXT_SCALE_RANGE, ScaleEmbedding
+from movie_cli.models.scales import IMAGE_SCALE_RANGE, TEXT_SCALE_RANGE, ScaleEmbedding
 
 TIME_CHANNELS = 128
 

@@ -65,8 +65,9 @@ def open_start(name: str, command: str, stages: tuple[Stage, ...], text_to_image
             f"{folder} is a {descriptor.stage} checkpoint; movie train {command} starts from {' or '.join(stages)}",
             "the stages follow each other: base, mobile (base), guidance (guided), adversarial (one-step)",
         )
-    parts = load_checkpoint(descriptor)
-    return Start(descriptor, parts.unet, parts.autoencoder, parts.text, parts.scheduler)
+    parts = load_checkpoint(descriptor, as_diffusers=True)
+    scheduler: Any = parts.scheduler
+    return Start(descriptor, parts.unet, parts.autoencoder, parts.text, scheduler)
 
 
 def as_teacher(start: Start) -> Start:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,12 +12,15 @@ import torch
 from diffusers import AutoencoderTiny, StableDiffusionPipeline
 from safetensors.torch import save_file
 
+from movie_cli.backends import torch_backend
 from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.backends.torch_devices import choose_torch
 from movie_cli.checkpoints.load import load_checkpoint
 from movie_cli.checkpoints.store import open_model, open_variant
 from movie_cli.editing.editor import Editor
 from movie_cli.errors import ModelError, UsageError
+from movie_cli.models.one_step import OneStep
+from movie_cli.models.unet import UNet
 from movie_cli.recipe import Recipe
 from tests import tiny
 
@@ -55,6 +59,17 @@ def test_another_scheduler(base, name, kind):
     assert type(scheduler).__name__ == kind
     assert scheduler.config["beta_schedule"] == "scaled_linear"  # the checkpoint's own
     assert edited(recipe).shape == (1, 64, 64, 3)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_embedded_family_edits_as_diffusers_does(steps, tmp_path, monkeypatch):
+    recipe = Recipe("sepia", model=str(tiny.one_step(tmp_path / "tiny")), steps=steps)
+    parts = load_checkpoint(open_variant(recipe))
+    assert isinstance(parts.unet, UNet)
+    assert isinstance(parts.scheduler, OneStep)  # of the checkpoint's own number of steps
+    ours = edited(recipe)
+    monkeypatch.setattr(torch_backend, "load_checkpoint", partial(load_checkpoint, as_diffusers=True))
+    assert np.abs(ours.astype(int) - edited(recipe)).max() <= 1
 
 
 def lora(folder, base, scale=1.0):

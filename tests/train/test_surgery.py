@@ -118,7 +118,7 @@ def test_a_damped_change_knows_logarithms_of_scales():
     damped = guided(damped=True)
     given = torch.tensor([[7.5, 1.5]] * 2)
     plain = call(damped, timestep_cond=given)
-    damped.log_scales = True
+    damped.residual.log_scales = True
     for name in ("text_scale", "image_scale"):
         embedding = getattr(damped.time_embedding, name)
         setattr(damped.time_embedding, name, LogScaleEmbedding(embedding))

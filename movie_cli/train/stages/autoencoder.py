@@ -98,6 +98,7 @@ def identity_unet(latent_channels: int, prompt_dim: int) -> GuidedUNet2DConditio
         up_block_types=("UpBlock2D",),
         layers_per_block=1,
         cross_attention_dim=prompt_dim,
+        use_linear_projection=True,
         norm_num_groups=4,
     )
     nn.init.zeros_(unet.conv_out.weight)
