@@ -1,14 +1,19 @@
-"""How long the program takes before it does anything: `movie --help`, `movie --version`, `movie preview` of six tiles.
+"""How long the program takes before it does anything: `movie --help`, `movie --version`, one frame of `movie edit`,
+`movie preview` of six tiles.
 
     python benchmarks/startup.py --runs 9
+    python benchmarks/startup.py --runs 9 --beside ANOTHER/CHECKOUT
 
-Medians, in seconds; the first run of each is left out, because it fills the file cache. `preview_start_s` is what of
-`preview_s` goes by before the first frame is read: loading libraries and the model.
+Medians, in seconds; the first run of each is left out, because it fills the file cache. `edit_s` is a whole edit of one
+frame, from Enter to the prompt, and `torch_s` what Python takes to import torch alone. `preview_start_s` is what of
+`preview_s` goes by before the first frame is read: loading libraries and the model. With `--beside` that checkout edits
+the frame as well, in turns, and `edit_over_beside` is the median of the ratios.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -18,7 +23,8 @@ from pathlib import Path
 
 import harness
 
-SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "meadow.mp4"
+HERE = Path(__file__).resolve().parents[1]
+SAMPLE = HERE / "samples" / "meadow.mp4"
 
 
 def median_seconds(command: list[str], runs: int) -> float:
@@ -45,13 +51,37 @@ def preview_seconds(runs: int) -> tuple[float, float]:
     return statistics.median(walls[1:]), statistics.median(starts[1:])
 
 
+def edit_seconds(runs: int, beside: Path | None) -> dict[str, float]:
+    """Medians of an edit of one frame, of this package and of another, and of importing torch, in turns."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = str(Path(folder) / "edited.mp4")
+        edit = [*harness.MOVIE, "edit", str(SAMPLE), "make it winter", "-o", output, "--duration", "1f", "-y", "-q"]
+        rounds = {"edit_s": (edit, HERE), "torch_s": ([sys.executable, "-c", "import torch"], HERE)}
+        if beside is not None:
+            rounds["beside_s"] = (edit, beside.resolve())
+        times: dict[str, list[float]] = {name: [] for name in rounds}
+        for _ in range(runs + 1):
+            for name, (command, package) in rounds.items():
+                environment = os.environ | {"PYTHONPATH": str(package)}
+                began = time.monotonic()
+                subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment)
+                times[name].append(time.monotonic() - began)
+    values = {name: statistics.median(found[1:]) for name, found in times.items()}
+    if beside is not None:
+        ratios = [ours / theirs for ours, theirs in zip(times["edit_s"], times["beside_s"], strict=True)]
+        values["edit_over_beside"] = statistics.median(ratios[1:])
+    return values
+
+
 def main() -> None:
     """The command."""
     parser = harness.parser("Measure the program's start-up.")
     parser.add_argument("--runs", type=int, default=9, help="runs of each command (default: 9)")
+    parser.add_argument("--beside", type=Path, help="folder that holds another movie_cli to compare the edit with")
     options = parser.parse_args()
     preview, start = preview_seconds(options.runs)
     values = {
+        **edit_seconds(options.runs, options.beside),
         "preview_s": preview,
         "preview_start_s": start,
         "help_s": median_seconds([*harness.MOVIE, "--help"], options.runs),

@@ -63,8 +63,7 @@ class _Team:
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._event: _Event | None = None
         self._patience: float | None = None
-        light = all(job.request.recipe.lora is None for job in jobs)
-        self._workers = [_Worker(self._next, self._told, threads, light) for _ in range(count)]
+        self._workers = [_Worker(self._next, self._told, threads) for _ in range(count)]
         for worker in self._workers:
             worker.thread.start()
 
@@ -137,10 +136,8 @@ class _Worker:
     Nothing interrupts a thread, so that whatever comes through the pipe is read whole.
     """
 
-    def __init__(
-        self, take: Callable[[], Job | None], tell: Callable[[_Event], None], threads: int, light: bool
-    ) -> None:
-        self._take, self._tell, self._threads, self._light = take, tell, threads, light
+    def __init__(self, take: Callable[[], Job | None], tell: Callable[[_Event], None], threads: int) -> None:
+        self._take, self._tell, self._threads = take, tell, threads
         self._lock = Lock()
         self._interrupted = False
         self._process: multiprocessing.process.BaseProcess | None = None
@@ -178,7 +175,7 @@ class _Worker:
             if self._interrupted:
                 return None
             ours, theirs = context.Pipe()
-            self._process = context.Process(target=work, args=(theirs, self._threads, self._light), daemon=True)
+            self._process = context.Process(target=work, args=(theirs, self._threads), daemon=True)
             with safe_path():
                 self._process.start()
             theirs.close()
@@ -253,18 +250,14 @@ class PipeReporter:
         self._thread.join(STOP_SECONDS)
 
 
-def work(pipe: Connection, threads: int, light: bool) -> None:
-    """What a worker does: edit what comes through the pipe until it is closed. `light` as in `light_imports`."""
+def work(pipe: Connection, threads: int) -> None:
+    """What a worker does: edit what comes through the pipe until it is closed."""
     _leave_to_parent()
     signal.signal(signal.SIGTERM, _interrupt)
     reporter = PipeReporter(pipe)
     with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt), contextlib.closing(reporter):
         import torch
 
-        if light:
-            from movie_cli.models.light_imports import import_networks
-
-            import_networks()
         from movie_cli.editing.editor import Editors
 
         torch.set_num_threads(threads)
@@ -291,10 +284,6 @@ def find_unknown(requests: Sequence[EditRequest]) -> tuple[Unknown, Unknown]:
 
 
 def _find_unknown(requests: Sequence[EditRequest]) -> tuple[Unknown, Unknown]:
-    if all(request.recipe.lora is None and request.backend in {"auto", "torch"} for request in requests):
-        from movie_cli.models.light_imports import import_networks
-
-        import_networks()
     from movie_cli.editing.directing import unknown_instructions
 
     found = unknown_instructions(requests)

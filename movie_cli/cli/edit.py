@@ -19,7 +19,6 @@ from movie_cli.cli.help import Command
 from movie_cli.cli.output import OutputOptions, emit, make_reporter, output_options, print_pairs, shown_as
 from movie_cli.editing.request import STREAM, EditRequest, check_output, check_source, output_exists
 from movie_cli.errors import UsageError
-from movie_cli.models.light_imports import import_networks
 
 EXAMPLES = (
     'movie edit in.mp4 "make it winter" -o out.mp4',
@@ -67,8 +66,6 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
     else:
         whole = False
     overwrite = values["yes"] if whole else may_overwrite(output, values["yes"], values["no"], shown)
-    if request.recipe.lora is None and values["backend"] in {"auto", "torch"}:
-        import_networks()
     from movie_cli.editing.video import edit_video
 
     request = dataclasses.replace(request, overwrite=overwrite)

@@ -112,9 +112,6 @@ def _earlier(folder: Path) -> list[Row]:
 
 
 def _judges(values: dict[str, Any]) -> Judges:
-    from movie_cli.models.light_imports import import_networks
-
-    import_networks()
     from movie_cli.evaluate.learned import ClipScorer, Lpips
     from movie_cli.evaluate.run import Judges
 

@@ -13,7 +13,7 @@ from movie_cli.cli.edit import may_overwrite
 from movie_cli.cli.fields import NO, YES, KindType, field_option, field_options, field_values
 from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import OutputOptions, emit, make_reporter, output_options, print_table, shown_as
-from movie_cli.cli.preview import PICTURES, check_terminal, draw, draw_sheet, opened, prepare_networks, save_picture
+from movie_cli.cli.preview import PICTURES, check_terminal, draw, draw_sheet, opened, save_picture
 from movie_cli.editing.request import STREAM, PreviewRequest, check_output, check_source
 from movie_cli.errors import UsageError
 from movie_cli.kinds import Time
@@ -95,7 +95,6 @@ def _sheet(found: list[Look], values: dict[str, Any], shown: OutputOptions) -> N
     else:
         check_output(source, output)
         replace = may_overwrite(output, values["yes"], values["no"], shown)
-    prepare_networks(values["backend"])
     request = PreviewRequest(
         source=source,
         recipe=Recipe(found[0].words, model=values["model"]),

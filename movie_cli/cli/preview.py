@@ -33,7 +33,6 @@ from movie_cli.editing.request import STREAM, PreviewRequest, Reporter, check_ou
 from movie_cli.errors import OutputError, UsageError
 from movie_cli.files import write_whole
 from movie_cli.kinds import Time, TimeValue
-from movie_cli.models.light_imports import import_networks
 from movie_cli.options import MachineOptions, options_of
 from movie_cli.presets import get_preset
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
@@ -108,7 +107,6 @@ def preview(source: str, instructions: tuple[str, ...], **values: Any) -> None:
     if output is not None:
         check_output(source, output)
         overwrite = may_overwrite(output, values["yes"], values["no"], shown)
-    prepare_networks(values["backend"])
     with (
         make_reporter(shown) as reporter,
         opened(request, reporter, values["tile_width"], one_place=length is not None) as (previewer, sheet),
@@ -211,12 +209,6 @@ def opened(
         previewer = Previewer(request, path, reporter, most_places)
         places = previewer.places[:1] if one_place else previewer.places
         yield previewer, ContactSheet(request, places, previewer.size, tile_width)
-
-
-def prepare_networks(backend: str) -> None:
-    """Import what torch's backend needs the short way, before anything else imports it whole."""
-    if backend in {"auto", "torch"}:
-        import_networks()
 
 
 def draw_sheet(previewer: Previewer, sheet: ContactSheet, reporter: Reporter) -> Image.Image:

@@ -26,7 +26,6 @@ from movie_cli.kinds import TimeValue
 from movie_cli.looks import looks_of
 from movie_cli.media import FrameReader, probe
 from movie_cli.models.detail import transfer
-from movie_cli.models.light_imports import import_networks
 from movie_cli.models.region_names import PLACES
 from movie_cli.presets import list_presets, save_preset
 from movie_cli.recipe import Recipe
@@ -93,8 +92,6 @@ class Session:
         self.opening: Future[None] = self._worker.submit("opening", -1, self._open)
 
     def _open(self) -> None:
-        if self.request.backend in {"auto", "torch"}:
-            import_networks()
         editor = open_editor(self.descriptor, self.request, self.size, 1, self._say)
         self._editor = FrameEditor(self._frames, editor)
 

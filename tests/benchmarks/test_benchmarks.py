@@ -22,8 +22,10 @@ def model(tmp_path):
 
 
 def test_start_up_is_measured():
-    values = run("startup.py", "--runs", "1")
+    values = run("startup.py", "--runs", "1", "--beside", str(BENCHMARKS.parent))
     assert values["help_s"] > values["python_s"] > 0
+    assert values["edit_s"] > values["torch_s"] > 0
+    assert values["edit_over_beside"] > 0
 
 
 def test_speed_is_measured(model):
