@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -93,12 +94,17 @@ def run_ffmpeg(*arguments: str | Path) -> Path:
 
 
 def identity_edit(
-    source: Path, out: Path, options: EncodeOptions | None = None, start: float | None = None, end: float | None = None
+    source: Path,
+    out: Path,
+    options: EncodeOptions | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    **more: Any,
 ) -> WriteReport:
-    """Read and write again, as an edit does that changes nothing."""
+    """Read and write again, as an edit does that changes nothing; `more` is the writer's."""
     info = probe(source)
     with (
-        VideoWriter(out, info, options or EncodeOptions(preset="ultrafast"), start=start, end=end) as writer,
+        VideoWriter(out, info, options or EncodeOptions(preset="ultrafast"), start=start, end=end, **more) as writer,
         FrameReader(source, start, end, info=info) as reader,
         prefetch(reader, 4) as frames,
         WriterThread(lambda item: writer.write(*item), 4) as sink,

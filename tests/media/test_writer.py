@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from movie_cli.errors import OutputError, UsageError
-from movie_cli.media import EncodeOptions, FrameReader, VideoWriter, WriterThread, check_not_same, prefetch, probe
+from movie_cli.media import EncodeOptions, FrameReader, VideoWriter, check_not_same, probe
 from tests.media.clips import (
     CLIPS,
     SHARED,
     decodes_cleanly,
     ffprobe,
     frame_pts,
+    identity_edit,
     make_clip,
     needs_ffmpeg,
     needs_shared,
@@ -26,21 +27,6 @@ from tests.media.clips import (
 
 FAST = EncodeOptions(preset="ultrafast")
 UNEVEN = [3, 7, 20, 21, 22, 50, 90, 91, 100, 140]
-
-
-def copy(source, out, options=FAST, start=None, end=None, **more):
-    """An identity edit."""
-    info = probe(source)
-    with (
-        VideoWriter(out, info, options, start=start, end=end, **more) as writer,
-        FrameReader(source, start, end, info=info) as reader,
-        prefetch(reader, 4) as frames,
-        WriterThread(lambda item: writer.write(*item), 4) as sink,
-    ):
-        for frame in frames:
-            sink.put((frame.pixels, frame.pts, frame.duration))
-        sink.finish()
-        return writer.commit(until=reader.damage.time if reader.damage and reader.damage.fatal else None)
 
 
 def left(folder: Path) -> list[str]:
@@ -55,7 +41,7 @@ def test_an_identity_edit_of_every_clip(tmp_path, path):
     info = probe(path)
     # The large clips only for their first seconds: a test has to be quick.
     part = {"end": 1.5} if info.video.coded_size[0] > 640 else {}
-    report = copy(path, out, metadata={"movie_recipe": '{"instruction": "wär"}'}, **part)
+    report = identity_edit(path, out, metadata={"movie_recipe": '{"instruction": "wär"}'}, **part)
     video = str(info.video.index)
     entries = ("-show_entries", "packet=pts")
     written = sorted(packet["pts"] for packet in ffprobe(out, "-select_streams", "v:0", *entries)["packets"])
@@ -86,7 +72,7 @@ def test_an_identity_edit_of_every_clip(tmp_path, path):
 def test_uneven_timestamps_survive_b_frames(tmp_path, time_base):
     source = make_clip(tmp_path / "a.nut", frames=10, pts=UNEVEN, time_base=time_base, options={"bf": "0"})
     out = tmp_path / "out.mp4"
-    copy(source, out, EncodeOptions())
+    identity_edit(source, out, EncodeOptions())
     read = [frame.time for frame in FrameReader(out)]
     assert read == pytest.approx([frame.time for frame in FrameReader(source)], abs=1e-9)
 
@@ -95,7 +81,7 @@ def test_uneven_timestamps_survive_b_frames(tmp_path, time_base):
 def test_tags_chapters_aspect_and_rotation_survive(tmp_path):
     source = make_clip(tmp_path / "a.mp4", chapters=True, rotation=-90, audio=True, options={"aspect": "4:3"})
     out = tmp_path / "out.mp4"
-    copy(source, out, metadata={"movie_recipe": "x"})
+    identity_edit(source, out, metadata={"movie_recipe": "x"})
     before, after = probe(source), probe(out)
     assert after.video.orientation == before.video.orientation
     assert after.video.display_size == before.video.display_size == (48, 64)
@@ -109,7 +95,7 @@ def test_tags_chapters_aspect_and_rotation_survive(tmp_path):
 
 def test_a_container_without_rotation_gets_upright_pixels(tmp_path):
     source = make_clip(tmp_path / "a.mp4", rotation=90)
-    copy(source, tmp_path / "out.mkv")
+    identity_edit(source, tmp_path / "out.mkv")
     after = probe(tmp_path / "out.mkv")
     assert after.video.orientation.is_upright
     assert after.video.coded_size == (48, 64)
@@ -117,7 +103,9 @@ def test_a_container_without_rotation_gets_upright_pixels(tmp_path):
 
 def test_nothing_but_the_picture_when_asked(tmp_path):
     source = make_clip(tmp_path / "a.mp4", audio=True, chapters=True)
-    copy(source, tmp_path / "out.mp4", EncodeOptions(preset="ultrafast", audio="none", subtitles=False, metadata=False))
+    identity_edit(
+        source, tmp_path / "out.mp4", EncodeOptions(preset="ultrafast", audio="none", subtitles=False, metadata=False)
+    )
     after = probe(tmp_path / "out.mp4")
     assert not after.audio
     assert not after.chapters
@@ -127,7 +115,7 @@ def test_nothing_but_the_picture_when_asked(tmp_path):
 @pytest.mark.parametrize("ending", [".mp4", ".mkv"])
 def test_a_part_begins_at_zero_with_its_sound(tmp_path, ending):
     source = make_clip(tmp_path / "a.mp4", frames=100, audio=True, chapters=True)
-    report = copy(source, tmp_path / f"out{ending}", start=1.0, end=3.0)
+    report = identity_edit(source, tmp_path / f"out{ending}", start=1.0, end=3.0)
     after = probe(tmp_path / f"out{ending}")
     assert report.frames == 50
     assert after.video.start == 0
@@ -159,7 +147,7 @@ def test_an_odd_size_is_kept(tmp_path, out, codec):
 @pytest.mark.parametrize("ending", [".mov", ".mkv", ".webm", ".avi", ".flv", ".ts", ".nut", ".y4m", ".gif"])
 def test_every_container(tmp_path, ending):
     source = make_clip(tmp_path / "a.mp4", frames=12, audio=True)
-    report = copy(source, tmp_path / f"out{ending}")
+    report = identity_edit(source, tmp_path / f"out{ending}")
     assert report.frames == 12
     after = probe(tmp_path / f"out{ending}")
     assert after.video.display_size == (64, 48)
@@ -196,7 +184,7 @@ def test_text_subtitles_are_converted_where_needed(tmp_path, ending, codec):
         check=True,
     )
     out = tmp_path / f"out{ending}"
-    report = copy(source, out)
+    report = identity_edit(source, out)
     assert any("converted" in message for message in report.messages)
     found = ffprobe(out, "-show_streams", "-select_streams", "s")["streams"]
     assert [stream["codec_name"] for stream in found] == [codec]
@@ -207,7 +195,7 @@ def test_text_subtitles_are_converted_where_needed(tmp_path, ending, codec):
     assert b"Hello there" in text.stdout
     if kind == "ass":
         assert any("attachment" in message for message in report.messages)
-        copy(source, tmp_path / "again.mkv")
+        identity_edit(source, tmp_path / "again.mkv")
         again = probe(tmp_path / "again.mkv")
         assert [stream.kind for stream in again.streams] == ["subtitle", "attachment"]
         assert packets(source, "s") == packets(tmp_path / "again.mkv", "s")
@@ -218,9 +206,9 @@ def test_text_subtitles_are_converted_where_needed(tmp_path, ending, codec):
 @pytest.mark.parametrize("name", ["auto-editor__h264-png.mp4", "auto-editor__h264-mjpeg.mkv"])
 def test_a_cover_picture_comes_along(tmp_path, name, ending):
     out = tmp_path / f"out{ending}"
-    copy(SHARED / "odd" / name, out)
+    identity_edit(SHARED / "odd" / name, out)
     assert len(probe(out).of_kind("cover")) == 1
-    report = copy(SHARED / "odd" / name, out, metadata={"movie_recipe": "x"})
+    report = identity_edit(SHARED / "odd" / name, out, metadata={"movie_recipe": "x"})
     told = any("cover picture" in message for message in report.messages)
     assert told == (ending == ".mp4")
     assert "x" in {value for key, value in probe(out).metadata.items() if key.lower() == "movie_recipe"}
@@ -231,7 +219,7 @@ def test_colour_tags_are_kept_and_honoured(tmp_path):
         tmp_path / "a.mp4",
         options={"color_range": "pc", "colorspace": "bt709", "color_primaries": "bt2020", "color_trc": "bt2020-10"},
     )
-    copy(source, tmp_path / "out.mp4")
+    identity_edit(source, tmp_path / "out.mp4")
     before, after = probe(source).video.colour, probe(tmp_path / "out.mp4").video.colour
     assert after == before
     assert before.to_dict()["range"] == "full"
@@ -309,7 +297,7 @@ def test_a_link_is_written_through(tmp_path):
     (tmp_path / "real.mp4").write_text("old")
     (tmp_path / "real.mp4").chmod(0o640)
     (tmp_path / "link.mp4").symlink_to("real.mp4")
-    copy(source, tmp_path / "link.mp4")
+    identity_edit(source, tmp_path / "link.mp4")
     assert (tmp_path / "link.mp4").is_symlink()
     assert probe(tmp_path / "real.mp4").video.frames == 3
     assert (tmp_path / "real.mp4").stat().st_mode & 0o777 == 0o640
