@@ -1,7 +1,7 @@
 """Jobs as people write them down: JSON lines, CSV, a folder of videos or a list of them with one instruction for all.
 
 Promises plain jobs with the place each was written at, so that a complaint can name it, and outputs that stay inside
-one folder unless that is allowed: a manifest may come from a stranger. Knows nothing of what options mean.
+one folder unless that is allowed: a manifest may come from a stranger.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""How help looks: options grouped by theme, commands by purpose, examples at the end.
-
-Knows nothing of any single command.
-"""
+"""How help looks: options grouped by theme, commands by purpose, examples at the end."""
 
 from __future__ import annotations
 

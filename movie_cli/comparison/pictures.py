@@ -1,6 +1,6 @@
 """Comparisons as one picture or one video: films beside or under one another, with their names.
 
-A strip has a row a film and a column a moment; a side-by-side video has a tile a film. Knows nothing of measures.
+A strip has a row a film and a column a moment; a side-by-side video has a tile a film.
 """
 
 from __future__ import annotations

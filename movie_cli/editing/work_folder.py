@@ -2,7 +2,7 @@
 
 Promises that what stands in it is whole (each file is written under another name, made safe on the disk, and renamed;
 segments carry checksums), that one process at a time works in it, that a folder is continued only for the very job it
-was made for, and that nothing stays of one without a finished segment. Knows nothing of how segments are made.
+was made for, and that nothing stays of one without a finished segment.
 
 In the folder: `lock`, `manifest.json` (the job), `NNNNNN.packets` and `NNNNNN.json` (the segments),
 `anchors.safetensors`, `facts.json`, and `published.json` just before the output gets its name.

@@ -2,7 +2,7 @@
 
 Arrays lie as plain `.npy` files and are mapped into memory, photographs among them, decoded and brought to a square, so
 that a sample costs no decoding. Promises that what was begun goes on, that several processes may share the work, and
-that answers of other teachers or for other photographs are not taken for these. Knows nothing of classes.
+that answers of other teachers or for other photographs are not taken for these.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The teachers of the region network: small pretrained networks that know what is in a picture.
 
 They are TensorFlow Lite files, run once over every photograph. Promises that a file which is missing, or is another
-one than the labels were made for, is named before anything is computed. Knows nothing of the region network's classes.
+one than the labels were made for, is named before anything is computed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What every stage is to the trainer: parts with weights, losses in order, a checkpoint, an edit to look at.
-
-Knows nothing of files of a run, optimizers or processes.
-"""
+"""What every stage is to the trainer: parts with weights, losses in order, a checkpoint, an edit to look at."""
 
 from __future__ import annotations
 
