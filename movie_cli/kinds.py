@@ -28,11 +28,13 @@ class TimeValue:
     """A position or a length in the source: a number of frames or of seconds, exactly one of the two."""
 
     frames: int | None = None
-    seconds: Fraction | None = None
+    seconds: Fraction | None = None  # from Python any number
 
     def __post_init__(self) -> None:
         if (self.frames is None) == (self.seconds is None):
             raise UsageError("a time is either a number of frames or a number of seconds")
+        if self.seconds is not None and not isinstance(self.seconds, Fraction):
+            object.__setattr__(self, "seconds", Fraction(str(self.seconds)))  # 0.4 means four tenths exactly
 
     @classmethod
     def parse(cls, text: str) -> TimeValue:

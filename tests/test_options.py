@@ -155,3 +155,8 @@ def test_options_have_names_of_their_own():
     assert len(names) == len(set(names))
     assert isinstance(edit, click.Command)
     assert set(names) - {"instruction"} <= {param.name for param in edit.params}
+
+
+def test_seconds_may_be_any_number():
+    assert TimeValue(seconds=0.4) == TimeValue.parse("0.4s")
+    assert str(TimeValue(seconds=2)) == "2s"

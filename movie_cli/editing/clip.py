@@ -135,7 +135,7 @@ def frame_at(path: Path, info: SourceInfo, span: Span, seconds: float | None, si
     try:
         with FrameReader(path, start=seconds, end=span.end, info=info, also_size=also, threads=1) as reader:
             return next(iter(reader))
-    except (SourceError, StopIteration):
+    except (SourceError, UsageError, StopIteration):  # nothing may be left after the middle of one frame
         return None
 
 

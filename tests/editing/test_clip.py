@@ -7,6 +7,7 @@ from fractions import Fraction
 import av
 import pytest
 
+import movie_cli
 from movie_cli.editing import clip
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import SourceError, UsageError
@@ -110,6 +111,19 @@ def test_ranges_that_hold_nothing(tmp_path):
         asked(path, start="30f")
     with pytest.raises(UsageError, match="range from 1 s to"):
         asked(path, start="1s", end="5f")
+
+
+def test_a_part_of_one_frame_has_a_middle_where_times_count_frames(tmp_path):
+    path = make_clip(tmp_path / "in.avi", frames=5, options={"qscale": "3"})
+    info = probe(path)
+    assert info.video.time_base == 1 / info.video.average_rate
+    part = {"start": TimeValue(frames=2), "duration": TimeValue(frames=1)}
+    span = clip.span_of(EditRequest(str(path), "o", Recipe("sepia"), **part), info)
+    assert clip.frame_at(path, info, span, span.middle, (64, 48)) is None
+    assert clip.frame_at(path, info, span, span.start, (64, 48)).time == pytest.approx(span.start)
+    out = tmp_path / "out.mkv"
+    summary = movie_cli.edit(path, Recipe("sepia", size=(64, 48)), out, **part)
+    assert summary.frames == 1
 
 
 def test_a_subtitle_without_an_end_is_not_the_length(tmp_path):
