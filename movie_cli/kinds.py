@@ -33,8 +33,8 @@ class TimeValue:
     def __post_init__(self) -> None:
         if (self.frames is None) == (self.seconds is None):
             raise UsageError("a time is either a number of frames or a number of seconds")
-        if self.seconds is not None and not isinstance(self.seconds, Fraction):
-            object.__setattr__(self, "seconds", Fraction(str(self.seconds)))  # 0.4 means four tenths exactly
+        if self.seconds is not None:
+            object.__setattr__(self, "seconds", Fraction(str(self.seconds)))  # a float 0.4 means four tenths exactly
 
     @classmethod
     def parse(cls, text: str) -> TimeValue:
