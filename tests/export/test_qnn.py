@@ -80,9 +80,8 @@ def test_both_scales_are_live_on_the_simulator(nano_qnn):
 
 def test_another_chip_is_compiled_and_run(nano_qnn, tmp_path):
     soc = soc_named("sm8750")
-    graphs = [(quantized(nano_qnn, SIZE, name), tmp_path / f"{name}.onnx") for name in GRAPHS]
-    for pair in graphs:
-        compile_graphs([pair], soc)
+    for name in ("encode", "frame"):
+        compile_graphs([(quantized(nano_qnn, SIZE, name), tmp_path / f"{name}.onnx")], soc)
     assert {path.suffix for path in tmp_path.iterdir()} == {".onnx", ".bin"}
     session = htp_session(tmp_path / "encode.onnx", soc.model)
     found = session.run(None, {"pictures": np.zeros((1, 3, 64, 96), np.float32)})[0]
