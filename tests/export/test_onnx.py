@@ -18,6 +18,7 @@ from movie_cli.backends.fidelity import draw_clip, psnr
 from movie_cli.checkpoints.exported import read_export
 from movie_cli.cli import main
 from movie_cli.errors import DeviceError, ModelError, OutputError, UsageError
+from movie_cli.export import build
 from movie_cli.export import export_folder as folders
 from movie_cli.export.build import check_sizes
 from tests.export import SIZE
@@ -201,12 +202,10 @@ def test_an_export_is_replaced_on_consent_alone(copy):
 
 
 def test_a_full_disk_leaves_nothing(tmp_path, tiny, monkeypatch, capfd):
-    import onnx_ir
-
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(onnx_ir, "save", full)
+    monkeypatch.setattr(build, "write_onnx", full)
     target = tmp_path / "out"
     assert main(["export", "onnx", "-o", str(target), "--model", str(tiny), "--size", "96x64"]) == 7
     assert list(tmp_path.iterdir()) == []
