@@ -130,9 +130,8 @@ def _ssim(a: torch.Tensor, b: torch.Tensor) -> float:
     places = torch.arange(SSIM_WINDOW, dtype=torch.float64) - SSIM_WINDOW // 2
     row = torch.exp(-places.square() / (2 * SSIM_SIGMA**2))
     row = row / row.sum()
-    window = (row[:, None] * row[None, :])[None, None]
-    stacked = torch.stack([a, b, a * a, b * b, a * b])[:, None]
-    mean_a, mean_b, square_a, square_b, product = F.conv2d(stacked, window)[:, 0]
+    across = F.conv2d(torch.stack([a, b, a * a, b * b, a * b])[:, None], row.view(1, 1, 1, -1))
+    mean_a, mean_b, square_a, square_b, product = F.conv2d(across, row.view(1, 1, -1, 1))[:, 0]
     first, second = SSIM_K[0] ** 2, SSIM_K[1] ** 2
     variance_a, variance_b = square_a - mean_a.square(), square_b - mean_b.square()
     covariance = product - mean_a * mean_b

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import tiny
 from tests.cli.running import assert_refused
 from tests.evaluate.test_suite import tgve
 
@@ -18,13 +17,12 @@ SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "meadow.mp4"
 
 
 @pytest.fixture
-def suite(tmp_path):
-    model = tiny.one_step(tmp_path / "tiny")
+def suite(tmp_path, tiny):
     mask = np.zeros((48, 64), dtype=np.uint8)
     mask[:24] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
     (tmp_path / "suite.toml").write_text(f"""
-models = ["identity", "{model}"]
+models = ["identity", "{tiny}"]
 frames = 4
 instructions = ["make it winter", {{instruction = "make it night", reference = "{SAMPLE}"}}]
 [[clips]]
@@ -75,10 +73,9 @@ def test_a_second_run_measures_what_is_left(movie, suite, tmp_path):
     assert again[0] == json.loads(first[0])
 
 
-def test_tgve_goes_through_the_same_door(movie, tmp_path):
-    model = str(tiny.one_step(tmp_path / "tiny"))
+def test_tgve_goes_through_the_same_door(movie, tmp_path, tiny):
     tgve(tmp_path / "tgve", clips=(("DAVIS_480p", "stunt"),))
-    done = movie("eval", "tgve", "-o", "out", "--model", model, "--json")
+    done = movie("eval", "tgve", "-o", "out", "--model", str(tiny), "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["edits"] == 4
 
