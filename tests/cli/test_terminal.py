@@ -103,6 +103,7 @@ def test_the_bar_takes_one_line_at_any_width(screen, tmp_path, width):
     assert shown.lines.index(bars[0]) < next(n for n, line in enumerate(shown.lines) if str(tmp_path)[:20] in line)
     assert len(bars[0]) <= width
     assert ("━" in bars[0]) == (width >= 70)
+    assert COLOUR.search(shown.coloured)
     # The cursor is given back.
     assert shown.sent.rfind(b"\x1b[?25h") > shown.sent.rfind(b"\x1b[?25l")
 
@@ -119,7 +120,6 @@ def test_tables_and_help_fit(screen, width):
 
 
 def test_colour_can_be_switched_off(screen, tmp_path):
-    assert COLOUR.search(screen(*edit(tmp_path / "o.mp4")).coloured)
     assert COLOUR.search(screen("edit", "gone.mp4", "winter", "-o", "x.mp4").coloured)
     for arguments in (edit(tmp_path / "o.mp4"), ["edit", "gone.mp4", "winter", "-o", "x.mp4"]):
         assert not COLOUR.search(screen(*arguments, NO_COLOR="1").coloured)
