@@ -40,6 +40,13 @@ FRAME_MULTIPLE = 32
 STRIDE = 7919
 """A prime, so that steps of it visit every photograph of a folder whose size is no multiple of it."""
 
+CANDIDATES = 4
+"""Photographs of which one is drawn, as much more often as the look changes more of it: blonde hair needs hair."""
+LEAST_CHANGE = 0.02
+"""What is added to each one's change, so that a look also learns where it has nothing to do."""
+SPARSE = 8
+"""Of so many rows and columns one is compared."""
+
 
 class BankSamples:
     """Made on the fly: a photograph, an edit (or two, or none), a crop, and a phrase that asks for it.
@@ -117,7 +124,10 @@ class BankSamples:
             names = ()
         edit = bank.get("+".join(names)) if names else None
         if frame is None:
-            source, full, scene = self._crop(names, edit, _photo(paths, share, names, rng), rng)
+            photos_of = [_photo(paths, share, names, rng) for _ in range(CANDIDATES if paths is self.paths else 1)]
+            shown = [self._targets.change(*each, edit) if edit else 1.0 for each in photos_of]
+            photo = rng.choices(photos_of, shown)[0]
+            source, full, scene = self._crop(names, edit, photo, rng)
         else:
             picture = photos.framed(rng.choice(paths), *frame, rng)
             seen = None if self._regions is None else scene_of(self._regions, picture * 2 - 1)
@@ -193,6 +203,7 @@ class TargetCache:
 
     def __init__(self, root: Path, regions: RegionNetwork | None = None, labels: PhotoLabels | None = None) -> None:
         self.root, self._regions, self._labels = root, regions, labels
+        self._changes: dict[tuple[Path, int, str], float] = {}
 
     def source(self, path: Path, short_side: int) -> np.ndarray:
         """The photograph itself, at `short_side`."""
@@ -211,6 +222,17 @@ class TargetCache:
         """The photograph edited at full strength."""
         folder = self.root / f"{edit.name}-{short_side}-{fingerprint(edit)}"
         return _kept(folder / f"{path.stem}.npy", lambda: self._full(path, short_side, edit))
+
+    def change(self, path: Path, short_side: int, edit: bank.Edit) -> float:
+        """How much an edit changes the photograph, the mean in [0, 1], and a little more."""
+        key = (path, short_side, edit.name)
+        if key not in self._changes:
+            source, target = (
+                pixels[:, ::SPARSE, ::SPARSE].astype(np.int16)
+                for pixels in (self.source(path, short_side), self.target(path, short_side, edit))
+            )
+            self._changes[key] = LEAST_CHANGE + float(np.abs(target - source).mean()) / 255
+        return self._changes[key]
 
     def _full(self, path: Path, short_side: int, edit: bank.Edit) -> Tensor:
         image = photos.load(path, short_side)

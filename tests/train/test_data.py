@@ -56,6 +56,15 @@ def test_held_out_photographs_are_not_trained_on(tmp_path):
     assert source.patches(5).shape == (50, 3, 8, 8)
 
 
+def test_photographs_that_a_look_changes_are_drawn_more_often(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for name, colour in (("p1", (255, 255, 255)), ("p2", (90, 90, 90))):  # what is white cannot become brighter
+        Image.new("RGB", (64, 64), colour).save(tmp_path / "photos" / f"{name}.png")
+    source = bank(tmp_path, photo_share=1.0, unedited=0.0)
+    grey = sum(bool(source.sample(number).source.mean() < 0.5) for number in range(60))
+    assert 40 < grey < 60
+
+
 def test_a_fixed_strength_goes_straight(tmp_path):
     whole, tenth = bank(tmp_path, strength=1.0, unedited=0.0), bank(tmp_path, strength=0.1, unedited=0.0)
     for number in range(3):
