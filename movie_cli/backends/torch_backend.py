@@ -81,8 +81,18 @@ class TorchBackend:
     def encode_frames(self, frames: Pixels) -> Tensor:
         """Source latents `(N, C, H/8, W/8)`."""
         with self._memory():
-            latents = (self.compiled or self._autoencoder).condition(self._pictures(frames))
+            pictures = self._pictures(frames)
+            if self._team is None:
+                latents = self._condition(pictures)
+            else:
+                # Not beside frames that are still decoded: more threads than cores wait for each other.
+                calls = [functools.partial(self._condition, part) for part in pictures.split(1)]
+                latents = torch.cat(self._team.all(calls))
         return latents.to(self._latents_dtype, memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def _condition(self, pictures: Tensor) -> Tensor:
+        return (self.compiled or self._autoencoder).condition(pictures)
 
     @torch.inference_mode()
     def denoise(self, latents: Tensor, settings: Settings, carry: Carry | None = None) -> Tensor:

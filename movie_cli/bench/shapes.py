@@ -9,6 +9,7 @@ their weights with values) are counted apart, as the paper's figures leave them 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from diffusers import (
 from torch.utils.flop_counter import FlopCounterMode
 
 from movie_cli.checkpoints.load import network_class
+from movie_cli.checkpoints.regions import FOLDER as REGIONS
 from movie_cli.checkpoints.save import save_checkpoint
 from movie_cli.checkpoints.store import DEFAULT_MODEL, EMBEDDED
 from movie_cli.models.text import InstructionEncoder
@@ -126,6 +128,8 @@ def save_random(kind: str, folder: Path, seed: int = 0) -> Path:
         description="for measurements",
         edits=[],
     )
+    if not shape.clip:  # its denoiser is told what is where
+        shutil.copytree(NANO / REGIONS, folder / REGIONS)
     return folder
 
 

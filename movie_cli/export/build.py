@@ -28,7 +28,7 @@ Size = tuple[int, int]
 TOLERANCE = 1e-4
 """Largest error of a float32 graph, relative to the largest value of torch's result."""
 LARGEST_SIDE = 4096
-CALIBRATION_PICTURES, CALIBRATION_CASES = 8, 16
+CALIBRATION_PICTURES, CALIBRATION_CASES = 8, 40
 
 
 @dataclass

@@ -40,6 +40,12 @@ def test_sizes_are_compared(model):
     assert values["192x128_detail_ms"] > 0
 
 
+def test_models_are_compared(model):
+    values = run("models.py", model, "nano", "--frames", "3", "--size", "64x64", "--rounds", "1")
+    assert values[f"{model} ratio"] == 1
+    assert values["nano ratio"] > 0
+
+
 def test_threads_are_compared_beside_busy_processes(model):
     options = ["--model", model, "--frames", "3", "--size", "64x64", "--busy", "0,1", "--threads", "0,1"]
     values = run("threads.py", *options)

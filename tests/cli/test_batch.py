@@ -177,7 +177,7 @@ def test_a_dry_run_tells_and_does_nothing(movie, tmp_path):
 
 def test_unknown_instructions_are_told_of_before_the_first_edit(movie, tmp_path):
     make_clip(tmp_path / "a.mp4", frames=2)
-    texts = ["sepia", "turn the car red", "turn the car red"]
+    texts = ["sepia", "turn the car hairy", "turn the car hairy"]
     write_jobs(
         "jobs.jsonl",
         *({"source": "a.mp4", "instruction": text, "output": f"{n}.mp4"} for n, text in enumerate(texts)),
@@ -186,12 +186,12 @@ def test_unknown_instructions_are_told_of_before_the_first_edit(movie, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("not trained on") == 2
     count, first = (done.stderr.index(text) for text in ("2 of 3 jobs ask", "1 of 3: a.mp4: done"))
-    assert done.stderr.index('not trained on "turn it red" and may leave') < count < first
+    assert done.stderr.index('not trained on "turn it hairy" and may leave') < count < first
 
 
 def test_a_strict_edit_refuses_an_instruction_that_is_not_known(movie, tmp_path):
     make_clip(tmp_path / "a.mp4", frames=2)
-    text = "turn the car red"
+    text = "turn the car hairy"
     assert_refused(
         movie("edit", "a.mp4", text, "-o", "o.mp4", "--strict", "-q"), 2, "not trained on", "leave out --strict"
     )

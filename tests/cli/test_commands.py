@@ -228,13 +228,13 @@ def test_a_wrong_setting_is_found_whatever_is_typed(movie, tmp_path):
 
 
 def test_a_dry_run_is_in_words_and_tells_of_what_the_model_does_not_know(movie, tmp_path):
-    done = movie("edit", str(counting(tmp_path / "in.mp4", count=3)), "turn the car red", "-o", "o.mp4", "--dry-run")
+    done = movie("edit", str(counting(tmp_path / "in.mp4", count=3)), "turn the car hairy", "-o", "o.mp4", "--dry-run")
     assert done.returncode == 0, done.stderr
     plan = dict(line.split("  ", 1) for line in done.stdout.splitlines())
     assert "text-scale 7.5" in plan["recipe"]
     assert "{" not in done.stdout
     assert "cpu, cpu" not in plan["device"]
-    assert 'not trained on "turn it red"' in plan["warning"]
+    assert 'not trained on "turn it hairy"' in plan["warning"]
 
 
 def test_a_recipe_is_repeated_with_what_is_typed_put_over_it(movie, tmp_path):

@@ -44,7 +44,9 @@ def test_the_main_job(movie, tmp_path):
     # Winter is paler and bluer than a green meadow in the sun, and still the same meadow.
     difference = edited[0].astype(float) - source[0]
     assert difference[..., 2].mean() - difference[..., 0].mean() > 5
-    assert np.corrcoef(edited[0].mean(axis=2).ravel(), source[0].mean(axis=2).ravel())[0, 1] > 0.7
+    # Snow lies on the grass, so brightness may turn round; what is drawn stays where it is.
+    edges = [np.abs(np.diff(picture.mean(axis=2), axis=0)).ravel() for picture in (edited[0], source[0])]
+    assert np.corrcoef(*edges)[0, 1] > 0.7
     assert left_behind(tmp_path) == ["winter.mp4"]
 
 

@@ -12,7 +12,7 @@ from movie_cli.editing import latent_cache
 from movie_cli.errors import OutputError
 from tests.cli.running import assert_refused
 from tests.cli.test_models import hub as hub_on_this_machine  # noqa: F401 - a fixture
-from tests.cli.test_models import run
+from tests.cli.test_models import run  # noqa: F401 - another
 from tests.media.clips import make_clip
 from tests.small_disk import small_disk
 
@@ -34,15 +34,15 @@ def test_an_edit_goes_on_without_the_latent_cache(movie, tiny, tmp_path, monkeyp
     assert (tmp_path / "again.mp4").read_bytes() == (tmp_path / "out.mp4").read_bytes()
 
 
-def test_a_model_that_finds_no_room(tmp_path, hub_on_this_machine):  # noqa: F811
+def test_a_model_that_finds_no_room(tmp_path, hub_on_this_machine, run):  # noqa: F811
     with small_disk(tmp_path / "hf", 400) as disk:
-        refused = run(tmp_path, hub_on_this_machine, "models", "pull", "owner/name")
+        refused = run(hub_on_this_machine, "models", "pull", "owner/name")
         assert_refused(refused, 7, "owner/name", "No space left on device", "HF_HOME")
         sizes = {path.stat().st_size for path in disk.rglob("*.safetensors")}
         whole = {path.stat().st_size for path in hub_on_this_machine.folder.rglob("*.safetensors")}
         assert sizes <= whole
         assert not list(disk.rglob("*.incomplete"))
-    done = run(tmp_path, hub_on_this_machine, "models", "pull", "owner/name")
+    done = run(hub_on_this_machine, "models", "pull", "owner/name")
     assert done.returncode == 0, done.stderr
 
 

@@ -134,4 +134,6 @@ def test_what_cannot_be_meant_is_refused(edit, arguments, text, said, tmp_path):
 
 def test_a_page_and_a_table_want_numbers(movie, clip):
     assert_refused(movie("tune", str(clip), MOVIE_TEXT_SCALE="0s=0,0.3s=9"), 2, "scales that are numbers")
-    assert_refused(movie("lut", str(clip), "x", "-o", "x.cube", "--text-scale", "0s=0,0.3s=9"), 2, "--text-scale")
+    assert_refused(
+        movie("lut", str(clip), "x", "-o", "x.cube", "--text-scale", "0s=0,0.3s=9"), 2, "scales that are numbers"
+    )

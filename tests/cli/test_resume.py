@@ -191,7 +191,7 @@ def test_a_removed_source_that_comes_back_is_continued(movie, tmp_path, whole):
 def test_a_disk_that_fills_up_keeps_what_was_done(movie, tmp_path, whole):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)]
+    mount = [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", "size=800k", "tmpfs", str(disk)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
         pytest.skip("no small file system can be mounted here")
     try:

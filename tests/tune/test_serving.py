@@ -124,12 +124,12 @@ def test_the_command_makes_what_the_page_shows(page, folder):
 def test_an_unknown_instruction_is_told_with_one_that_works(folder):
     with tuning(folder, "in 1.mp4") as (page, _):
         assert page.edited(instruction="make it winter")[2] == ""
-        advice = page.edited(instruction="turn the car red")[2]
-        assert 'not trained on "turn it red"' in advice
+        advice = page.edited(instruction="turn the car hairy")[2]
+        assert 'not trained on "turn it hairy"' in advice
         words = advice.split('it knows "')[1].split('"')[0]
         assert page.edited(instruction=words)[2] == ""
         looks = page.get("about")["looks"]
-        assert len(looks) == 40
+        assert len(looks) == 120
         assert {"title": "teal and orange", "words": "give it a teal and orange grade"} in looks
 
 
