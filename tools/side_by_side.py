@@ -14,7 +14,6 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 import movie_cli
-from movie_cli.errors import MovieError
 from movie_cli.media import FrameReader
 from tools.options import end
 from tools.sheets import save_picture
@@ -86,11 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> str:
         rows = []
         for name, instruction in PAIRS:
-            try:
-                rows.append((instruction, tiles(options.clips / name, instruction, options.models)))
-            except MovieError as error:
-                error.hint = error.hint or f"with {instruction}"
-                raise
+            rows.append((instruction, tiles(options.clips / name, instruction, options.models)))
         save_picture(sheet(rows), options.output)
         return f"{options.output}\n"
 

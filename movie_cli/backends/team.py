@@ -7,9 +7,13 @@ after the other on two, and lose no more to a busy machine than their share of i
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+import torch
+from torch import Tensor
 
 Value = TypeVar("Value")
 FRAMES = 2
@@ -35,3 +39,7 @@ class Team:
     def all(self, calls: Sequence[Callable[[], Value]]) -> list[Value]:
         """What the calls give, in their order."""
         return [future.result() for future in self.later(calls)]
+
+    def each(self, run: Callable[[Tensor], Tensor], frames: Tensor) -> Tensor:
+        """What `run` gives for each frame of a batch by itself, as a batch."""
+        return torch.cat(self.all([functools.partial(run, frame) for frame in frames.split(1)]))

@@ -45,7 +45,7 @@ class TorchBackend:
         if self._device.type == "cpu":
             threads = config.threads or _usual_threads()
             torch.set_num_threads(threads)
-            if descriptor.steps == 1 and not config.compiled:
+            if descriptor.steps == 1 and not config.compiled and not self._transfers.overlap:
                 self._team = Team(threads, torch.set_num_threads)
         self.decode_later: Callable[[Any, Pixels], FetchFrames] | None = (
             self._decode_later if self._transfers.overlap or self._team else None
@@ -82,12 +82,8 @@ class TorchBackend:
         """Source latents `(N, C, H/8, W/8)`."""
         with self._memory():
             pictures = self._pictures(frames)
-            if self._team is None:
-                latents = self._condition(pictures)
-            else:
-                # Not beside frames that are still decoded: more threads than cores wait for each other.
-                calls = [functools.partial(self._condition, part) for part in pictures.split(1)]
-                latents = torch.cat(self._team.all(calls))
+            # Not beside frames that are still decoded: more threads than cores wait for each other.
+            latents = self._condition(pictures) if self._team is None else self._team.each(self._condition, pictures)
         return latents.to(self._latents_dtype, memory_format=torch.channels_last)
 
     @torch.inference_mode()
@@ -102,10 +98,8 @@ class TorchBackend:
         with self._memory():
             if not is_recurrent(self._unet):
                 if self._team is not None and settings.steps == 1:
-                    calls = [
-                        functools.partial(self._beside, part, settings.seed, guidance) for part in latents.split(1)
-                    ]
-                    return torch.cat(self._team.all(calls))
+                    run = functools.partial(self._beside, seed=settings.seed, guidance=guidance)
+                    return self._team.each(run, latents)
                 return self._in_batches(lambda part: self._sample(part, settings.seed, guidance), latents)
             edited = []
             for frame in latents.split(1):

@@ -20,6 +20,7 @@ from movie_cli.errors import ModelError, UsageError
 from movie_cli.models.attention import attach
 from movie_cli.models.autoencoder import PatchAdapter
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
+from movie_cli.models.one_step import SIGNS
 from movie_cli.models.scene import SCENE_CHANNELS, sees_scene
 from movie_cli.train import objectives, surgery
 from movie_cli.train.augmentation import grainy, neighbours
@@ -32,8 +33,6 @@ from movie_cli.train.start import Start, check_trained, new_unet, open_start
 from movie_cli.train.surgery import BETAS
 
 STUDENT = "student"
-PREDICTIONS = {"v_prediction": -1, "sample": 1}
-"""What is multiplied with to be the picture: at zero signal a velocity is the negative picture."""
 
 
 class DirectStage(EditorStage):
@@ -52,7 +51,7 @@ class DirectStage(EditorStage):
         student = nn.ModuleDict({"unet": self.unet, "text": self.conditioning.module, "vae": vae})
         self.parts[STUDENT] = student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._anchors = attach(self.unet)
-        self._sign = PREDICTIONS[prediction_of(start.scheduler)]
+        self._sign = SIGNS[prediction_of(start.scheduler)]
 
     def learning_rate(self, part: str, name: str, step: int) -> float:
         """Edit codes may learn faster than the network."""
@@ -143,6 +142,6 @@ def direct_stage(settings: DirectSettings) -> DirectStage:
     where = start.descriptor.folder
     if not isinstance(start.codec, PatchAdapter):
         raise ModelError(f"{where / 'vae'} is not a PatchAutoencoder", "begin with movie train autoencoder")
-    if prediction_of(start.scheduler) not in PREDICTIONS:
+    if prediction_of(start.scheduler) not in SIGNS:
         raise ModelError(f"the denoiser of {where} predicts {prediction_of(start.scheduler)}", "describe one in [unet]")
     return DirectStage(settings, start)
