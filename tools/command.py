@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from movie_cli.backends.base import Backend, Carry, FetchFrames, Pixels, RuntimeConfig, Settings, TextEmbedding
+from movie_cli.backends.base import Backend, Carry, EmbeddedInstruction, FetchFrames, Pixels, RuntimeConfig, Settings
 from movie_cli.checkpoints.descriptor import Descriptor
 
 SMALL = (64, 48)
@@ -34,9 +34,9 @@ class IdentityBackend:
         self.anchors: Any = None
         self.decode_later: Callable[[Any, Pixels], FetchFrames] | None = None
 
-    def embed_text(self, instruction: str) -> TextEmbedding:
+    def embed_text(self, instruction: str) -> EmbeddedInstruction:
         """Nothing, as nothing is asked of the network."""
-        return TextEmbedding(None, None)
+        return EmbeddedInstruction(None, None)
 
     def encode_frames(self, frames: Pixels) -> Any:
         """Every eighth pixel."""

@@ -128,7 +128,7 @@ def _torch_threads() -> int:
 
 
 @dataclass(frozen=True)
-class TextEmbedding:
+class EmbeddedInstruction:
     """An embedded instruction, as the backend's own arrays.
 
     `nearest` names known edits, best first; `known` says whether the checkpoint was trained on something like the
@@ -145,7 +145,7 @@ class TextEmbedding:
 class Settings:
     """What an edit asks of the denoiser: scales in their own units, seed and number of steps."""
 
-    text: TextEmbedding
+    text: EmbeddedInstruction
     text_scale: float
     image_scale: float
     seed: int
@@ -177,7 +177,7 @@ class Backend(Protocol):
         """What is to be told of how the networks run, such as what fell back to the CPU."""
         ...
 
-    def embed_text(self, instruction: str) -> TextEmbedding:
+    def embed_text(self, instruction: str) -> EmbeddedInstruction:
         """Embed one instruction and the empty text."""
         ...
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from movie_cli.backends.base import Carry, FetchFrames, Pixels, RuntimeConfig, Settings, TextEmbedding
+from movie_cli.backends.base import Carry, EmbeddedInstruction, FetchFrames, Pixels, RuntimeConfig, Settings
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import TEXT_ENCODER, Export, graph_name
 from movie_cli.errors import ModelError, UsageError
@@ -93,19 +93,19 @@ class GraphBackend:
 
     # Text
 
-    def embed_text(self, instruction: str) -> TextEmbedding:
+    def embed_text(self, instruction: str) -> EmbeddedInstruction:
         """Embed one instruction; the empty text is not needed by a network that takes its scales as inputs."""
         facts = self._export.text
         if facts.kind == "clip":
             ids = padded_ids(self._folder / "tokenizer", instruction, facts.length, facts.pad)
-            return TextEmbedding(self._text.run({"input_ids": ids})["tokens"], None)
+            return EmbeddedInstruction(self._text.run({"input_ids": ids})["tokens"], None)
         tokenizer = InstructionTokenizer.from_pretrained(self._folder / "tokenizer")
         mended = mended_texts(tokenizer, [instruction])
         found = [self._encode_text(tokenizer, text) for text in (instruction, *mended.values())]
         row = surest_rows([float(each["logits"].max()) for each in found], 1, list(mended))[0]
         nearness = found[row]["nearness"][0]
         nearest = tuple(self.descriptor.edits[index] for index in np.argsort(-nearness, kind="stable")[:NEAREST])
-        return TextEmbedding(found[row]["tokens"], None, bool(nearness.max() >= facts.known_threshold), nearest)
+        return EmbeddedInstruction(found[row]["tokens"], None, bool(nearness.max() >= facts.known_threshold), nearest)
 
     def _encode_text(self, tokenizer: InstructionTokenizer, text: str) -> Mapping[str, Array]:
         ids, mask = tokenizer.ids_and_mask([text], self._export.text.length)

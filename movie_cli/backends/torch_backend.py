@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from movie_cli.backends.base import Carry, FetchFrames, Pixels, RuntimeConfig, Settings, TextEmbedding
+from movie_cli.backends.base import Carry, EmbeddedInstruction, FetchFrames, Pixels, RuntimeConfig, Settings
 from movie_cli.backends.compiled import CompiledNetworks
 from movie_cli.backends.team import Team
 from movie_cli.checkpoints.descriptor import Descriptor
@@ -70,12 +70,12 @@ class TorchBackend:
         return (self.compiled.note,) if self.compiled is not None and self.compiled.note else ()
 
     @torch.inference_mode()
-    def embed_text(self, instruction: str) -> TextEmbedding:
+    def embed_text(self, instruction: str) -> EmbeddedInstruction:
         """Embed one instruction and the empty text. The text encoder runs on the CPU in float32: it runs once."""
         encoded = self._text.encode(instruction)
         null = self._text.encode("")
         tokens, null_tokens = (item.tokens.to(self._device, self._dtype) for item in (encoded, null))
-        return TextEmbedding(tokens, null_tokens, encoded.known, encoded.nearest)
+        return EmbeddedInstruction(tokens, null_tokens, encoded.known, encoded.nearest)
 
     @torch.inference_mode()
     def encode_frames(self, frames: Pixels) -> Tensor:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from movie_cli.backends import registry
-from movie_cli.backends.base import TextEmbedding
+from movie_cli.backends.base import EmbeddedInstruction
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.store import open_model
 from movie_cli.editing.request import EditRequest
@@ -73,7 +73,7 @@ def told_of(descriptor: Descriptor, recipe: Recipe, *, masked: bool = False) -> 
     return f"understood as {', '.join(parts)}" if parts else ""
 
 
-def advice(descriptor: Descriptor, instruction: str, text: TextEmbedding) -> str:
+def advice(descriptor: Descriptor, instruction: str, text: EmbeddedInstruction) -> str:
     """What to say of an instruction of which not all can be done; empty where there is nothing to say."""
     found, name = directions_of(descriptor, instruction), descriptor.name
     said = []
@@ -96,7 +96,7 @@ def advice(descriptor: Descriptor, instruction: str, text: TextEmbedding) -> str
     return ". ".join(said)
 
 
-def _unknown(descriptor: Descriptor, look: str, text: TextEmbedding) -> str:
+def _unknown(descriptor: Descriptor, look: str, text: EmbeddedInstruction) -> str:
     """What to say of a look that the checkpoint was not trained on, with one that works."""
     words = ", ".join(f'"{look.words}"' for look in looks_of(text.nearest))
     return (
@@ -113,7 +113,7 @@ def unknown_instructions(requests: Iterable[EditRequest]) -> list[tuple[str, int
         for step in each.recipe.chain
         for text in texts_of(step.instruction)
     )
-    judges: dict[str, Callable[[str], TextEmbedding] | None] = {}
+    judges: dict[str, Callable[[str], EmbeddedInstruction] | None] = {}
     found = []
     for (model, instruction, offline), count in wanted.items():
         try:
@@ -131,7 +131,7 @@ def unknown_instructions(requests: Iterable[EditRequest]) -> list[tuple[str, int
     return found
 
 
-def _judge(descriptor: Descriptor) -> Callable[[str], TextEmbedding] | None:
+def _judge(descriptor: Descriptor) -> Callable[[str], EmbeddedInstruction] | None:
     """What tells whether a checkpoint knows a text; None where it takes any."""
     if not descriptor.edits:
         return None
@@ -140,9 +140,9 @@ def _judge(descriptor: Descriptor) -> Callable[[str], TextEmbedding] | None:
 
         encoder = load_text(descriptor.folder)
 
-        def judge(text: str) -> TextEmbedding:
+        def judge(text: str) -> EmbeddedInstruction:
             encoded = encoder.encode(text)
-            return TextEmbedding(encoded.tokens, None, encoded.known, encoded.nearest)
+            return EmbeddedInstruction(encoded.tokens, None, encoded.known, encoded.nearest)
 
         return judge
     return registry.open_backend(descriptor, registry.choose_runtime(descriptor)).embed_text

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from movie_cli.backends import registry
-from movie_cli.backends.base import Backend, Carry, FetchFrames, Pixels, RuntimeConfig, Settings, TextEmbedding
+from movie_cli.backends.base import Backend, Carry, EmbeddedInstruction, FetchFrames, Pixels, RuntimeConfig, Settings
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import nearest_size
 from movie_cli.editing.course import Course, Moment, mixed
@@ -40,7 +40,7 @@ class Editor:
         self._strength = 1.0
         self.user: object | None = None
         """Whose state is set, where edits take turns."""
-        self._texts: dict[str, TextEmbedding] = {}
+        self._texts: dict[str, EmbeddedInstruction] = {}
 
     @property
     def settings(self) -> Settings:
@@ -64,20 +64,20 @@ class Editor:
             return nearest_size(descriptor.export, width, height)
         return working_size(width, height, descriptor.native_area, descriptor.size_multiple)
 
-    def set_recipe(self, recipe: Recipe, seconds: float = 0.0) -> TextEmbedding:
+    def set_recipe(self, recipe: Recipe, seconds: float = 0.0) -> EmbeddedInstruction:
         """Set instruction, scales, seed and steps, as they are at a time; forgets the anchors.
 
         Texts' embeddings are kept for next time.
         """
         return self.set_moment(Course(recipe, self.least_text_scale).at(seconds), recipe)
 
-    def set_moment(self, moment: Moment, recipe: Recipe) -> TextEmbedding:
+    def set_moment(self, moment: Moment, recipe: Recipe) -> EmbeddedInstruction:
         """As `set_recipe`, with instruction and scales of a moment."""
         text = self.embed(moment.instruction)
         if moment.following:
             following = self.embed(moment.following)
             tokens = text.tokens + moment.fade * (following.tokens - text.tokens)
-            text = TextEmbedding(tokens, text.null_tokens, text.known and following.known, text.nearest)
+            text = EmbeddedInstruction(tokens, text.null_tokens, text.known and following.known, text.nearest)
         steps = recipe.steps or self.backend.descriptor.steps
         self._settings = Settings(text, moment.text_scale, moment.image_scale, recipe.seed, steps)
         self._strength = moment.strength
@@ -98,7 +98,7 @@ class Editor:
         """Below it an edit is mixed with the source."""
         return self.backend.descriptor.text_scale_range[0]
 
-    def embed(self, instruction: str) -> TextEmbedding:
+    def embed(self, instruction: str) -> EmbeddedInstruction:
         """The embedding of an instruction's look, without the places that it names; it is kept for next time."""
         text = self._texts.get(instruction)
         if text is None:

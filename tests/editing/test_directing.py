@@ -4,14 +4,14 @@ import dataclasses
 
 import pytest
 
-from movie_cli.backends.base import TextEmbedding
+from movie_cli.backends.base import EmbeddedInstruction
 from movie_cli.checkpoints.descriptor import read_descriptor
 from movie_cli.editing.directing import advice, directions_of, places_of, understood
 from movie_cli.errors import UsageError
 from movie_cli.recipe import Recipe
 from tests import tiny
 
-KNOWN, UNKNOWN = (TextEmbedding(None, None, known, ("winter",)) for known in (True, False))
+KNOWN, UNKNOWN = (EmbeddedInstruction(None, None, known, ("winter",)) for known in (True, False))
 
 
 @pytest.fixture(scope="module")
