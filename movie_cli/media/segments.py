@@ -190,7 +190,8 @@ class SegmentEncoder:
         if self._file is not None:
             self._container.close()
             self._source.close()
-            self._file.close()
+            with contextlib.suppress(OSError):  # a full disk does not take what is still to be written
+                self._file.close()
             self._file = None
             self._path.unlink(missing_ok=True)
 
