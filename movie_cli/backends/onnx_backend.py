@@ -214,11 +214,6 @@ class OnnxGraph:
         self.nodes = sum(len(part.get_nodes()) for part in parts)
         self.on_cpu = sum(len(part.get_nodes()) for part in parts if part.ep_name == PROVIDERS["cpu"])
 
-    @property
-    def input_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of the inputs by name."""
-        return {value.name: tuple(value.shape) for value in self._session.get_inputs()}
-
     def run(self, feeds: Feeds) -> Mapping[str, NDArray[Any]]:
         """Outputs by name, floats as float32."""
         given = {name: feeds[name].astype(dtype, copy=False) for name, dtype in self._inputs.items()}

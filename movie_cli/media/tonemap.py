@@ -65,13 +65,13 @@ def scene_to_hlg(light: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.where(light <= 1 / 12, np.sqrt(3 * light), a * np.log(np.maximum(12 * light - b, 1e-9)) + c)
 
 
-def roll_off(light: NDArray[np.floating], peak: float, target: float = REFERENCE_WHITE) -> NDArray[np.floating]:
-    """BT.2390's EETF: light mastered for `peak` to light on a display of `target`, both cd/m2, black at 0."""
-    if peak <= target:
-        return np.minimum(light, target)
+def roll_off(light: NDArray[np.floating], peak: float) -> NDArray[np.floating]:
+    """BT.2390's EETF: light mastered for `peak` to light on a display of the reference white, cd/m2, black at 0."""
+    if peak <= REFERENCE_WHITE:
+        return np.minimum(light, REFERENCE_WHITE)
     highest = float(light_to_pq(np.float64(peak)))  # type: ignore[arg-type]
     signal = np.minimum(light_to_pq(light) / highest, 1.0)
-    most = float(light_to_pq(np.float64(target))) / highest  # type: ignore[arg-type]
+    most = float(light_to_pq(np.float64(REFERENCE_WHITE))) / highest  # type: ignore[arg-type]
     knee = 1.5 * most - 0.5
     t = np.clip((signal - knee) / (1 - knee), 0, 1)
     spline = (2 * t**3 - 3 * t**2 + 1) * knee + (t**3 - 2 * t**2 + t) * (1 - knee) + (-2 * t**3 + 3 * t**2) * most

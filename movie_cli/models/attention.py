@@ -169,11 +169,6 @@ class ConditioningCache:
         self._edits = [*self._edits[1 - MOST_EDITS :], (self._edit, self._kept)]
         self.go_to(0)
 
-    def forget(self) -> None:
-        """Keep nothing from now on."""
-        self._edit, self._kept, self._edits = None, {}, []
-        self.go_to(0)
-
 
 def _same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
     return len(one) == len(other) and all(

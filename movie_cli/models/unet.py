@@ -1,7 +1,8 @@
 """The embedded model's denoiser in plain torch: a conditional UNet that takes both guidance scales as embeddings.
 
-It is a `GuidedUNet2DConditionModel` of one family of shapes, which `unet_config.knows` tells from all others: the same
-configuration, the same names of weights, the same numbers. Nothing else of diffusers is needed to run it.
+It is a `GuidedUNet2DConditionModel` of one family of shapes, which `checkpoints.load.is_plain_unet` tells from all
+others: the same configuration, the same names of weights, the same numbers. Nothing else of diffusers is needed to run
+it.
 
 What does not depend on the frame, the embeddings' and the text's share in every level, is computed apart from the rest
 (`UNet.prepare`), so that it can be kept from frame to frame.

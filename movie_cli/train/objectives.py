@@ -110,10 +110,10 @@ def differences(image: Tensor) -> tuple[Tensor, Tensor]:
     return image[..., 1:] - image[..., :-1], image[..., 1:, :] - image[..., :-1, :]
 
 
-def energy_map(image: Tensor, window: int = 8) -> Tensor:
-    """Mean absolute difference between neighbours in each window: how much texture there is, wherever it lies."""
+def energy_map(image: Tensor) -> Tensor:
+    """Mean absolute difference between neighbours in windows of 8x8: how much texture there is, wherever it lies."""
     dx, dy = differences(image)
-    return F.avg_pool2d(dx.abs(), window, ceil_mode=True) + F.avg_pool2d(dy.abs(), window, ceil_mode=True)
+    return F.avg_pool2d(dx.abs(), 8, ceil_mode=True) + F.avg_pool2d(dy.abs(), 8, ceil_mode=True)
 
 
 @torch.no_grad()

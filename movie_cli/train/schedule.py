@@ -60,13 +60,13 @@ class NoiseSchedule:
         return (table[None] - log_sigma[:, None]).abs().argmin(dim=1)
 
 
-def euler_timesteps(count: int, total: int = TIMESTEPS) -> list[int]:
+def euler_timesteps(count: int) -> list[int]:
     """`count` timesteps of an Euler schedule, the noisiest first, ending at the last training timestep.
 
-    Spaced as diffusers' `trailing`: it starts at `total - 1`, which the student is run at, and leaves out 0, where
-    there is nothing to learn.
+    Spaced as diffusers' `trailing`: it starts at the last one, which the student is run at, and leaves out 0,
+    where there is nothing to learn.
     """
-    return [round(total - total * index / count) - 1 for index in range(count)]
+    return [round(TIMESTEPS - TIMESTEPS * index / count) - 1 for index in range(count)]
 
 
 def training_scheduler(scheduler: SchedulerMixin | None, prediction: str = "epsilon") -> DDIMScheduler:

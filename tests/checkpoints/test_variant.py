@@ -19,7 +19,7 @@ from movie_cli.checkpoints.load import load_checkpoint
 from movie_cli.checkpoints.store import open_model, open_variant
 from movie_cli.editing.editor import Editor
 from movie_cli.errors import ModelError, UsageError
-from movie_cli.models.one_step import OneStep
+from movie_cli.models.sampling import OneStep
 from movie_cli.models.unet import UNet
 from movie_cli.recipe import Recipe
 from tests import tiny

@@ -7,11 +7,11 @@ import pytest
 import torch
 from diffusers import LCMScheduler
 
+from movie_cli.checkpoints.load import is_plain_unet
 from movie_cli.models.attention import ConditioningCache, attach
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
-from movie_cli.models.one_step import OneStep
+from movie_cli.models.sampling import OneStep
 from movie_cli.models.unet import UNet
-from movie_cli.models.unet_config import knows
 from tests.tiny import NANO
 
 SHAPE = {
@@ -48,7 +48,7 @@ def both(folder, **changes):
         if value.dim() == 1:
             torch.nn.init.normal_(value, 1.0 if name.endswith("weight") else 0.0, 0.2)
     theirs.save_pretrained(folder)
-    assert knows(json.loads((folder / "config.json").read_text()))
+    assert is_plain_unet(json.loads((folder / "config.json").read_text()))
     return theirs, UNet.from_pretrained(folder)
 
 
@@ -140,8 +140,8 @@ def test_diffusers_reads_what_it_writes(tmp_path):
 )
 def test_other_configurations_are_left_to_diffusers(changes):
     config = json.loads((NANO / "unet" / "config.json").read_text())
-    assert knows(config)
-    assert not knows(config | changes)
+    assert is_plain_unet(config)
+    assert not is_plain_unet(config | changes)
 
 
 @pytest.mark.parametrize("prediction", ["sample", "v_prediction"])

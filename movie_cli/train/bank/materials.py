@@ -149,9 +149,9 @@ ICE: Stops = (
 )  # fmt: skip
 
 
-def carved(luma: Tensor, low: float, high: float, gain: float, radius: int = 10) -> Tensor:
+def carved(luma: Tensor, low: float, high: float, gain: float) -> Tensor:
     """The tones of a thing of one colour: large ones between `low` and `high`, small ones times `gain`."""
-    base = film.base_layer(luma, radius, 0.01)
+    base = film.base_layer(luma, 10, 0.01)
     return low + (high - low) * base.clamp(0, 1) ** 0.8 + gain * (luma - base)
 
 

@@ -20,7 +20,7 @@ from movie_cli.errors import ModelError, UsageError
 from movie_cli.models.attention import attach
 from movie_cli.models.autoencoder import PatchAdapter
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
-from movie_cli.models.one_step import SIGNS
+from movie_cli.models.sampling import SIGNS
 from movie_cli.models.scene import SCENE_CHANNELS, sees_scene
 from movie_cli.train import objectives, surgery
 from movie_cli.train.augmentation import grainy, neighbours
