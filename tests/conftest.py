@@ -1,11 +1,16 @@
 """For all tests: signals as a terminal has them, a share of the cores, and exports that several look at, made once."""
 
+import json
+import multiprocessing
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+ROOT = Path(__file__).resolve().parents[1]
 # With `-n`, each worker and the programs it starts take their share of the cores: threads that wait for one another on
 # a core that is taken are several times slower.
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -20,18 +25,22 @@ if hasattr(signal, "SIGHUP"):
 
 
 LONG = (
+    "export/test_qnn",
+    "benchmarks/",
+    "export/test_onnx",
     "cli/test_cluster",
     "cli/test_batch",
     "fuzz/test_properties",
-    "benchmarks/",
-    "export/",
-    "train/test_stages",
-    "tune/test_page_in_chromium",
-    "comparison/test_page_in_chromium",
-    "backends/test_openvino",
-    "backends/test_compiling",
-    "cli/test_train",
+    "cli/test_terminal",
+    "train/test_trainer",
     "cli/test_resume",
+    "backends/test_openvino",
+    "tune/",
+    "backends/test_compiling",
+    "tools/",
+    "train/",
+    "cli/",
+    "comparison/",
 )
 """Files that take longest: begun first, no worker has to wait for another that is still at one of them in the end."""
 
@@ -69,16 +78,64 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def nano_onnx(tmp_path_factory):
-    """The embedded model exported in float32, by the first worker that asks for it."""
-    pytest.importorskip("onnxruntime")
-    from filelock import FileLock
+def meadow(tmp_path_factory):
+    """The sample clip in 128x96, which is edited in a quarter of the time."""
+    from tests.media.clips import shrink
 
+    return shrink(ROOT / "samples" / "meadow.mp4", tmp_path_factory.mktemp("meadow") / "meadow.mp4", (128, 96))
+
+
+@pytest.fixture
+def forked_workers(monkeypatch):
+    """Workers of batches are forked where they can be, which takes a third of the time."""
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        from tests import forked
+
+        monkeypatch.setattr("movie_cli.batch.local.multiprocessing", forked)
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """`shared(name, make)` is a folder for all workers that `make` fills where it is not there yet."""
+    base = tmp_path_factory.getbasetemp()
+
+    def folder(name, make):
+        path = (base.parent if WORKERS > 1 else base) / name
+        with FileLock(f"{path}.lock"):
+            if not path.exists():
+                make(path)
+        return path
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def nano_onnx(shared):
+    """The embedded model exported in float32."""
+    pytest.importorskip("onnxruntime")
     from movie_cli.cli import main
 
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if WORKERS > 1 else base) / "nano-onnx"
-    with FileLock(f"{folder}.lock"):
-        if not folder.exists():
-            assert main(["export", "onnx", "-o", str(folder), "--size", "96x64"]) == 0
-    return folder
+    def make(folder):
+        assert main(["export", "onnx", "-o", str(folder), "--size", "96x64"]) == 0
+
+    return shared("nano-onnx", make)
+
+
+@pytest.fixture(scope="session")
+def tiny_graphs(shared, tiny):
+    """A folder for `MOVIE_HOME` with graphs of `tiny` for OpenVINO, and in `said.json` what was said meanwhile."""
+    pytest.importorskip("openvino")
+    from movie_cli.backends import child
+    from movie_cli.backends.prepared import PreparedGraphs
+    from movie_cli.checkpoints.store import open_model
+    from tests.export import SIZE
+
+    def make(folder):
+        said = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MOVIE_HOME", str(folder))
+            patch.setattr(child, "EVERY", 0.5)
+            PreparedGraphs(open_model(str(tiny)), SIZE).make(said.append)
+        (folder / "said.json").write_text(json.dumps(said))
+
+    return shared("tiny-graphs", make)

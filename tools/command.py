@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -93,23 +94,65 @@ class Finished:
     stderr: str
 
 
-def run_movie(arguments: list[str], timeout: float, *, identity: bool = False) -> Finished:
+def run_movie(arguments: Sequence[str], timeout: float, *, identity: bool = False) -> Finished:
     """Run `movie` with these arguments in this environment; with `identity` without its network (see there)."""
-    forks = "forkserver" in multiprocessing.get_all_start_methods()
-    context: Any = multiprocessing.get_context("forkserver" if forks else "spawn")
-    if forks:
-        context.set_forkserver_preload(list(PRELOAD))
-    with tempfile.TemporaryDirectory(prefix="movie-child-") as folder:
-        said = (Path(folder) / "stdout", Path(folder) / "stderr")
-        child = context.Process(target=_run, args=(arguments, identity, dict(os.environ), *map(str, said)))
-        child.start()
-        child.join(timeout)
-        code = child.exitcode
+    with Child(arguments, identity=identity) as child:
+        code = child.wait(timeout)
         if code is None:
-            child.kill()
-            child.join()
-        texts = [path.read_text(encoding="utf-8", errors="replace") if path.exists() else "" for path in said]
-        return Finished(code, *texts)
+            child.send_signal(signal.SIGKILL)
+        return Finished(code, *child.communicate())
+
+
+class Child:
+    """`movie` with some arguments in a process of its own, in the folder of this one: used as `subprocess.Popen` is.
+
+    `environment` is added to what this process has.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], *, identity: bool = False, environment: Mapping[str, str] | None = None
+    ) -> None:
+        forks = "forkserver" in multiprocessing.get_all_start_methods()
+        context: Any = multiprocessing.get_context("forkserver" if forks else "spawn")
+        if forks:
+            context.set_forkserver_preload(list(PRELOAD))
+        self._folder = tempfile.TemporaryDirectory(prefix="movie-child-")
+        self._said = [Path(self._folder.name) / name for name in ("stdout", "stderr")]
+        given = (list(arguments), identity, dict(os.environ) | dict(environment or {}), *map(str, self._said))
+        self._process = context.Process(target=_run, args=given)
+        self._process.start()
+        self.pid: int = self._process.pid
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """The exit code, or None if it has not ended in time."""
+        self._process.join(timeout)
+        return self.returncode
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code; None while it runs, negative where a signal ended it."""
+        code: int | None = self._process.exitcode
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def communicate(self) -> tuple[str, str]:
+        """Wait for the end, and what it wrote to stdout and stderr."""
+        self.wait()
+        out, err = (path.read_text(encoding="utf-8", errors="replace") if path.exists() else "" for path in self._said)
+        return out, err
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.send_signal(signal.SIGKILL)
+        self.wait()
+        self._folder.cleanup()
 
 
 def _run(arguments: list[str], identity: bool, environment: dict[str, str], stdout: str, stderr: str) -> None:

@@ -14,6 +14,8 @@ from movie_cli.editing.request import EditRequest
 from movie_cli.recipe import Recipe
 from tests.media.clips import make_clip
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 
 class Heard:
     """A listener that keeps what it hears; `pause` seconds pass before it hears more than the first thing."""

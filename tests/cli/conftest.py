@@ -12,7 +12,7 @@ from tests.cli.running import Finished
 
 
 @pytest.fixture
-def movie(tmp_path, monkeypatch, capfd):
+def movie(tmp_path, monkeypatch, capfd, forked_workers):
     """Run `movie` in an empty folder with settings of its own."""
     for name in os.environ:
         if name.startswith("MOVIE_"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 
 import movie_cli
+from movie_cli.batch import local
 from movie_cli.errors import UsageError
 from movie_cli.recipe import Recipe
 from tests.cli.running import MOVIE, assert_refused
@@ -259,7 +261,8 @@ def test_a_manifest_that_cannot_be_meant_is_refused_whole(movie, tmp_path, kind)
     assert sorted(path.name for path in folder.iterdir()) == ["jobs.jsonl", "link"]
 
 
-def test_outside_when_that_is_allowed_and_no_module_from_there(movie, tmp_path):
+def test_outside_when_that_is_allowed_and_no_module_from_there(movie, tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "multiprocessing", multiprocessing)  # forked workers look for no modules
     for name in ("pickle", "socket", "torch"):
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     (tmp_path / "jobs").mkdir()
@@ -286,8 +289,9 @@ def wait_for(path, process):
         time.sleep(0.01)
 
 
-def test_an_interrupted_batch_goes_on_where_it_stopped(movie, tmp_path):
-    write_jobs("jobs.jsonl", GOOD, *(GOOD | {"output": f"{number}.mp4"} for number in range(9)))
+def test_an_interrupted_batch_goes_on_where_it_stopped(movie, tmp_path, meadow):
+    job = GOOD | {"source": str(meadow)}
+    write_jobs("jobs.jsonl", job, *(job | {"output": f"{number}.mp4"} for number in range(9)))
     with start(tmp_path, "jobs.jsonl", "--duration", "20f", "--segment-frames", "6") as process:
         wait_for(tmp_path / ".a.mp4.movie" / "000000.json", process)
         process.send_signal(signal.SIGTERM)
@@ -297,7 +301,7 @@ def test_an_interrupted_batch_goes_on_where_it_stopped(movie, tmp_path):
     assert states() == ["interrupted"]
     assert [line.split()[0] for line in table.splitlines()] == ["job", "1", "1"]
     assert table.endswith("1 interrupted, 9 not begun\n")
-    write_jobs("jobs.jsonl", GOOD)
+    write_jobs("jobs.jsonl", job)
     done = movie("batch", "jobs.jsonl", "--duration", "20f", "--segment-frames", "6", "--json")
     assert done.returncode == 0, done.stderr
     ended = next(event for event in map(json.loads, done.stdout.splitlines()) if event["type"] == "done")
@@ -305,9 +309,10 @@ def test_an_interrupted_batch_goes_on_where_it_stopped(movie, tmp_path):
     assert ended["frames"] == 20
 
 
-def test_a_worker_that_dies_fails_its_job_alone(tmp_path):
+def test_a_worker_that_dies_fails_its_job_alone(tmp_path, meadow):
     psutil = pytest.importorskip("psutil")
-    write_jobs(tmp_path / "jobs.jsonl", GOOD, GOOD | {"output": "b.mp4"})
+    job = GOOD | {"source": str(meadow)}
+    write_jobs(tmp_path / "jobs.jsonl", job, job | {"output": "b.mp4"})
     with start(tmp_path, "jobs.jsonl", "--duration", "12f", "--segment-frames", "4", "--no-cache") as process:
         wait_for(tmp_path / ".a.mp4.movie" / "000000.json", process)
         workers = [child for child in psutil.Process(process.pid).children() if "spawn_main" in str(child.cmdline())]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import threading
 import time
@@ -10,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from movie_cli.backends.prepared import PreparedGraphs
+from movie_cli.checkpoints.store import open_model
 from tests import tiny
 from tests.cli.running import assert_refused
+from tests.export import SIZE
 from tests.media.clips import make_clip
 
 ray = pytest.importorskip("ray", reason="Ray is not installed (the extra `ray`)")
@@ -124,24 +128,25 @@ def test_urls_are_fetched_by_workers_and_sent_by_the_driver(movie, tmp_path):
     assert list((tmp_path / "home" / "cache" / "outputs").iterdir()) == []
 
 
-def test_each_job_runs_on_graphs_of_its_own_model(movie, tmp_path):
-    pytest.importorskip("openvino", reason="OpenVINO is not installed (the extra `openvino`)")
-    make_clip(tmp_path / "in.mp4", frames=2)
-    models = [tiny.one_step(tmp_path / "first"), tiny.one_step(tmp_path / "second", channels=4)]
+def test_each_job_runs_on_graphs_of_its_own_model(movie, tmp_path, tiny, tiny_graphs, nano_onnx):
+    shutil.copytree(tiny_graphs, tmp_path / "home")
+    shutil.copytree(nano_onnx, PreparedGraphs(open_model("nano"), SIZE).folder)
+    make_clip(tmp_path / "in.mp4", frames=2, size=(48, 32))  # edited in four times as many pixels: as the graphs want
+    models = {"tiny": str(tiny), "nano": "nano"}
     jobs = [
-        {"source": "in.mp4", "instruction": "sepia", "output": f"{model.name}.gif", "model": str(model)}
-        for model in models
+        {"source": "in.mp4", "instruction": "sepia", "output": f"{name}.gif", "model": model}
+        for name, model in models.items()
     ]
     (tmp_path / "jobs.jsonl").write_text("".join(json.dumps(job) + "\n" for job in jobs))
     options = ["--backend", "openvino", "--no-cache", "--dtype", "float32"]
-    for model in models:
-        alone = movie("edit", "in.mp4", "sepia", "-o", f"alone-{model.name}.gif", "--model", str(model), *options)
+    for name, model in models.items():
+        alone = movie("edit", "in.mp4", "sepia", "-o", f"alone-{name}.gif", "--model", model, *options)
         assert alone.returncode == 0, alone.stderr
     done = movie("batch", "jobs.jsonl", *options, "--engine", "ray", "--jobs", "1")
     assert done.returncode == 0, done.stdout
-    for model in models:
-        name = f"{model.name}.gif"
-        assert (tmp_path / name).read_bytes() == (tmp_path / f"alone-{name}").read_bytes()
+    for name in models:
+        assert (tmp_path / f"{name}.gif").read_bytes() == (tmp_path / f"alone-{name}.gif").read_bytes()
+    assert (tmp_path / "tiny.gif").read_bytes() != (tmp_path / "nano.gif").read_bytes()
 
 
 def test_no_cluster_is_told(movie, tmp_path):

@@ -19,7 +19,7 @@ import pytest
 
 from movie_cli.editing.latent_cache import LatentCache
 from movie_cli.recipe import Recipe
-from tests.cli.running import MOVIE, assert_refused
+from tests.cli.running import MOVIE, Finished, assert_refused
 from tests.comparison.clips import counting
 from tests.media.clips import make_clip
 
@@ -400,7 +400,6 @@ def fail(kind, as_json):
         "full": OSError(28, "No space left on device", "/out.mp4"), "ours": DeviceError("no such thing"),
         "interrupt": KeyboardInterrupt(),
     }[kind]
-sys.exit(run(fail))
 """
 
 
@@ -416,22 +415,19 @@ sys.exit(run(fail))
         ("interrupt", 130, "interrupted"),
     ],
 )
-def test_exceptions_become_a_line_and_a_code(kind, code, said):
-    found = subprocess.run(
-        [sys.executable, "-c", FAILING, kind], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert_refused(found, code, said)
-    debug = os.environ | {"MOVIE_DEBUG": "1"}
-    found = subprocess.run(
-        [sys.executable, "-c", FAILING, kind], env=debug, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert found.returncode == code
-    assert "Traceback" in found.stderr
+@pytest.mark.usefixtures("movie")  # which puts back how signals are handled
+def test_exceptions_become_a_line_and_a_code(kind, code, said, capfd, monkeypatch):
+    names = {}
+    exec(FAILING, names)
+    assert_refused(Finished(names["run"](names["fail"], [kind]), *capfd.readouterr()), code, said)
+    monkeypatch.setenv("MOVIE_DEBUG", "1")
+    assert names["run"](names["fail"], [kind]) == code
+    assert "Traceback" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_interrupt(number):
-    command = [sys.executable, "-c", FAILING, "wait"]
+    command = [sys.executable, "-c", FAILING + "sys.exit(run(fail))", "wait"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
         time.sleep(0.1)

@@ -17,13 +17,12 @@ import numpy as np
 import pytest
 
 from movie_cli.editing.work_folder import WorkFolder
-from tests.cli.running import MOVIE, assert_refused
+from tests.cli.running import assert_refused
 from tests.editing.test_taken_names import killed
+from tests.forked import started
 from tests.media.clips import make_clip
 
-ROOT = Path(__file__).resolve().parents[2]
-SAMPLE = ROOT / "samples" / "meadow.mp4"
-EDIT = ["--segment-frames", "8", "--duration", "30f", "--no-cache", "--progress", "plain"]
+EDIT = ["--segment-frames", "8", "--duration", "30f", "--no-cache", "--progress", "plain", "--crf", "10"]
 KEPT = ".out.mp4.movie"
 
 
@@ -42,24 +41,21 @@ def left_behind(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name != "home")
 
 
-def begin(folder, *more, source=SAMPLE, text="make it winter"):
+def begin(folder, source, *more):
     """Start an edit of out.mp4 in a process of its own."""
-    return subprocess.Popen(
-        [*MOVIE, "edit", str(source), text, "-o", "out.mp4", *EDIT, *more],
-        cwd=folder,
-        env=os.environ | {"MOVIE_HOME": str(folder / "home")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return started(folder, "edit", str(source), "make it winter", "-o", "out.mp4", *EDIT, *more)
 
 
-def stop_after_a_segment(folder, number, *more, wanted="000000.json", source=SAMPLE):
+def wait_for(path, process):
+    until = time.monotonic() + 120
+    while not path.exists() and process.returncode is None and time.monotonic() < until:
+        time.sleep(0.01)
+
+
+def stop_after_a_segment(folder, number, source, wanted="000000.json"):
     """Start an edit, and send `number` as soon as a segment is kept."""
-    with begin(folder, *more, source=source) as process:
-        until = time.monotonic() + 120
-        while not (folder / KEPT / wanted).exists() and process.poll() is None and time.monotonic() < until:
-            time.sleep(0.01)
+    with begin(folder, source) as process:
+        wait_for(folder / KEPT / wanted, process)
         process.send_signal(number)
         said = process.communicate()[1]
     assert "Traceback" not in said
@@ -67,10 +63,10 @@ def stop_after_a_segment(folder, number, *more, wanted="000000.json", source=SAM
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, meadow):
     """The output of an edit that nothing interrupts."""
     folder = tmp_path_factory.mktemp("whole")
-    with begin(folder) as process:
+    with begin(folder, meadow) as process:
         said = process.communicate()[1]
     assert process.returncode == 0, said
     assert left_behind(folder) == ["out.mp4"]
@@ -78,39 +74,38 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_what_is_done_is_kept_and_continued(movie, tmp_path, whole, number):
-    code, said = stop_after_a_segment(tmp_path, number)
+def test_what_is_done_is_kept_and_continued(movie, tmp_path, meadow, whole, number):
+    code, said = stop_after_a_segment(tmp_path, number, meadow)
     assert code == 130, said
     assert "--resume" in said
     assert left_behind(tmp_path) == [KEPT]
-    assert_refused(movie("edit", str(SAMPLE), "make it winter", "-o", "out.mp4", *EDIT), 2, KEPT, "--resume")
-    done = movie("edit", str(SAMPLE), "make it winter", "-o", "out.mp4", *EDIT, "--resume", "--json")
+    assert_refused(movie("edit", str(meadow), "make it winter", "-o", "out.mp4", *EDIT), 2, KEPT, "--resume")
+    done = movie("edit", str(meadow), "make it winter", "-o", "out.mp4", *EDIT, "--resume", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["resumed"] >= 8
     assert left_behind(tmp_path) == ["out.mp4"]
     assert_same_frames("out.mp4", whole)
 
 
-def test_killed_at_random_moments(movie, tmp_path, whole):
+def test_killed_at_random_moments(movie, tmp_path, meadow, whole):
     chance = random.Random(7)
     for _ in range(2):
-        with begin(tmp_path, "--resume") as process:
-            time.sleep(chance.uniform(3, 8))
-            process.kill()
-            process.communicate()
+        with begin(tmp_path, meadow, "--resume") as process:
+            time.sleep(chance.uniform(0.5, 3))
+            process.send_signal(signal.SIGKILL)
         assert not (tmp_path / "out.mp4").exists() or len(pictures(tmp_path / "out.mp4")) == 30
         if process.returncode == 0:
             break
     if not (tmp_path / "out.mp4").exists() or (tmp_path / KEPT).exists():
-        done = movie("edit", str(SAMPLE), "make it winter", "-o", "out.mp4", *EDIT, "--resume")
+        done = movie("edit", str(meadow), "make it winter", "-o", "out.mp4", *EDIT, "--resume")
         assert done.returncode == 0, done.stderr
     assert left_behind(tmp_path) == ["out.mp4"]
     assert_same_frames("out.mp4", whole)
 
 
-def test_a_changed_request_or_source_is_refused(movie, tmp_path):
-    shutil.copy(SAMPLE, tmp_path / "in.mp4")
-    stop_after_a_segment(tmp_path, signal.SIGKILL, source="in.mp4")
+def test_a_changed_request_or_source_is_refused(movie, tmp_path, meadow):
+    shutil.copy(meadow, tmp_path / "in.mp4")
+    stop_after_a_segment(tmp_path, signal.SIGKILL, "in.mp4")
     kept = left_behind(tmp_path)
     again = ["edit", "in.mp4", "make it winter", "-o", "out.mp4", *EDIT, "--resume"]
     assert_refused(movie(*again, "--text-scale", "9"), 2, "text scale was 7.5 and is 9.0")
@@ -119,36 +114,36 @@ def test_a_changed_request_or_source_is_refused(movie, tmp_path):
         file.write(b"\0" * 8)
     assert_refused(movie(*again), 2, "the source has changed")
     assert left_behind(tmp_path) == kept
-    shutil.copy(SAMPLE, tmp_path / "in.mp4")
+    shutil.copy(meadow, tmp_path / "in.mp4")
     anew = movie("edit", "in.mp4", "make it night", "-o", "out.mp4", *EDIT, "-y", "--json")
     assert anew.returncode == 0, anew.stderr
     assert json.loads(anew.stdout.splitlines()[-1])["resumed"] == 0
     assert left_behind(tmp_path) == ["in.mp4", "out.mp4"]
 
 
-def test_damaged_segments_are_made_again(movie, tmp_path, whole):
-    stop_after_a_segment(tmp_path, signal.SIGKILL, wanted="000001.json")
+def test_damaged_segments_are_made_again(movie, tmp_path, meadow, whole):
+    stop_after_a_segment(tmp_path, signal.SIGKILL, meadow, "000001.json")
     packets = tmp_path / KEPT / "000001.packets"
     packets.write_bytes(packets.read_bytes()[:-3])
-    done = movie("edit", str(SAMPLE), "make it winter", "-o", "out.mp4", *EDIT, "--resume", "--json")
+    done = movie("edit", str(meadow), "make it winter", "-o", "out.mp4", *EDIT, "--resume", "--json")
     assert json.loads(done.stdout.splitlines()[-1])["resumed"] == 8
     assert_same_frames("out.mp4", whole)
 
 
-def test_resume_with_nothing_to_resume_begins(movie, tmp_path, whole):
-    done = movie("edit", str(SAMPLE), "make it winter", "-o", "out.mp4", *EDIT, "--resume")
+def test_resume_with_nothing_to_resume_begins(movie, tmp_path, meadow, whole):
+    done = movie("edit", str(meadow), "make it winter", "-o", "out.mp4", *EDIT, "--resume")
     assert done.returncode == 0, done.stderr
     assert_same_frames("out.mp4", whole)
-    assert_refused(movie("edit", str(SAMPLE), "make it winter", "-o", "out.mp4", *EDIT, "--resume"), 2, "exists")
+    assert_refused(movie("edit", str(meadow), "make it winter", "-o", "out.mp4", *EDIT, "--resume"), 2, "exists")
 
 
-def test_a_second_process_is_told(movie, tmp_path, whole):
-    with begin(tmp_path) as process:
-        until = time.monotonic() + 120
-        while not (tmp_path / KEPT / "manifest.json").exists() and time.monotonic() < until:
-            time.sleep(0.01)
-        second = movie("edit", str(SAMPLE), "make it night", "-o", "out.mp4", *EDIT, "-y")
-        third = movie("edit", str(SAMPLE), "make it winter", "-o", "out.mp4", *EDIT, "--resume")
+def test_a_second_process_is_told(movie, tmp_path, meadow, whole):
+    with begin(tmp_path, meadow) as process:
+        wait_for(tmp_path / KEPT / "manifest.json", process)
+        process.send_signal(signal.SIGSTOP)
+        second = movie("edit", str(meadow), "make it night", "-o", "out.mp4", *EDIT, "-y")
+        third = movie("edit", str(meadow), "make it winter", "-o", "out.mp4", *EDIT, "--resume")
+        process.send_signal(signal.SIGCONT)
         said = process.communicate()[1]
     assert process.returncode == 0, said
     assert_refused(second, 7, "another movie process")
@@ -158,13 +153,11 @@ def test_a_second_process_is_told(movie, tmp_path, whole):
 
 
 @pytest.mark.parametrize(("change", "said"), [("remove", "gone"), ("grow", "changed")])
-def test_a_source_that_does_not_stay(tmp_path, change, said):
+def test_a_source_that_does_not_stay(tmp_path, meadow, change, said):
     source = tmp_path / "in.mp4"
-    shutil.copy(SAMPLE, source)
-    with begin(tmp_path, source="in.mp4") as process:
-        until = time.monotonic() + 120
-        while not (tmp_path / KEPT / "000000.json").exists() and time.monotonic() < until:
-            time.sleep(0.01)
+    shutil.copy(meadow, source)
+    with begin(tmp_path, "in.mp4") as process:
+        wait_for(tmp_path / KEPT / "000000.json", process)
         if change == "remove":
             source.unlink()
         else:
@@ -177,9 +170,9 @@ def test_a_source_that_does_not_stay(tmp_path, change, said):
     assert [name for name in left_behind(tmp_path) if name != "in.mp4"] == [KEPT]
 
 
-def test_a_removed_source_that_comes_back_is_continued(movie, tmp_path, whole):
-    shutil.copy(SAMPLE, tmp_path / "in.mp4")
-    stop_after_a_segment(tmp_path, signal.SIGKILL, source="in.mp4")
+def test_a_removed_source_that_comes_back_is_continued(movie, tmp_path, meadow, whole):
+    shutil.copy(meadow, tmp_path / "in.mp4")
+    stop_after_a_segment(tmp_path, signal.SIGKILL, "in.mp4")
     (tmp_path / "in.mp4").rename(tmp_path / "away.mp4")
     again = ["edit", "in.mp4", "make it winter", "-o", "out.mp4", *EDIT, "--resume"]
     assert_refused(movie(*again), 3, "in.mp4")
@@ -188,46 +181,48 @@ def test_a_removed_source_that_comes_back_is_continued(movie, tmp_path, whole):
     assert_same_frames("out.mp4", whole)
 
 
-def test_a_disk_that_fills_up_keeps_what_was_done(movie, tmp_path, whole):
+def test_a_disk_that_fills_up_keeps_what_was_done(movie, tmp_path, meadow):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", "size=800k", "tmpfs", str(disk)]
+    # A first segment has room, and not all four.
+    mount = [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", "size=36k,nr_inodes=100", "tmpfs", str(disk)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
         pytest.skip("no small file system can be mounted here")
     try:
-        edit = ["edit", str(SAMPLE), "make it winter", "-o", "disk/out.mp4", *EDIT]
-        full = movie(*edit)
+        edit = ["edit", str(meadow), "make it winter", *EDIT, "--anchors", "none"]
+        full = movie(*edit, "-o", "disk/out.mp4")
         assert full.returncode == 7, full.stderr
         assert "disk is full" in full.stderr
         assert "--resume" in full.stderr
         assert left_behind(disk) == [KEPT]
         remount = [shutil.which("mount") or "mount", "-o", "remount,size=20m", str(disk)]
         subprocess.run(remount, check=True)
-        done = movie(*edit, "--resume", "--json")
+        done = movie(*edit, "-o", "disk/out.mp4", "--resume", "--json")
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout.splitlines()[-1])["resumed"] >= 8
         assert left_behind(disk) == ["out.mp4"]
-        assert_same_frames("disk/out.mp4", whole)
+        assert movie(*edit, "-o", "whole.mp4").returncode == 0
+        assert_same_frames("disk/out.mp4", "whole.mp4")
     finally:
         subprocess.run([shutil.which("umount"), disk], check=True)
 
 
-def test_an_output_whose_name_is_as_long_as_names_may_be(movie, tmp_path):
+def test_an_output_whose_name_is_as_long_as_names_may_be(movie, tmp_path, meadow):
     name = "ü" * 125 + ".mp4"
-    done = movie("edit", str(SAMPLE), "sepia", "-o", name, "--segment-frames", "2", "--duration", "3f", "--no-cache")
+    done = movie("edit", str(meadow), "sepia", "-o", name, "--segment-frames", "2", "--duration", "3f", "--no-cache")
     assert done.returncode == 0, done.stderr
     assert left_behind(tmp_path) == [name]
 
 
-def test_an_edit_stopped_after_its_output_got_its_name(movie, tmp_path, tiny, monkeypatch):
+def test_an_edit_stopped_after_its_output_got_its_name(movie, tmp_path, meadow, tiny, monkeypatch):
     edit = ["--model", str(tiny), "-o", "out.mp4", "--segment-frames", "2", "--duration", "4f", "--no-cache"]
     with monkeypatch.context() as patch:
         patch.setattr(WorkFolder, "discard", killed)
-        assert movie("edit", str(SAMPLE), "make it winter", *edit).returncode == 0
+        assert movie("edit", str(meadow), "make it winter", *edit).returncode == 0
     assert left_behind(tmp_path) == [KEPT, "out.mp4"]
-    refused = movie("edit", str(SAMPLE), "make it night", *edit, "--resume")
+    refused = movie("edit", str(meadow), "make it night", *edit, "--resume")
     assert_refused(refused, 2, "out.mp4 exists", "instruction was make it winter and is make it night", "-y")
-    done = movie("edit", str(SAMPLE), "make it winter", *edit, "--resume")
+    done = movie("edit", str(meadow), "make it winter", *edit, "--resume")
     assert done.returncode == 0, done.stderr
     assert "whole already" in done.stderr
     assert left_behind(tmp_path) == ["out.mp4"]
@@ -253,13 +248,12 @@ sys.exit(main())
 
 
 @pytest.mark.parametrize(("number", "where"), [(signal.SIGINT, "joined"), (signal.SIGKILL, "checked")])
-def test_stopped_while_segments_are_put_together(movie, tmp_path, number, where):
+def test_stopped_while_segments_are_put_together(movie, tmp_path, meadow, number, where):
     few = ["--segment-frames", "2", "--duration", "4f", "--no-cache", "--size", "64x48", "-o", "out.mp4"]
-    command = [sys.executable, "-c", STOPPED, where, "edit", str(SAMPLE), "make it winter", *few]
+    command = [sys.executable, "-c", STOPPED, where, "edit", str(meadow), "make it winter", *few]
     home = os.environ | {"MOVIE_HOME": str(tmp_path / "home")}
     with subprocess.Popen(command, cwd=tmp_path, env=home, stderr=subprocess.PIPE, text=True) as process:
-        until = time.monotonic() + 120
-        while not (tmp_path / "here").exists() and process.poll() is None and time.monotonic() < until:
+        while not (tmp_path / "here").exists() and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(number)
         said = process.communicate()[1]
@@ -267,7 +261,7 @@ def test_stopped_while_segments_are_put_together(movie, tmp_path, number, where)
     assert process.returncode == (130 if number == signal.SIGINT else -9), said
     assert ("4 frames are kept" in said) == (number == signal.SIGINT)
     assert left_behind(tmp_path) == [KEPT]
-    done = movie("edit", str(SAMPLE), "make it winter", *few, "--resume", "--json")
+    done = movie("edit", str(meadow), "make it winter", *few, "--resume", "--json")
     assert json.loads(done.stdout.splitlines()[-1])["resumed"] == 4, done.stderr
     assert left_behind(tmp_path) == ["out.mp4"]
     assert len(pictures(tmp_path / "out.mp4")) == 4

@@ -86,6 +86,25 @@ def make_clip(
     return path
 
 
+def shrink(source: Path, path: Path, size: tuple[int, int]) -> Path:
+    """Write a film with smaller pictures and the same sound."""
+    with av.open(str(source)) as container, av.open(str(path), "w") as output:
+        video, sound = container.streams.video[0], container.streams.audio[0]
+        made = output.add_stream("libx264", rate=video.average_rate)
+        made.width, made.height, made.pix_fmt = *size, "yuv420p"
+        made.codec_context.time_base = video.time_base
+        copied = output.add_stream_from_template(sound)
+        for packet in container.demux(video, sound):
+            if packet.stream is video:
+                for frame in packet.decode():
+                    output.mux(made.encode(frame.reformat(*size)))
+            elif packet.size:
+                packet.stream = copied
+                output.mux(packet)
+        output.mux(made.encode(None))
+    return path
+
+
 def run_ffmpeg(*arguments: str | Path) -> Path:
     """Make the file named last with ffmpeg."""
     command = ["ffmpeg", "-v", "error", "-y", *map(str, arguments)]

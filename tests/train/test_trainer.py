@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -25,7 +26,9 @@ from movie_cli.train.state import Average, load_state, optimizer_tensors, restor
 from movie_cli.train.trainer import rate_factor
 from tests import tiny
 from tests.cli.running import MOVIE
+from tests.forked import started
 from tests.train import small
+from tools.command import Child
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +51,11 @@ def work(tmp_path_factory):
 def command(work: Path, run: str, *more: str) -> list[str]:
     start = str(work / "guided" / "checkpoint")
     config = ["-c", str(work / "mine.toml"), "--data", str(work / "photos"), "--cpu", "-q"]
-    return [*MOVIE, "train", "adversarial", start, *config, "-o", str(work / run), *more]
+    return ["train", "adversarial", start, *config, "-o", str(work / run), *more]
 
 
-def environment(**more: str) -> dict[str, str]:
-    root = str(Path(__file__).resolve().parents[2])
-    return os.environ | {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"} | more
+def begun(work: Path, run: str, *more: str, **environment: str) -> Child:
+    return started(work, *command(work, run, *more), OMP_NUM_THREADS="1", **environment)
 
 
 def weights(work: Path, run: str) -> dict[str, torch.Tensor]:
@@ -66,20 +68,23 @@ def weights(work: Path, run: str) -> dict[str, torch.Tensor]:
 @pytest.fixture(scope="module")
 def whole(work):
     """The run that nobody disturbs."""
-    subprocess.run(command(work, "whole"), check=True, env=environment(), timeout=200)
+    root = str(Path(__file__).resolve().parents[2])
+    environment = os.environ | {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*MOVIE, *command(work, "whole")], check=True, env=environment, timeout=200)
     return weights(work, "whole")
 
 
 def test_a_killed_run_goes_on_to_the_same_bits(work, whole):
-    process = subprocess.Popen(command(work, "killed"), env=environment(), start_new_session=True)
-    deadline = time.monotonic() + 120
-    while not states(work / "killed" / "state") and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    with begun(work, "killed") as process:
+        deadline = time.monotonic() + 120
+        while not states(work / "killed" / "state") and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
     reached = load_state(states(work / "killed" / "state")[-1])[0]
     assert 0 < reached < 14
-    subprocess.run(command(work, "killed", "--resume"), check=True, env=environment(), timeout=200)
+    with begun(work, "killed", "--resume") as process:
+        assert process.wait(200) == 0
     found = weights(work, "killed")
     assert found.keys() == whole.keys()
     assert all(torch.equal(value, whole[name]) for name, value in found.items())
@@ -93,8 +98,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(work, whole):
 
 def test_a_run_whose_samples_stop_coming_says_so(work):
     psutil = pytest.importorskip("psutil")
-    endless = command(work, "starved", "--set", "steps=100000", "--set", "save_every=2")
-    with subprocess.Popen(endless, env=environment(), stderr=subprocess.PIPE, text=True) as process:
+    with begun(work, "starved", "--set", "steps=100000", "--set", "save_every=2") as process:
         deadline = time.monotonic() + 120
         while not states(work / "starved" / "state") and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -112,14 +116,10 @@ def test_two_processes_do_what_one_does(work, whole):
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true"}
-    both = [
-        subprocess.Popen(
-            command(work, "both", "--set", "micro_batch=1"),
-            env=environment(RANK=str(rank), LOCAL_RANK=str(rank), **shared),
-        )
-        for rank in range(2)
-    ]
-    assert [process.wait(timeout=200) for process in both] == [0, 0]
+    ranks = ({"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2))
+    with contextlib.ExitStack() as stack:
+        both = [stack.enter_context(begun(work, "both", "--set", "micro_batch=1", **shared, **rank)) for rank in ranks]
+        assert [process.wait(200) for process in both] == [0, 0]
     assert json.loads((work / "both" / "run.json").read_text())["processes"] == 2
     found = weights(work, "both")
     for name, value in found.items():
