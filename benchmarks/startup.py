@@ -4,11 +4,11 @@
     python benchmarks/startup.py --runs 9
     python benchmarks/startup.py --runs 9 --edit-only --beside ANOTHER/CHECKOUT
 
-Medians, in seconds; the first run of each is left out, because it fills the file cache. `edit_s` is a whole edit of one
-frame, from Enter to the prompt, and `torch_s` what Python takes to import torch alone. `preview_start_s` is what of
-`preview_s` goes by before the first frame is read: loading libraries and the model. With `--beside` that checkout edits
-the frame as well, in turns, and `edit_over_beside` is the median of the ratios. Names with `cpu` are of processor time,
-which counts where other programs want the machine too.
+Medians, in seconds; with several runs one more is made first that does not count, because it fills the file cache.
+`edit_s` is a whole edit of one frame, from Enter to the prompt, and `torch_s` what Python takes to import torch alone.
+`preview_start_s` is what of `preview_s` goes by before the first frame is read: loading libraries and the model. With
+`--beside` that checkout edits the frame as well, in turns, and `edit_over_beside` is the median of the ratios. Names
+with `cpu` are of processor time, which counts where other programs want the machine too.
 """
 
 from __future__ import annotations
@@ -28,14 +28,19 @@ HERE = Path(__file__).resolve().parents[1]
 SAMPLE = HERE / "samples" / "meadow.mp4"
 
 
+def made(runs: int) -> int:
+    """How often something is run so that as many runs count."""
+    return runs + 1 if runs > 1 else 1
+
+
 def median_seconds(command: list[str], runs: int) -> float:
     """The median wall-clock time of a command that must succeed."""
     times = []
-    for _ in range(runs + 1):
+    for _ in range(made(runs)):
         began = time.monotonic()
         subprocess.run(command, check=True, capture_output=True)
         times.append(time.monotonic() - began)
-    return statistics.median(times[1:])
+    return statistics.median(times[-runs:])
 
 
 def preview_seconds(runs: int) -> tuple[float, float]:
@@ -44,12 +49,12 @@ def preview_seconds(runs: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         sheet = str(Path(folder) / "sheet.png")
         command = [*harness.MOVIE, "preview", str(SAMPLE), "make it winter", "-o", sheet, "-y", "--json"]
-        for _ in range(runs + 1):
+        for _ in range(made(runs)):
             began = time.monotonic()
             found = subprocess.run(command, check=True, capture_output=True, text=True)
             walls.append(time.monotonic() - began)
             starts.append(walls[-1] - json.loads(found.stdout.splitlines()[-1])["seconds"])
-    return statistics.median(walls[1:]), statistics.median(starts[1:])
+    return statistics.median(walls[-runs:]), statistics.median(starts[-runs:])
 
 
 def edit_seconds(runs: int, beside: Path | None) -> dict[str, float]:
@@ -65,18 +70,18 @@ def edit_seconds(runs: int, beside: Path | None) -> dict[str, float]:
         if beside is not None:
             rounds["beside"] = (edit, beside.resolve())
         times: dict[str, list[float]] = {f"{name}{unit}": [] for name in rounds for unit in ("_s", "_cpu_s")}
-        for _ in range(runs + 1):
+        for _ in range(made(runs)):
             for name, (command, package) in rounds.items():
                 environment = os.environ | {"PYTHONPATH": str(package)}
                 began, before = time.monotonic(), children_seconds()
                 subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment)
                 times[f"{name}_s"].append(time.monotonic() - began)
                 times[f"{name}_cpu_s"].append(children_seconds() - before)
-    values = {name: statistics.median(found[1:]) for name, found in times.items()}
+    values = {name: statistics.median(found[-runs:]) for name, found in times.items()}
     if beside is not None:
         for unit in ("", "_cpu"):
             pairs = zip(times[f"edit{unit}_s"], times[f"beside{unit}_s"], strict=True)
-            values[f"edit{unit}_over_beside"] = statistics.median([ours / theirs for ours, theirs in pairs][1:])
+            values[f"edit{unit}_over_beside"] = statistics.median([ours / theirs for ours, theirs in pairs][-runs:])
     return values
 
 

@@ -1,4 +1,5 @@
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -6,59 +7,69 @@ from pathlib import Path
 import pytest
 
 from tests.media.clips import make_clip
-from tests.tiny import one_step
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
-def run(name, *options):
-    command = [sys.executable, BENCHMARKS / name, *options, "--json"]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+@pytest.fixture
+def run(monkeypatch, capfd):
+    """Run a benchmark as its command does, in this process."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    before = set(sys.modules)
+
+    def values(name, *options):
+        monkeypatch.setattr(sys, "argv", [name, *options, "--json"])
+        runpy.run_path(str(BENCHMARKS / name), run_name="__main__")
+        return json.loads(capfd.readouterr().out)
+
+    yield values
+    for name in {path.stem for path in BENCHMARKS.glob("*.py")} - before:
+        sys.modules.pop(name, None)
 
 
 @pytest.fixture
-def model(tmp_path):
-    return str(one_step(tmp_path / "tiny"))
+def model(tiny):
+    return str(tiny)
 
 
-def test_start_up_is_measured():
+def test_start_up_is_measured(run):
     values = run("startup.py", "--runs", "1", "--beside", str(BENCHMARKS.parent))
     assert values["help_s"] > values["python_s"] > 0
     assert values["edit_s"] > values["torch_s"] > 0
     assert values["edit_over_beside"] > 0
 
 
-def test_speed_is_measured(model):
+def test_speed_is_measured(model, run):
     values = run("speed.py", "--model", model, "--frames", "4", "--size", "64x64", "--threads", "1")
     assert values["edit_fps"] >= values["overall_fps"] > 0
     assert values["start_up_s"] > 0
 
 
-def test_sizes_are_compared(model):
+def test_sizes_are_compared(model, run):
     values = run("sizes.py", "--model", model, "--frames", "3", "--sizes", "64x64,192x128", "--stages")
     assert values["192x128_over_64x64"] > 0
     assert values["192x128_detail_ms"] > 0
 
 
-def test_models_are_compared(model):
+def test_models_are_compared(model, run):
     values = run("models.py", model, "nano", "--frames", "3", "--size", "64x64", "--rounds", "1")
     assert values[f"{model} ratio"] == 1
     assert values["nano ratio"] > 0
 
 
-def test_threads_are_compared_beside_busy_processes(model):
-    options = ["--model", model, "--frames", "3", "--size", "64x64", "--busy", "0,1", "--threads", "0,1"]
+def test_threads_are_compared_beside_busy_processes(model, run):
+    options = ["--model", model, "--frames", "3", "--size", "64x64", "--busy", "1", "--threads", "0,1"]
     values = run("threads.py", *options)
-    assert all(values[f"{threads}_busy_{busy}_fps"] > 0 for threads in ("auto", "threads_1") for busy in (0, 1))
+    assert all(values[f"{threads}_busy_1_fps"] > 0 for threads in ("auto", "threads_1"))
 
 
-def test_memory_is_compared(model):
+def test_memory_is_compared(model, run):
     values = run("memory.py", "--model", model, "--short", "2", "--long", "4", "--size", "64x64", "--threads", "1")
     assert 0.5 < values["long_over_short"] < 2
     assert values["short_mb"] > 50
 
 
-def test_what_a_bounded_edit_leaves_alone_is_measured(model, tmp_path):
+def test_what_a_bounded_edit_leaves_alone_is_measured(model, tmp_path, run):
     clip = make_clip(tmp_path / "clip.mp4", frames=4, size=(128, 96))
     ways = ("--ways", "drawn,video", "--border", "4")
     values = run("outside.py", str(clip), "--model", model, "--frames", "3", *ways)
@@ -72,22 +83,23 @@ def test_a_soak_finds_no_growth(model, tmp_path):
     series = tmp_path / "soak.csv"
     short = ["--minutes", "0.01", "--frames", "4", "--sizes", "64x48,96x64", "--series", str(series)]
     short += ["--more-memory", "1.5"]  # four rounds are too few to judge an allocator by
-    values = run("soak.py", "--model", model, *short)
+    command = [sys.executable, BENCHMARKS / "soak.py", "--model", model, *short, "--json"]
+    values = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert (values["rounds"], values["edited"], values["stopped"], values["refused"]) == (4, 16, 8, 12)
     assert values["python_threads"] == 2  # this one, and the one that the network of the open editor runs in
     assert len(series.read_text().splitlines()) == 1 + 2
 
 
 @pytest.mark.slow
-def test_a_cluster_is_measured(model):
+def test_a_cluster_is_measured(model, run):
     pytest.importorskip("ray", reason="Ray is not installed (the extra `ray`)")
     size = ["--size", "64x64", "--frames", "9", "--segment-frames", "4"]
-    values = run("cluster.py", "--model", model, *size, "--workers", "2")
+    values = run("cluster.py", "--model", model, *size, "--workers", "1")
     assert values["local_s"] > 0
-    assert values["ray_2_s"] > 0
+    assert values["ray_1_s"] > 0
 
 
-def test_backends_are_compared(nano_onnx):
+def test_backends_are_compared(nano_onnx, run):
     pytest.importorskip("openvino")
     ways = ["--ways", "onnx_float32,openvino_bfloat16"]  # an int8 decoder would be fitted first
     values = run("backends.py", str(nano_onnx), "--runs", "1", "--threads", "1", *ways)

@@ -10,7 +10,7 @@ import torch
 from movie_cli.models.text import InstructionEncoder
 from movie_cli.models.tokenizer import InstructionTokenizer
 from movie_cli.train.instructions import EDITS
-from tools import text_data, text_distillation
+from tools import text_data, text_distillation, text_evaluation
 
 
 @pytest.fixture
@@ -41,7 +41,11 @@ class FixedTeacher:
         return torch.nn.functional.normalize(torch.stack(rows), dim=-1)
 
 
-def test_training_runs_and_saves(small_wordnet, tmp_path):
+def test_training_runs_and_saves(small_wordnet, tmp_path, monkeypatch):
+    drawn = text_evaluation.sample_set
+    monkeypatch.setattr(
+        text_evaluation, "sample_set", lambda part, singles, pairs, seed: drawn(part, 2, min(pairs, 40), seed)
+    )
     settings = text_distillation.TextSettings(
         steps=3,
         mixed_precision="no",  # one process has one precision, and other tests train too
