@@ -95,6 +95,11 @@ def reason_of(error: BaseException) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says in its first line; its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 _OUTPUT_HINTS = {
     errno.ENOSPC: "free some space or write to another disk",
     errno.EDQUOT: "free some space or write to another disk",

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from movie_cli.errors import DeviceError, OutputError, SourceError, UsageError
+from movie_cli.errors import DeviceError, OutputError, SourceError, UsageError, first_line
 from movie_cli.files import rename_new
 
 PROTOCOLS = frozenset(
@@ -225,9 +225,9 @@ def _reading(url: str) -> Iterator[None]:
                 f"{url} cannot be copied to {tempfile.gettempdir()}: {error.strerror}",
                 "set TMPDIR to a folder with room for the whole source",
             ) from error
-        raise SourceError(f"{url} cannot be read: {_reason(error)}", "check its permissions") from error
+        raise SourceError(f"{url} cannot be read: {first_line(error)}", "check its permissions") from error
     except Exception as error:  # each store has its own kinds
-        raise SourceError(f"{url} cannot be read: {_reason(error)}", "check address and credentials") from error
+        raise SourceError(f"{url} cannot be read: {first_line(error)}", "check address and credentials") from error
 
 
 @contextlib.contextmanager
@@ -241,9 +241,4 @@ def _writing(url: str) -> Iterator[None]:
             f"{url} exists: it has come into being meanwhile", "-y replaces it; or choose another name with -o"
         ) from error
     except Exception as error:  # each store has its own kinds
-        raise OutputError(f"{url} cannot be written: {_reason(error)}", "check address and credentials") from error
-
-
-def _reason(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return text[0] if text else type(error).__name__
+        raise OutputError(f"{url} cannot be written: {first_line(error)}", "check address and credentials") from error

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
-from movie_cli.errors import ModelError
+from movie_cli.errors import ModelError, first_line
 from movie_cli.evaluate.measures import LUMA, mse, to_float
 
 Features = Callable[[Tensor], Tensor]
@@ -106,8 +106,9 @@ def taesd_features(file: Path) -> Features:
     try:
         encoder.layers.load_state_dict(load_file(file))
     except Exception as error:  # safetensors raises its own bare Exception
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{file} cannot be loaded: {first_line}", "give TAESD's taesd_encoder.safetensors") from error
+        raise ModelError(
+            f"{file} cannot be loaded: {first_line(error)}", "give TAESD's taesd_encoder.safetensors"
+        ) from error
     encoder.requires_grad_(False).eval()
 
     def features(pictures: Tensor) -> Tensor:

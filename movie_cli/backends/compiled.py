@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from movie_cli.backends.base import RuntimeConfig
-from movie_cli.errors import DeviceError
+from movie_cli.errors import DeviceError, first_line
 from movie_cli.models.attention import AnchorStore, ConditioningCache
 from movie_cli.models.autoencoder import AutoencoderAdapter
 
@@ -104,7 +104,7 @@ class CompiledNetworks:
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # whatever compiling raises: there is no one base class
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = first_line(error)
             if not self._may_give_up:
                 raise DeviceError(f"the networks cannot be compiled: {reason}", "use --compile off") from error
             self._fast = self._plain

@@ -22,7 +22,7 @@ from movie_cli.backends.base import (
 from movie_cli.backends.graph_backend import Feeds, GraphBackend, env_threads, threads_of
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import TEXT_ENCODER, Export, read_export
-from movie_cli.errors import DeviceError, ModelError, UsageError
+from movie_cli.errors import DeviceError, ModelError, UsageError, first_line
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -192,9 +192,8 @@ def start_session(
     try:
         session = onnxruntime.InferenceSession(path, options, **rest)
     except Exception as error:  # ONNX Runtime's errors have no base of their own
-        kind = type(error).__name__
-        first = (str(error).strip() or kind).splitlines()[0]
-        if kind in {"InvalidProtobuf", "NoSuchFile", "InvalidGraph", "NoModel"}:
+        first = first_line(error)
+        if type(error).__name__ in {"InvalidProtobuf", "NoSuchFile", "InvalidGraph", "NoModel"}:
             raise ModelError(f"{path} is not a graph that ONNX Runtime reads: {first}", "export it again") from error
         raise DeviceError(f"{path} does not run on {provider}: {first}", "try --provider cpu") from error
     wanted = rest.get("providers")

@@ -31,7 +31,7 @@ from movie_cli.backends.prepared import PreparedGraphs, can_prepare
 from movie_cli.backends.torch_devices import TorchRuntime, choose_torch, fastest_dtype
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import TEXT_ENCODER, Export, int8_file, read_export
-from movie_cli.errors import DeviceError, ModelError, UsageError
+from movie_cli.errors import DeviceError, ModelError, UsageError, first_line
 
 PAYS_FROM = 1000
 """Frames from which on `auto` makes graphs: from about there they have saved the time that makes them."""
@@ -199,8 +199,7 @@ class OpenVinoGraphs:
             try:
                 self._open[name] = _OpenVinoGraph(self._core.compile_model(path, "CPU", config))
             except RuntimeError as error:
-                first = (str(error).strip() or type(error).__name__).splitlines()[0]
-                raise ModelError(f"{path} cannot be run by OpenVINO: {first}", "export it again") from error
+                raise ModelError(f"{path} cannot be run by OpenVINO: {first_line(error)}", "export it again") from error
         return self._open[name]
 
 

@@ -22,7 +22,7 @@ from movie_cli.batch.jobs import Job, Listener, Result
 from movie_cli.batch.ray_job import ClusterJob, Indivisible, Task, absolute
 from movie_cli.batch.ray_worker import Part, connected_workers
 from movie_cli.editing.request import EditRequest, Reporter
-from movie_cli.errors import DeviceError, InterruptedEdit, MovieError, UsageError, known_error
+from movie_cli.errors import DeviceError, InterruptedEdit, MovieError, UsageError, first_line, known_error
 
 TRIES = 4
 """How often a task is begun before its job fails: it may be what brings workers down."""
@@ -251,8 +251,8 @@ class _Run:
         key = (job.number, flight.task.number if flight.task is not None else -1)
         self._tries[key] = self._tries.get(key, 1) + 1
         if self._tries[key] > TRIES:
-            reason = str(error).splitlines()[0]
-            self._end(opened, DeviceError(f"its worker was lost {TRIES} times: {reason}", "see the logs of Ray"))
+            said = f"its worker was lost {TRIES} times: {first_line(error)}"
+            self._end(opened, DeviceError(said, "see the logs of Ray"))
             return
         self._listener.message(job, "warning", "a worker was lost; what it did is done again")
         if flight.task is None:

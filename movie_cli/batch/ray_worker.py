@@ -32,7 +32,7 @@ from movie_cli.editing.pipeline import Pipeline, load_editor
 from movie_cli.editing.plan import Plan, make_plan
 from movie_cli.editing.request import EditRequest, Reporter, SilentReporter
 from movie_cli.editing.sinks import SegmentSink
-from movie_cli.errors import DeviceError, known_error
+from movie_cli.errors import DeviceError, first_line, known_error
 from movie_cli.media.segments import Segment
 from movie_cli.options import ReadOptions
 
@@ -228,8 +228,7 @@ def connected_workers(address: str | None, count: int | None, threads: int | Non
 
 
 def _no_cluster(address: str | None, error: BaseException) -> DeviceError:
-    said = str(error).strip().splitlines()
-    reason = said[0] if said else type(error).__name__
+    reason = first_line(error)
     if address is None:
         return DeviceError(f"Ray does not start here: {reason}", "`ray stop` ends an old one; or --engine local")
     if isinstance(error, SystemExit):

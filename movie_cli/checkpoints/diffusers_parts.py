@@ -12,7 +12,7 @@ import diffusers
 from diffusers import AutoencoderKL, AutoencoderTiny, SchedulerMixin, UNet2DConditionModel
 
 from movie_cli.checkpoints.folder import check_safetensors
-from movie_cli.errors import DeviceError, ModelError
+from movie_cli.errors import DeviceError, ModelError, first_line
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 
 NETWORKS: dict[str, Any] = {
@@ -63,7 +63,6 @@ def merge_lora(unet: Any, path: Path) -> None:
         unet.fuse_lora()
         unet.unload_lora()
     except (OSError, LookupError, ValueError, TypeError, RuntimeError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
-            f"{path} does not fit this checkpoint: {first}", "a LoRA belongs to one kind of model"
+            f"{path} does not fit this checkpoint: {first_line(error)}", "a LoRA belongs to one kind of model"
         ) from error

@@ -18,7 +18,7 @@ from torch import nn
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.regions import load_regions
 from movie_cli.checkpoints.store import SCHEDULERS
-from movie_cli.errors import ModelError
+from movie_cli.errors import ModelError, first_line
 from movie_cli.models.autoencoder import AutoencoderAdapter, PatchAutoencoder, adapter_of
 from movie_cli.models.regions import RegionNetwork
 from movie_cli.models.sampling import OneStep, Scheduler
@@ -168,8 +168,7 @@ def _load(path: Path, load: Callable[..., Any], **options: Any) -> Any:
     try:
         return load(path, local_files_only=True, torch_dtype=torch.float32, **options)
     except (OSError, ValueError, LookupError, TypeError, RuntimeError, ArithmeticError, AttributeError) as error:
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{path} cannot be loaded: {first_line}", _AGAIN) from error
+        raise ModelError(f"{path} cannot be loaded: {first_line(error)}", _AGAIN) from error
 
 
 def _config(path: Path, file: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from movie_cli.errors import ModelError
+from movie_cli.errors import ModelError, first_line
 
 Frames = NDArray[np.uint8]
 BATCH = 16
@@ -47,9 +47,8 @@ class ClipScorer:
             self._model: Any = CLIPModel.from_pretrained(name, use_safetensors=True, **options).eval()
             self._tokenizer: Any = AutoTokenizer.from_pretrained(name, **options)
         except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(
-                f"the CLIP checkpoint {name} cannot be loaded: {first}",
+                f"the CLIP checkpoint {name} cannot be loaded: {first_line(error)}",
                 "name a local folder that holds one, or leave its measures out",
             ) from error
         self._side = int(self._model.config.vision_config.image_size)

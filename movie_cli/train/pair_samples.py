@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from movie_cli.errors import SourceError, UsageError
+from movie_cli.errors import SourceError, UsageError, first_line, reason_of
 from movie_cli.models.autoencoder import PATCH
 from movie_cli.train.photos import check_images
 from movie_cli.train.samples import Sample, rng_of, seed_of
@@ -139,8 +139,9 @@ def _read_metadata(path: Path) -> list[tuple[Path, Path, str]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SourceError(f"{path} cannot be read: {reason}", f"a folder of pairs holds a {METADATA}") from error
+        raise SourceError(
+            f"{path} cannot be read: {reason_of(error)}", f"a folder of pairs holds a {METADATA}"
+        ) from error
     rows = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -206,5 +207,6 @@ def _open_stream(settings: DataSettings) -> Any:
     try:
         return datasets.load_dataset(settings.name, split=settings.split, streaming=True)
     except Exception as error:  # datasets raises whatever its readers raise
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise SourceError(f"{settings.name} cannot be opened: {first_line}", "check its name and split") from error
+        raise SourceError(
+            f"{settings.name} cannot be opened: {first_line(error)}", "check its name and split"
+        ) from error

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests import tiny
+from tests.cli.conftest import movie  # noqa: F401 - a fixture
 from tests.cli.running import assert_refused
 from tests.comparison.clips import RATE, SIZE, counting
 from tests.tune.serving import SECONDS, Page, run, tuning
@@ -249,6 +250,6 @@ def test_it_ends_when_its_last_page_is_closed(folder):
         (["in 1.mp4", "--preset", "nowhere"], 2, "no preset"),
     ],
 )
-def test_refusals_are_one_clear_line(folder, arguments, code, said):
-    done = run(folder, "tune", *arguments, "--no-browser", "-q")
-    assert_refused(done, code, said)
+def test_refusals_are_one_clear_line(movie, monkeypatch, folder, arguments, code, said):  # noqa: F811
+    monkeypatch.chdir(folder)
+    assert_refused(movie("tune", *arguments, "--no-browser", "-q"), code, said)

@@ -16,7 +16,7 @@ import torch
 from diffusers import AutoencoderTiny, SchedulerMixin
 from torch import Tensor, nn
 
-from movie_cli.errors import ModelError, UsageError
+from movie_cli.errors import ModelError, UsageError, first_line
 from movie_cli.models.autoencoder import TinyAdapter
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.models.sampling import is_recurrent
@@ -191,9 +191,8 @@ def _tiny_autoencoder(name: str, channels: int) -> AutoencoderTiny:
     try:
         tiny = AutoencoderTiny.from_pretrained(name, use_safetensors=True)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
-            f"the autoencoder {name} cannot be loaded: {first_line}",
+            f"the autoencoder {name} cannot be loaded: {first_line(error)}",
             "name TAESD in diffusers layout, madebyollin/taesd",
         ) from error
     if tiny.config["latent_channels"] != channels:
