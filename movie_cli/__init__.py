@@ -62,7 +62,7 @@ def edit(
     device: str = "auto",
     dtype: str = "auto",
     compile: str = "auto",  # noqa: A002 - the option's name
-    hwaccel: str = "auto",
+    hwaccel: str = "none",
     threads: int | None = None,
     batch_size: int | None = None,
     segment_frames: int | None = None,
@@ -90,7 +90,7 @@ def edit(
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         dtype: `auto`, `float32`, `bfloat16`, `float16` or `int8`.
         compile: Whether torch compiles the networks: `auto`, `on` or `off`.
-        hwaccel: Whether a GPU decodes and encodes, too: `auto` or `none`.
+        hwaccel: Whether a GPU decodes and encodes, too, where it can: `none` or `auto`.
         threads: CPU threads of the network; None for one a core.
         batch_size: Frames at once; None for what suits the device.
         segment_frames: Frames that are kept at a time for `resume`; None for what suits the model.

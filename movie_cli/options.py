@@ -266,10 +266,10 @@ class RunOptions(MachineOptions):
 
     provider: str = _machine("auto", Kind(), "What runs an export: cpu, cuda, coreml, ...", metavar="NAME")
     hwaccel: str = _machine(
-        "auto",
-        Choice(words=("auto", "none")),
-        "Beside a network on CUDA: decode and encode there too, or in software.",
-        metavar="auto|none",
+        "none",
+        Choice(words=("none", "auto")),
+        "Beside a network on CUDA: software, or NVDEC and NVENC where both open.",
+        metavar="none|auto",
     )
     threads: int | None = _machine(
         None,

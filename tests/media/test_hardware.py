@@ -69,8 +69,8 @@ def gpu_found(monkeypatch):
     monkeypatch.setattr(hardware, "why_no_encoder", lambda name, gpu, size: "")
 
 
-def planned(clip, tmp_path, output="out.mp4", **changes):
-    request = EditRequest(str(clip), str(tmp_path / output), Recipe("sepia"), **changes)
+def planned(clip, tmp_path, output="out.mp4", hwaccel="auto", **changes):
+    request = EditRequest(str(clip), str(tmp_path / output), Recipe("sepia"), hwaccel=hwaccel, **changes)
     return make_plan(request, clip)
 
 
@@ -91,8 +91,8 @@ def test_an_encoder_that_was_asked_for_stays(gpu_found, clip, tmp_path, encode):
     assert made.hardware.decode_on == "1"
 
 
-def test_none_is_software(gpu_found, clip, tmp_path):
-    made = planned(clip, tmp_path, hwaccel="none")
+def test_software_is_the_default(gpu_found, clip, tmp_path):
+    made = make_plan(EditRequest(str(clip), str(tmp_path / "out.mp4"), Recipe("sepia")), clip)
     assert made.hardware == hardware.Hardware()
     assert made.request.encode == EncodeOptions()
     assert planned(clip, tmp_path, "out.webm").request.encode == EncodeOptions()
