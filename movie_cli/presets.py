@@ -125,7 +125,7 @@ def save_preset(name: str, values: Mapping[str, Any]) -> Path:
     if name in own_tables(path):
         raise UsageError(f"there is a preset {name} already", f"choose another name, or take it out of {path}")
     lines = [f"[{TABLE}.{name}]"]
-    lines += [f"{key.replace('_', '-')} = {_toml(value)}" for key, value in values.items() if value is not None]
+    lines += [f"{key.replace('_', '-')} = {to_toml(value)}" for key, value in values.items() if value is not None]
     try:
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         text = f"{before.rstrip()}\n\n" * bool(before.strip()) + "\n".join(lines) + "\n"
@@ -141,8 +141,6 @@ def save_preset(name: str, values: Mapping[str, Any]) -> Path:
     return path
 
 
-def _toml(value: Any) -> str:
-    """A text, a number or two of them in TOML. JSON's escapes are TOML's, but for the delete character."""
-    if isinstance(value, tuple):
-        value = list(value)
+def to_toml(value: Any) -> str:
+    """A text, number, truth value or list of them in TOML. JSON's escapes are TOML's, but for the delete character."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from movie_cli.errors import UsageError
+from movie_cli.presets import to_toml
 from movie_cli.train.settings import SETTINGS, StageName, StageSettings
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -162,17 +163,9 @@ def _lines(settings: Any, table: str) -> list[str]:
                 "",
                 f"# {item.metadata['source']}",
                 f"[{table}{item.name}]",
-                *(f"{k} = {_toml(v)}" for k, v in value.items()),
+                *(f"{k} = {to_toml(v)}" for k, v in value.items()),
             ]
         else:
             source = item.metadata.get("source")
-            lines.append(f"{item.name} = {_toml(value)}" + (f"  # {source}" if source else ""))
+            lines.append(f"{item.name} = {to_toml(value)}" + (f"  # {source}" if source else ""))
     return lines + tables
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(_toml(item) for item in value)}]"
-    return json.dumps(value) if isinstance(value, str) else repr(value)
