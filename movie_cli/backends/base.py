@@ -70,7 +70,8 @@ class RuntimeConfig:
     `backend` runs the networks, `provider` is what ONNX Runtime runs them on; `graphs` is the folder of the graphs that
     were made of a checkpoint, empty where the checkpoint is an export itself. `compiled` is the number of frames at
     once that torch compiles the networks for, 0 where it does not; `may_give_up` lets it go on where that fails.
-    `threads` are those asked for on a CPU, 0 for the runtime's own choice.
+    `threads` are those asked for on a CPU, 0 for the runtime's own choice. `alone` is for frames that come one by one:
+    each has all threads, where an edit's share them.
     """
 
     device: str
@@ -82,6 +83,7 @@ class RuntimeConfig:
     compiled: int = 0
     may_give_up: bool = False
     threads: int = 0
+    alone: bool = False
 
     @property
     def latents_type(self) -> str:

@@ -45,7 +45,7 @@ class TorchBackend:
         if self._device.type == "cpu":
             threads = config.threads or _usual_threads()
             torch.set_num_threads(threads)
-            if descriptor.steps == 1 and not config.compiled and not self._transfers.overlap:
+            if descriptor.steps == 1 and not (config.alone or config.compiled or self._transfers.overlap):
                 self._team = Team(threads, torch.set_num_threads)
         self.decode_later: Callable[[Any, Pixels], FetchFrames] | None = (
             self._decode_later if self._transfers.overlap or self._team else None

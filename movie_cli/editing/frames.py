@@ -55,7 +55,8 @@ def open_editor(
         descriptor, RuntimeRequest(request.device, request.dtype, backend, size=size, say=say)
     )
     # Compiled only when asked: a frame is there in less time than compiling takes.
-    return Editor(registry.open_backend(descriptor, with_compiler(choice, request.compile, frames, passes=None)))
+    choice = with_compiler(choice, request.compile, frames, passes=None)
+    return Editor(registry.open_backend(descriptor, dataclasses.replace(choice, alone=True)))
 
 
 class SourceFrames:

@@ -40,10 +40,10 @@ def test_an_error_of_one_call_reaches_the_caller():
 @pytest.mark.parametrize("anchored", [True, False])
 def test_frames_are_the_same_with_any_number_of_threads(tiny, steps, anchored):
     edited = []
-    for threads in (1, 2, 5):
+    for threads, alone in ((1, False), (2, False), (5, False), (2, True)):
         before = torch.get_num_threads()
         try:
-            choice = dataclasses.replace(choose_torch("cpu", "float32"), threads=threads)
+            choice = dataclasses.replace(choose_torch("cpu", "float32"), threads=threads, alone=alone)
             editor = Editor(TorchBackend(open_model(str(tiny)), choice))
             editor.set_recipe(Recipe("make it winter", steps=steps))
             latents = editor.encode(FRAMES)
