@@ -192,7 +192,7 @@ def until(page, wanted):
 
 
 def test_an_edit_is_started_stopped_resumed_and_shown(folder):
-    counting(folder / "long.mp4", count=240)
+    counting(folder / "long.mp4", count=120)
     (folder / "out.mp4").write_bytes(b"precious")
     # Segments of few frames, so that something is kept at once.
     (folder / "home").mkdir(exist_ok=True)
@@ -211,10 +211,10 @@ def test_an_edit_is_started_stopped_resumed_and_shown(folder):
         assert page.post("stop", {})[0] == 200
         until(page, "stopped")
         assert page.post("edit", {"resume": True})[0] == 200
-        assert '"frames": 240' in until(page, "done")
+        assert '"frames": 120' in until(page, "done")
         films = page.get("films")
         assert [film["label"] for film in films["films"]] == ["source", "edited"]
-        assert films["frames"] == 240
+        assert films["frames"] == 120
         status, _, body = page.ask("GET", "film/1", range="bytes=0-99")
         assert (status, len(body)) == (206, 100)
         assert body == (folder / "out.mp4").read_bytes()[:100]
