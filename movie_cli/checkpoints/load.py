@@ -27,7 +27,7 @@ from movie_cli.models.text import ClipConditioner, InstructionConditioner, TextC
 from movie_cli.models.unet import DOWN, UP, UNet
 
 _AGAIN = "copy or download the checkpoint again"
-FIXED: dict[str, Any] = {
+_UNET_FIXED: dict[str, Any] = {
     "act_fn": "silu",
     "addition_time_embed_dim": None,
     "attention_type": "default",
@@ -63,14 +63,14 @@ FIXED: dict[str, Any] = {
     "upcast_attention": False,
 }
 """Settings of diffusers' UNet that have this one value here, which is also diffusers' default."""
-CHOICES: dict[str, tuple[Any, ...]] = {
+_UNET_CHOICES: dict[str, tuple[Any, ...]] = {
     "_class_name": (UNet.class_name,),
     "addition_embed_type": (None, "text"),
     "mid_block_type": (None, "UNetMidBlock2DCrossAttn"),
     "use_linear_projection": (True,),
 }
-KINDS = {"down_block_types": DOWN, "up_block_types": UP}
-_ARGUMENTS = inspect.signature(UNet).parameters
+_UNET_BLOCKS = {"down_block_types": DOWN, "up_block_types": UP}
+_UNET_ARGUMENTS = inspect.signature(UNet).parameters
 
 
 @dataclass(frozen=True)
@@ -124,11 +124,12 @@ def network_class(path: Path, *, as_diffusers: bool = False) -> Any:
 
 def is_plain_unet(config: Mapping[str, Any]) -> bool:
     """Whether a `UNet` computes what diffusers would for this configuration; any other is for diffusers."""
+    blocks = [(config.get(key), known) for key, known in _UNET_BLOCKS.items()]
     return (
-        all(config.get(key) in allowed for key, allowed in CHOICES.items())
-        and all(isinstance(config.get(key), list) and all(each in KINDS[key] for each in config[key]) for key in KINDS)
+        all(config.get(key) in allowed for key, allowed in _UNET_CHOICES.items())
+        and all(isinstance(names, list) and all(name in known for name in names) for names, known in blocks)
         and all(
-            key.startswith("_") or key in _ARGUMENTS or (key in FIXED and FIXED[key] == value)
+            key.startswith("_") or key in _UNET_ARGUMENTS or (key in _UNET_FIXED and _UNET_FIXED[key] == value)
             for key, value in config.items()
         )
     )
