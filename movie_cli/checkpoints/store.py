@@ -117,29 +117,16 @@ def on_the_hub(recipe: Recipe) -> dict[str, tuple[str, bool]]:
     return found
 
 
-def list_models() -> list[Descriptor]:
-    """The embedded checkpoints and those in the user's models folder, by name.
-
-    A damaged one is left out here; `open_model` on its name tells what is wrong with it.
-    """
-    found = []
-    for _, folder in sorted(_named().items()):
-        try:
-            found.append(read_descriptor(folder))
-        except ModelError:
-            continue
-    return found
-
-
-def damaged_models() -> list[tuple[str, ModelError]]:
-    """Names and errors of the checkpoints that `list_models` leaves out."""
-    found = []
+def list_models() -> tuple[list[Descriptor], list[tuple[str, ModelError]]]:
+    """The embedded checkpoints and those in the user's models folder, by name; names and errors of damaged ones."""
+    found: list[Descriptor] = []
+    damaged: list[tuple[str, ModelError]] = []
     for name, folder in sorted(_named().items()):
         try:
-            read_descriptor(folder)
+            found.append(read_descriptor(folder))
         except ModelError as error:
-            found.append((name, error))
-    return found
+            damaged.append((name, error))
+    return found, damaged
 
 
 def _named() -> dict[str, Path]:

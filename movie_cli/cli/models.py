@@ -29,11 +29,11 @@ def models() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List the embedded models and those in the models folder."""
-    from movie_cli.checkpoints.store import DEFAULT_MODEL, damaged_models, list_models
+    from movie_cli.checkpoints.store import DEFAULT_MODEL, list_models
     from movie_cli.files import models_folder
 
-    found = list_models()
-    for name, error in damaged_models():
+    found, damaged = list_models()
+    for name, error in damaged:
         click.echo(f"warning: the model {name} cannot be used: {one_line(str(error))}", err=True)
     if as_json:
         for model in found:

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from movie_cli.checkpoints.descriptor import read_descriptor
 from movie_cli.checkpoints.folder import check_folder, check_safetensors
-from movie_cli.checkpoints.store import damaged_models, list_models, open_model, resolve
+from movie_cli.checkpoints.store import list_models, open_model, resolve
 from movie_cli.errors import ModelError
 
 MOVIE = {
@@ -265,9 +265,10 @@ def test_local_models_have_names(home):
     folder = make(home / "models" / "mine")
     broken = make(home / "models" / "broken", MOVIE | {"steps": 0})
     assert resolve("mine") == folder
-    assert folder in [model.folder for model in list_models()]
-    assert broken not in [model.folder for model in list_models()]
-    assert [name for name, _ in damaged_models()] == ["broken"]
+    found, damaged = list_models()
+    assert folder in [model.folder for model in found]
+    assert broken not in [model.folder for model in found]
+    assert [name for name, _ in damaged] == ["broken"]
     with pytest.raises(ModelError) as caught:
         resolve("mina")
     assert "did you mean mine" in caught.value.hint
