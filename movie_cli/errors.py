@@ -6,7 +6,9 @@ do next. `exit_code` is the number that a program ends with, also one that was s
 
 from __future__ import annotations
 
+import difflib
 import errno
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -93,6 +95,12 @@ def known_error(error: BaseException) -> MovieError:
 def reason_of(error: BaseException) -> str:
     """What the operating system or ffmpeg says of an error."""
     return str(getattr(error, "strerror", None) or error)
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str, cutoff: float = 0.6) -> str:
+    """The hint for a name that is not among the `known` ones: the nearest of them, `otherwise` where none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f"did you mean {near[0]}?" if near else otherwise
 
 
 def first_line(error: BaseException) -> str:

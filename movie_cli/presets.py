@@ -7,7 +7,6 @@ with the program, and that a wrong one is told of by file and key.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import re
 import tomllib
@@ -17,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from movie_cli.errors import UsageError, output_error
+from movie_cli.errors import UsageError, did_you_mean, output_error
 from movie_cli.files import config_file, write_whole
 from movie_cli.recipe import Recipe
 
@@ -63,8 +62,7 @@ def get_preset(name: str) -> Preset:
     """
     presets = {preset.name: preset for preset in list_presets()}
     if name not in presets:
-        near = difflib.get_close_matches(name, presets, n=1)
-        hint = f"did you mean {near[0]}?" if near else "`movie presets` shows what there is"
+        hint = did_you_mean(name, presets, "`movie presets` shows what there is")
         raise UsageError(f"there is no preset {name}", hint)
     return presets[name]
 
@@ -98,9 +96,8 @@ def _preset(path: str, name: str, values: Any, *, own: bool) -> Preset:
         if field == "description":
             continue
         if field not in _KEYS:
-            near = difflib.get_close_matches(field, _KEYS, n=1)
-            known_keys = ", ".join(key.replace("_", "-") for key in _KEYS)
-            hint = f"did you mean {near[0].replace('_', '-')}?" if near else f"there are {known_keys}"
+            keys = [each.replace("_", "-") for each in _KEYS]
+            hint = did_you_mean(field.replace("_", "-"), keys, f"there are {', '.join(keys)}")
             raise UsageError(f"{where} has no key {key}", hint)
         known[field] = value
     if not isinstance(known.get("instruction"), str):

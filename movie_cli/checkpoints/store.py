@@ -8,7 +8,6 @@ checkpoint is refused before any weight is loaded, as far as configurations tell
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from movie_cli.checkpoints import hub
 from movie_cli.checkpoints.descriptor import Descriptor, Variant, read_descriptor
 from movie_cli.checkpoints.exported import is_export
 from movie_cli.checkpoints.folder import OPTIONAL_PARTS, PARTS_WITH_WEIGHTS, PICKLES, check_folder
-from movie_cli.errors import ModelError, UsageError
+from movie_cli.errors import ModelError, UsageError, did_you_mean
 from movie_cli.files import models_folder
 from movie_cli.recipe import Recipe
 
@@ -70,13 +69,8 @@ def resolve(name_or_folder: str, offline: bool = False) -> Path:
         raise ModelError(f"{folder} is a file, not a checkpoint folder", "name the folder that holds model_index.json")
     if hub.is_hub_id(name_or_folder):
         return hub.fetch(name_or_folder, WANTED, offline)
-    near = difflib.get_close_matches(name_or_folder, named, n=1)
-    hint = (
-        f"did you mean {near[0]}?"
-        if near
-        else "`movie models list` shows what is here; a folder or owner/name also works"
-    )
-    raise ModelError(f"there is no model {name_or_folder}", hint)
+    otherwise = "`movie models list` shows what is here; a folder or owner/name also works"
+    raise ModelError(f"there is no model {name_or_folder}", did_you_mean(name_or_folder, named, otherwise))
 
 
 def open_model(name_or_folder: str, offline: bool = False) -> Descriptor:

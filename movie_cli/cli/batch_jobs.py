@@ -7,7 +7,6 @@ that a job which cannot be meant is refused with the place where it was written.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import os
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ from movie_cli.cli.edit import edit
 from movie_cli.cli.edit_options import JOB_OPTIONS, forbids_fetching, request_of
 from movie_cli.cli.settings import ThemedOption
 from movie_cli.editing.request import EditRequest
-from movie_cli.errors import MovieError, UsageError
+from movie_cli.errors import MovieError, UsageError, did_you_mean
 
 _OPTIONS = {param.name: param for param in edit.params if isinstance(param, ThemedOption) and param.name}
 _FOR_ALL = JOB_OPTIONS | {"yes", "no", "offline"}
@@ -93,8 +92,8 @@ def _words(common: Mapping[str, OptionValue], written: WrittenJob) -> tuple[str,
     for name in own:
         if name not in JOB_OPTIONS:
             # Without what looks alike by chance, such as `lora` beside `colour`.
-            near = difflib.get_close_matches(name, (*_OWN, *sorted(JOB_OPTIONS)), n=1, cutoff=0.65)
-            hint = f"did you mean {near[0]}?" if near else "`movie edit --help` tells what a job may have"
+            otherwise = "`movie edit --help` tells what a job may have"
+            hint = did_you_mean(name, (*_OWN, *sorted(JOB_OPTIONS)), otherwise, cutoff=0.65)
             raise UsageError(f"a job has no option {name}", hint)
     return tuple(word for name, value in {**common, **own}.items() for word in _as_typed(_OPTIONS[name], value))
 

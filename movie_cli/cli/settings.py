@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from movie_cli.errors import UsageError
+from movie_cli.errors import UsageError, did_you_mean
 from movie_cli.files import config_file
 from movie_cli.presets import TABLE
 
@@ -96,8 +96,7 @@ def _of_all_commands(program: click.Command) -> set[str]:
 
 def _nearest(key: str, known: Iterable[str]) -> str:
     names = [name.replace("_", "-") for name in known]
-    near = difflib.get_close_matches(key.replace("_", "-"), names, n=1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(names))}"
+    return did_you_mean(key.replace("_", "-"), names, f"there are {', '.join(sorted(names))}")
 
 
 def _convert(option: ThemedOption, text: str, origin: str) -> Any:

@@ -10,14 +10,13 @@ files and clips may lie in folders of their own under the one given.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from movie_cli.errors import SourceError, UsageError
+from movie_cli.errors import SourceError, UsageError, did_you_mean
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE
 
 FRAMES = 32
@@ -167,8 +166,7 @@ def _number(values: Mapping[str, Any], key: str, default: float, where: str, *, 
 def _check_keys(values: Mapping[str, Any], known: set[str], where: str) -> None:
     for key in values:
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+            hint = did_you_mean(key, known, f"there are {', '.join(sorted(known))}")
             raise UsageError(f"{where}: there is no key {key}", hint)
 
 

@@ -6,7 +6,6 @@ A misspelt key, a wrong type and a value out of range are refused by name.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import tomllib
 import typing
@@ -14,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
-from movie_cli.errors import UsageError
+from movie_cli.errors import UsageError, did_you_mean
 from movie_cli.presets import to_toml
 from movie_cli.train.settings import SETTINGS, StageName, StageSettings
 
@@ -89,8 +88,7 @@ def build(kind: type[T], values: Mapping[str, Any], origin: str, table: str = ""
     found: dict[str, Any] = {}
     for key, value in values.items():
         if key not in fields:
-            near = difflib.get_close_matches(key, fields, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(fields)}"
+            hint = did_you_mean(key, fields, f"there are {', '.join(fields)}")
             raise UsageError(f"{origin}: there is no key {table}{key}", hint)
         metadata = fields[key].metadata
         found[key] = _value(hints[key], value, origin, table + key)
