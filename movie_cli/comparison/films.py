@@ -106,7 +106,8 @@ def in_step(films: Sequence[Film], size: tuple[int, int], limit: float | None = 
         ]
         clocks = [_Clock(iter(reader)) for reader in readers[1:]]
         zero: float | None = None
-        for frame, following in _with_next(iter(readers[0])):
+        for frame, following in itertools.pairwise(itertools.chain(readers[0], (None,))):
+            assert frame is not None
             zero = frame.time if zero is None else zero
             moment = frame.time - zero
             if limit is not None and moment >= limit:
@@ -151,20 +152,10 @@ class _Clock:
         return self._shown
 
 
-def _with_next(frames: Iterator[Frame]) -> Iterator[tuple[Frame, Frame | None]]:
-    last: Frame | None = None
-    for frame in frames:
-        if last is not None:
-            yield last, frame
-        last = frame
-    if last is not None:
-        yield last, None
-
-
 def _labels(paths: Sequence[Path]) -> list[str]:
     """The files' names; with a number where two are called alike."""
     names = [path.name for path in paths]
-    return [name if names.count(name) == 1 else f"{name} ({number})" for number, name in zip(itertools.count(1), names)]
+    return [name if names.count(name) == 1 else f"{name} ({number})" for number, name in enumerate(names, 1)]
 
 
 @dataclass
