@@ -28,7 +28,6 @@ from movie_cli.train.schedule import TIMESTEPS, NoiseSchedule, euler_timesteps, 
 from movie_cli.train.settings import AdversarialSettings
 from movie_cli.train.stages.stage import EditorStage, Latents, Loss, joined
 from movie_cli.train.start import Start, as_teacher, open_start
-from movie_cli.train.surgery import train_low_rank
 
 STUDENT, DISCRIMINATOR = "student", "discriminator"
 CALIBRATION = 24
@@ -51,10 +50,7 @@ class AdversarialStage(EditorStage):
         self.student = student.requires_grad_(True).train()
         self.teacher: Any = surgery.frozen(start.unet)
         self.frozen["teacher"] = self.teacher
-        if settings.gradient_checkpointing:
-            self.student.enable_gradient_checkpointing()
-        if settings.lora_rank:
-            train_low_rank(self.student, settings.lora_rank)
+        self.set_up(self.student)
         torch.manual_seed(settings.seed)
         prompt_dim = self.conditioning.null(1).shape[-1]
         self.heads = Heads(feature_widths(self.teacher), settings.head_width, prompt_dim, settings.scale_heads)

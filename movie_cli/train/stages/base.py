@@ -29,7 +29,6 @@ from movie_cli.train.schedule import TIMESTEPS, NoiseSchedule, prediction_of, tr
 from movie_cli.train.settings import BaseSettings, MobileSettings
 from movie_cli.train.stages.stage import EditorStage, Latents, Loss, joined
 from movie_cli.train.start import Start, as_teacher, check_trained, new_unet, open_start
-from movie_cli.train.surgery import train_low_rank
 
 DENOISER = "denoiser"
 
@@ -48,10 +47,7 @@ class BaseStage(EditorStage):
             channels = unet.config["out_channels"]
             unet = surgery.with_input_channels(unet, channels, at=channels)
         self.unet = unet.train()
-        if settings.gradient_checkpointing:
-            self.unet.enable_gradient_checkpointing()
-        if settings.lora_rank:
-            train_low_rank(self.unet, settings.lora_rank)
+        self.set_up(self.unet)
         self.parts[DENOISER] = nn.ModuleDict({"unet": self.unet, "text": self.conditioning.module})
         if isinstance(self.unet, GuidedUNet2DConditionModel):
             # Held scales have nothing to learn; their layers are for the guided student to go on with.

@@ -21,7 +21,6 @@ from movie_cli.train.schedule import TIMESTEPS, NoiseSchedule, prediction_of, tr
 from movie_cli.train.settings import GuidanceSettings
 from movie_cli.train.stages.stage import EditorStage, Latents, Loss, joined
 from movie_cli.train.start import Start, as_teacher, open_start
-from movie_cli.train.surgery import train_low_rank
 
 STUDENT = "student"
 
@@ -39,10 +38,7 @@ class GuidanceStage(EditorStage):
         self.frozen["teacher"] = self.teacher
         torch.manual_seed(settings.seed)
         self.student = surgery.with_scales(start.unet, settings.scale_embedding_dim).requires_grad_(True).train()
-        if settings.gradient_checkpointing:
-            self.student.enable_gradient_checkpointing()
-        if settings.lora_rank:
-            train_low_rank(self.student, settings.lora_rank)
+        self.set_up(self.student)
         self.parts[STUDENT] = self.student
         self.scheduler = training_scheduler(start.scheduler, prediction_of(start.scheduler))
         self._schedule = NoiseSchedule.of(self.scheduler)

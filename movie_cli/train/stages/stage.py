@@ -26,7 +26,7 @@ from movie_cli.train.conditioning import Conditioning
 from movie_cli.train.samples import Draws, SampleBatch, SampleSource
 from movie_cli.train.settings import StageSettings
 from movie_cli.train.start import Start
-from movie_cli.train.surgery import plain_copy
+from movie_cli.train.surgery import plain_copy, train_low_rank
 
 NEIGHBOUR = 0.03
 """Largest move, as a share of the picture, from the frame before to this one."""
@@ -127,6 +127,13 @@ class EditorStage(Stage):
         if isinstance(self.codec, PatchAdapter) and self.codec.regions is not None:
             self.frozen["regions"] = self.codec.regions
         self.frozen |= {"vae": self.codec.module.requires_grad_(False), "text": conditioning.module}
+
+    def set_up(self, unet: Any) -> None:
+        """Let a denoiser keep its activations or not, and learn whole or by low-rank layers, as the settings say."""
+        if self.settings.gradient_checkpointing:
+            unet.enable_gradient_checkpointing()
+        if self.settings.lora_rank:
+            train_low_rank(unet, self.settings.lora_rank)
 
     def pixel_errors(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Squared errors of latents, `(N,)`, each channel by what it amounts to in the picture."""
