@@ -1,14 +1,16 @@
 """What an edited frame goes through before it is written: the source's detail, its bounds, and its strength.
 
 Only the working size is RGB. Of the source's own size the luma is read as it is stored, and the planes that are encoded
-are painted from it and the edit, with the bits that each has. Outputs in RGB, with a palette or with transparency, and
-edits that are mixed with the source somewhere, take the way over RGB at full size.
+are painted from it and the edit, with the bits that each has. Of edits in a row all but the last give luma alone.
+Outputs in RGB, with a palette or with transparency, and edits that are mixed with the source somewhere, take the way
+over RGB at full size.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -23,7 +25,7 @@ from movie_cli.editing.plan import Plan, encode_options
 from movie_cli.media import VideoInfo
 from movie_cli.media.encoder import Picture, plan_video
 from movie_cli.media.planes import Canvas, Luma
-from movie_cli.models.detail import fit, luma_of, paint, transfer
+from movie_cli.models.detail import Maps, fit, luma_of, paint, planes_of, reduced, transfer
 
 if TYPE_CHECKING:
     from movie_cli.editing.masks import Bound
@@ -68,6 +70,11 @@ class Finishing:
             self.seen = max(self.seen, bound.share)
         return mixed(whole, edited, strength)
 
+    def seen_small(self, small: Pixels, edited: Pixels, pts: int) -> Pixels:
+        """The last finished frame at the working size, of its source's and its edit's there."""
+        bounded = edited if self._bound is None else self._bound.apply_last(small, edited)
+        return mixed(small, bounded, self._plan.moment(pts).strength)
+
     def _bound_at(self, pts: int) -> Bound | None:
         """Bounds, which begin anew with each segment."""
         if self._plan.bounds is not None and (self._bound is None or self._written % self._plan.segment == 0):
@@ -89,7 +96,9 @@ def resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
 
 def canvas_of(plan: Plan) -> Canvas | None:
     """What the frames of an edit are painted on; None where the way goes over RGB, or nothing is to be enlarged."""
-    if not plan.needs_full or plan.bounds is not None or plan.then or not plan.course.whole:
+    mixes = any(step.bounds is not None or not step.course.whole for step in plan.chain)
+    shrinks = plan.size[0] < plan.working[0] or plan.size[1] < plan.working[1]
+    if not plan.needs_full or mixes or (plan.then and shrinks):
         return None
     return Canvas.of(plan_video(plan.request.output, plan.info, encode_options(plan.request), plan.size))
 
@@ -112,13 +121,34 @@ def painted(
     coding = canvas.coding
     source, edited = canvas.stored(source), canvas.stored(edited)
     maps = fit(luma_of(source, luma.weights), coding.encode(edited), amount).of_codes(luma.gain, luma.zero)
-    plane = luma.plane if luma.plane.shape == size[::-1] or amount <= 0 else _resized(luma.plane, size)
-    plane = canvas.stored(plane)
+    plane = canvas.stored(_plane_for(luma, size, amount))
     coarse, count = (plane, 1) if maps.slope is None else _sums(plane, planes[1].shape)
     paint(maps.part(slice(1)), lambda lines: plane[lines], planes[:1], coding.low[0], coding.high[0])
     colours = maps.part(slice(1, 3)).of_codes(count, 0)
     paint(colours, lambda lines: coarse[lines], planes[1:], coding.low[1], coding.high[1])
     return frame
+
+
+def carried(luma: Luma, source: Pixels, edited: Pixels, size: tuple[int, int], amount: float) -> tuple[Pixels, Luma]:
+    """What `transfer` gives, for an edit that follows: at the working size, nearly, and its luma at the output's.
+
+    The luma is in the codes of the source's; all is upright.
+    """
+    plane, guide = _plane_for(luma, size, amount), luma_of(source, luma.weights)
+    maps = fit(guide, planes_of(edited), amount)
+    grey = np.tensordot(np.array(luma.weights, np.float32), maps.offset, axes=1)[None] * np.float32(luma.gain)
+    slope = maps.slope
+    if slope is not None:
+        slope = np.tensordot(np.array(luma.weights, np.float32), slope, axes=1)[None] * np.float32(luma.gain)
+    codes = Maps(grey + np.float32(luma.zero), slope).of_codes(luma.gain, luma.zero)
+    made = np.empty(size[::-1], luma.plane.dtype)
+    paint(codes, lambda lines: plane[lines], [made], luma.zero, luma.zero + 255 * luma.gain)
+    return reduced(maps, guide, size), replace(luma, plane=made)
+
+
+def _plane_for(luma: Luma, size: tuple[int, int], amount: float) -> NDArray[Any]:
+    """A source's luma at the output's size; at its own where no detail of it is wanted."""
+    return luma.plane if luma.plane.shape == size[::-1] or amount <= 0 else _resized(luma.plane, size)
 
 
 def _resized(plane: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:

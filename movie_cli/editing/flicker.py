@@ -7,6 +7,7 @@ that is steady enough is taken, for the whole film. While that is edited every f
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
@@ -122,8 +123,8 @@ def _changes(before: Recipe, after: Recipe) -> str:
     return " ".join(f"--{name.replace('_', '-')} {new}" for name, old, new in pairs if old != new)
 
 
-def _samples(plan: Plan, path: Path) -> Iterator[Pixels]:
-    """Frames in a row `(N, h, w, 3)` at the working size, from all over the edited part."""
+def _samples(plan: Plan, path: Path) -> Iterator[tuple[Pixels, list[float]]]:
+    """Frames in a row `(N, h, w, 3)` at the working size and their times, from all over the edited part."""
     video, span = plan.info.video, plan.span
     begin = float(video.begin) if span.start is None else span.start
     length = 0.0 if span.middle is None else 2 * (span.middle - begin)
@@ -131,25 +132,32 @@ def _samples(plan: Plan, path: Path) -> Iterator[Pixels]:
     for place in range(PLACES if length else 1):
         start = begin + length * (place + 0.5) / PLACES if length else span.start
         with FrameReader(path, start=start, end=span.end, info=plan.info, also_size=also, threads=1) as reader:
-            frames = [clip.small_of(frame)[0] for frame in itertools.islice(reader, FRAMES)]
+            frames = [(clip.small_of(frame)[0], plan.seconds(frame.pts)) for frame in itertools.islice(reader, FRAMES)]
         if len(frames) > 1:
-            yield np.stack(frames)
+            yield np.stack([small for small, _ in frames]), [seconds for _, seconds in frames]
 
 
-def _measured(plan: Plan, path: Path, editor: Editor, recipe: Recipe, samples: Sequence[Pixels]) -> float:
-    """The flicker of a recipe in the samples; 0 where nothing moves."""
+def _measured(
+    plan: Plan, path: Path, editor: Editor, recipe: Recipe, samples: Sequence[tuple[Pixels, list[float]]]
+) -> float:
+    """The flicker of a recipe in the samples, within the plan's bounds; 0 where nothing moves."""
     kind = AnchorRule.parse(recipe.anchors).kind
     frame = clip.frame_at(path, plan.info, plan.span, plan.span.middle if kind == "middle" else plan.span.start,
                           plan.working)  # fmt: skip
     whole = Flicker()
     editor.user = None
-    for frames in samples:
+    for frames, times in samples:
         editor.set_recipe(recipe)
         if kind in {"scene", "every"}:
             editor.set_anchors(editor.encode(frames[len(frames) // 2][None]))
         elif kind != "none" and frame is not None:
             editor.set_anchors(editor.encode(clip.small_of(frame)))
+        edited = editor.edit(frames, None, Carry())
+        if plan.bounds is not None:
+            with contextlib.closing(plan.bounds.begin(times[0], plan.working[0] / plan.size[0])) as bound:
+                triples = zip(frames, edited, times, strict=True)
+                edited = np.stack([bound.apply(before, before, after, at) for before, after, at in triples])
         sample = Flicker()
-        sample.add(frames, editor.edit(frames, None, Carry()))
+        sample.add(frames, edited)
         whole.edited, whole.source = whole.edited + sample.edited, whole.source + sample.source
     return whole.ratio or 0.0

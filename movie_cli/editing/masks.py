@@ -253,15 +253,17 @@ class Bounds:
 
 
 class Bound:
-    """Bounds of one run of frames in order: `apply` to each, or see its `mask`, and `close`.
-
-    `share` is how much of the last frame the edit goes to, in [0, 1].
-    """
+    """Bounds of one run of frames in order: `apply` to each, or see its `mask`, and `close`."""
 
     def __init__(self, masks: Masks, feather: float) -> None:
         self._masks, self._feather = masks, feather
-        self.share = 0.0
+        self._last: Pixels | None = None
         self.close = masks.close
+
+    @property
+    def share(self) -> float:
+        """How much of the last frame the edit goes to, in [0, 1]."""
+        return 0.0 if self._last is None else float(self._last.mean()) / 255
 
     def apply(self, source: Pixels, small: Pixels, edited: Pixels, seconds: float) -> Pixels:
         """An edited frame `(H, W, 3)` with the source's frame, of any size, where the edit does not go."""
@@ -272,9 +274,13 @@ class Bound:
 
     def mask(self, source: Pixels, small: Pixels, seconds: float) -> Pixels:
         """Where the edit goes `(H, W)`, with soft edges; the source's frame is `(H, W, 3)`."""
-        mask = feathered(self._masks.mask(source, small, seconds), self._feather)
-        self.share = float(mask.mean()) / 255
-        return mask
+        self._last = feathered(self._masks.mask(source, small, seconds), self._feather)
+        return self._last
+
+    def apply_last(self, source: Pixels, edited: Pixels) -> Pixels:
+        """As `apply` for the last frame at another size, which both have."""
+        assert self._last is not None
+        return bounded(source, edited, _resized(self._last, (source.shape[1], source.shape[0])))
 
 
 def feathered(mask: Pixels, radius: float) -> Pixels:

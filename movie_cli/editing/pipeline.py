@@ -328,13 +328,15 @@ class Pipeline:
     # Finishing and sink, in a thread of their own
 
     def _write(self, sink: Sink, finishing: Finishing, batch: Batch, fetch: FetchFrames) -> None:
-        edited = fetch()
-        if self._flicker is not None:
-            self._flicker.add(batch.small, edited)
+        edited, shown = fetch(), []
         frames = finishing.frames(batch, edited)
-        for picture, small, (pts, duration) in zip(frames, batch.small, batch.times, strict=True):
+        for picture, small, pixels, (pts, duration) in zip(frames, batch.small, edited, batch.times, strict=True):
             sink.write(picture, pts, duration, small)
             self._reporter.advance(1)
+            if self._flicker is not None:
+                shown.append(finishing.seen_small(small, pixels, pts))
+        if self._flicker is not None:
+            self._flicker.add(batch.small, np.stack(shown))
 
     def _depth(self, wanted: int, frames: int) -> int:
         """How many items of so many frames may wait: fewer where frames are very large."""

@@ -19,10 +19,11 @@ from movie_cli.editing.anchors import Anchors
 from movie_cli.editing.cached_clip import CachedClip
 from movie_cli.editing.clip import Batch
 from movie_cli.editing.editor import Editor
-from movie_cli.editing.finishing import Finishing
+from movie_cli.editing.finishing import Finishing, carried
 from movie_cli.editing.plan import Plan
 from movie_cli.media import Frame
 from movie_cli.media.colour import Scaler
+from movie_cli.media.planes import Luma
 
 
 class Step:
@@ -64,6 +65,12 @@ class Step:
 
     def finished(self, finishing: Finishing, batch: Batch, fetch: FetchFrames) -> Batch:
         """Edited frames as the next step gets them."""
+        lumas = [luma for luma in batch.full or () if isinstance(luma, Luma)]
+        if lumas:
+            size, amount = self.plan.size, self.plan.request.recipe.detail
+            three = zip(lumas, batch.small, fetch(), strict=True)
+            made = [carried(*each, size, amount) for each in three]
+            return Batch(np.stack([small for small, _ in made]), [luma for _, luma in made], batch.times)
         full = [np.asarray(picture) for picture in finishing.frames(batch, fetch())]
         if not self.plan.needs_full:
             return Batch(np.stack(full), None, batch.times)

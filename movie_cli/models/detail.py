@@ -102,6 +102,19 @@ def paint(
             plane[band.made] = value.astype(plane.dtype)
 
 
+def reduced(maps: Maps, luma: Planes, size: tuple[int, int]) -> Pixels:
+    """What maps make at `size` (width, height), seen at their own size `(h, w)` again: nearly, without that picture.
+
+    `size` is no smaller. Enlarging and averaging soften the offset. Slopes hardly change from a pixel to the next, so
+    that they meet the luma as it was fitted, `(h, w)` in [0, 255].
+    """
+    down, across = (_softened(few, many) for few, many in zip(luma.shape, size[::-1], strict=True))
+    planes = _multiplied(maps.offset, down, across)
+    if maps.slope is not None:
+        planes += maps.slope * luma
+    return np.ascontiguousarray(np.rint(planes.clip(0, 255)).astype(np.uint8).transpose(1, 2, 0))
+
+
 def transfer(full: Pixels, source: Pixels, edited: Pixels, size: tuple[int, int], amount: float) -> Pixels:
     """Bring one edited frame to `size` (width, height) with the source's detail.
 
@@ -208,6 +221,20 @@ def _bands(before: int, after: int, most: int) -> tuple[Band, ...]:
     near = ((CUBIC + 2) * distance - (CUBIC + 3)) * distance**2 + 1
     far = ((CUBIC * distance - 5 * CUBIC) * distance + 8 * CUBIC) * distance - 4 * CUBIC
     return _cut(before, taps, np.where(distance <= 1, near, far), most)
+
+
+@lru_cache(maxsize=32)
+def _softened(few: int, many: int) -> tuple[Band, ...]:
+    """Cubic convolution from a length to a longer one, and means over areas back."""
+    there: Planes = np.zeros((many, few), np.float32)
+    for band in _bands(few, many, COLUMNS):
+        there[band.made, band.read] = band.weights
+    edges = np.arange(few + 1) * many / few
+    inside = np.minimum(edges[1:, None], np.arange(1, many + 1)) - np.maximum(edges[:-1, None], np.arange(many))
+    matrix = (np.clip(inside, 0, None) * few / many).astype(np.float32) @ there
+    taps = np.arange(few)[:, None] + np.arange(-4, 5)
+    known = (taps >= 0) & (taps < few)
+    return _cut(few, taps, np.where(known, np.take_along_axis(matrix, taps.clip(0, few - 1), 1), 0), COLUMNS)
 
 
 def _cut(before: int, taps: NDArray[np.int64], weights: NDArray[np.float64], most: int) -> tuple[Band, ...]:

@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from movie_cli.editing import flicker
 from tests.cli.running import assert_refused
 from tests.media.clips import make_clip, pixels
+from tests.tiny import seeing
 
 pytest.importorskip("cv2", reason="OpenCV is not installed (the extra `eval`)")
 LOSSLESS = ("--codec", "ffv1", "--pix-fmt", "bgr0", "--no-audio")
@@ -41,6 +43,19 @@ def test_what_is_steady_enough_stays_as_it_was_asked(edit, tmp_path):
     found = summary(edit("bounded.mkv", "--max-flicker", "100", "--json"))
     assert found["flicker"] > 0
     assert np.array_equal(pixels(tmp_path / "plain.mkv"), pixels(tmp_path / "bounded.mkv"))
+
+
+def test_what_is_measured_is_what_is_written(movie, clip, tmp_path, monkeypatch):
+    model, seen = seeing(tmp_path / "seeing"), []
+    measured = flicker._measured
+    monkeypatch.setattr(flicker, "_measured", lambda *given: seen.append(measured(*given)) or seen[-1])
+    command = ("edit", str(clip), "make it winter", "--model", str(model), "--max-flicker", "1.2", "--json")
+    assert summary(movie(*command, "-o", "none.mkv", "--except", "sky"))["flicker"] == 1  # everything is sky
+    assert seen == [1]
+    mask = tmp_path / "mask.png"
+    Image.fromarray(np.zeros((16, 16), np.uint8)).save(mask)
+    assert summary(movie(*command, "-o", "masked.mkv", "--mask", str(mask)))["flicker"] == 1
+    assert seen == [1, 1]
 
 
 def test_an_answer_is_taken_for_the_whole_film(edit, tmp_path, monkeypatch):

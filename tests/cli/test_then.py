@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from movie_cli.cli.preview import opened
+from movie_cli.editing import finishing
 from movie_cli.editing.request import PreviewRequest, SilentReporter
 from movie_cli.kinds import TimeValue
 from movie_cli.media import probe
+from movie_cli.models.detail import transfer
 from movie_cli.recipe import Recipe, recipe_text
 from tests import tiny
 from tests.cli.running import assert_refused
@@ -52,6 +54,16 @@ def test_a_row_is_what_separate_edits_are(edit, tmp_path, more):
     three = edit("three.mkv", "--only", "sky", *more, source=tmp_path / "two.mkv", text="sepia")
     assert distance(row, three) > 45
     assert distance(row, pixels(tmp_path / "two.mkv")) < 40
+
+
+def test_a_row_is_painted_on_planes_as_separate_edits_are(edit, tmp_path, monkeypatch):
+    source, planes, whole = make_clip(tmp_path / "in.mp4", frames=3, size=(832, 512)), ("--pix-fmt", "yuv420p"), []
+    monkeypatch.setattr(finishing, "transfer", lambda *arguments: whole.append(transfer(*arguments)) or whole[-1])
+    row = edit("row.mkv", *planes, "--then", "make it night", "--anchors", "none", source=source)
+    assert not whole  # no frame is made RGB at full size
+    edit("one.mkv", "--anchors", "none", source=source)
+    two = edit("two.mkv", *planes, "--anchors", "none", source=tmp_path / "one.mkv", text="make it night")
+    assert distance(row, two) > 45
 
 
 def test_a_step_has_its_place_and_times(edit, clip, tmp_path):

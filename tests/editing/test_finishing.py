@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from movie_cli.editing.finishing import painted
+from movie_cli.editing.finishing import carried, painted
 from movie_cli.media import EncodeOptions, FrameReader, probe
-from movie_cli.media.colour import FULL, LIMITED, FromRgb, ToRgb
+from movie_cli.media.colour import FULL, LIMITED, FromRgb, Scaler, ToRgb
 from movie_cli.media.encoder import plan_video
 from movie_cli.media.planes import Canvas, ToLuma
 from movie_cli.models.detail import transfer
@@ -150,6 +150,20 @@ def test_another_output_size_than_the_sources(tmp_path, size, amount, pix_fmt):
     wanted = FromRgb(setup.tags, "yuv420p")(transfer(frame.pixels, frame.small, 255 - frame.small, size, amount))
     for one, other in zip(planes(wanted), planes(made), strict=True):
         assert psnr(one, other) > 40
+
+
+@pytest.mark.parametrize(("size", "amount"), [(SIZE, 1.0), (SIZE, 0.6), ((300, 200), 1.0), ((300, 200), 0.0)])
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le", "bgr0"])
+def test_the_next_edit_gets_the_luma_of_this_one(tmp_path, size, amount, pix_fmt):
+    path = stored(tmp_path / "in.mkv", textured(SIZE), pix_fmt)
+    frame, luma, *_ = opened(path, tmp_path / "out.mkv", size=size)
+    edited = (200 - frame.small // 2).astype(np.uint8)
+    small, made = carried(luma.luma, luma.small, edited, size, amount)
+    wanted = transfer(frame.pixels, frame.small, edited, size, amount)
+    assert psnr(small, Scaler(SMALL)(wanted)) > 45
+    assert made.plane.dtype == luma.luma.plane.dtype and made.plane.shape == size[::-1]
+    grey = wanted @ np.array(made.weights, np.float32)
+    assert psnr((made.plane - made.zero) / made.gain, grey) > (45 if size == SIZE else 40)
 
 
 def test_odd_sides(tmp_path):
