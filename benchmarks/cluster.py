@@ -2,8 +2,9 @@
 
     python benchmarks/cluster.py --frames 3000 --workers 1 2 --threads 1
 
-Every run has the same number of CPU threads in each process, on which rounding depends. `overhead` compares with what
-the local run would take if its time divided evenly among the workers.
+What it does not know itself goes to `movie edit`, such as scales over time. Every run has the same number of CPU
+threads in each process, on which rounding depends. `overhead` compares with what the local run would take if its time
+divided evenly among the workers.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ def main() -> None:
     parser.add_argument("--segment-frames", type=int, default=240, help="frames in a segment (default: 240)")
     parser.add_argument("--model", default="nano", help="a checkpoint's name or folder (default: nano)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of each process (default: 1)")
-    options = parser.parse_args()
+    options, more = parser.parse_known_args()
     width, height = (int(part) for part in options.size.split("x"))
     # A cluster runs torch; here another backend might be at hand.
-    segments = ["--segment-frames", str(options.segment_frames), "--backend", "torch"]
+    segments = ["--segment-frames", str(options.segment_frames), "--backend", "torch", *more]
     values: dict[str, object] = {"model": options.model, "clip": f"{width}x{height}, {options.frames} frames"}
     with tempfile.TemporaryDirectory(prefix="movie-benchmark-") as folder:
         clip, edited = Path(folder) / "clip.mp4", Path(folder) / "edited.mp4"
@@ -37,8 +38,8 @@ def main() -> None:
         expected = hashlib.sha256(edited.read_bytes()).hexdigest()
         values |= {"local_s": local.seconds, "local_wall_s": local.wall}
         for workers in options.workers:
-            more = [*segments, "--engine", "ray", "--workers", str(workers)]
-            done = harness.run_edit(clip, options.model, more, options.threads)
+            cluster = [*segments, "--engine", "ray", "--workers", str(workers)]
+            done = harness.run_edit(clip, options.model, cluster, options.threads)
             if hashlib.sha256(edited.read_bytes()).hexdigest() != expected:
                 sys.exit(f"error: {workers} workers made another file than one process")
             values[f"ray_{workers}_s"], values[f"ray_{workers}_wall_s"] = done.seconds, done.wall
