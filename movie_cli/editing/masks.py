@@ -222,7 +222,7 @@ class Bounds:
     The network is read when the first frames come: an edit that is only planned needs none.
 
     Raises:
-        UsageError: a place is not known.
+        UsageError: a place is not known, or nothing is left of it.
     """
 
     def __init__(
@@ -236,6 +236,8 @@ class Bounds:
         self._folder, self._mask, self._feather = folder, mask, feather
         self.where = "where the mask is white" if mask is not None else Directions("", only, spared).where
         self._weights, self._spared = read_place(only or "everything"), read_place(spared) if spared else {}
+        if mask is None and all(self._spared.get(region, 0) >= 1 for region in self._weights):
+            raise UsageError(f"nothing is left of {only or 'everything'} without {spared}", "leave out --except")
 
     @functools.cached_property
     def _network(self) -> RegionNetwork:

@@ -137,6 +137,7 @@ def test_a_dry_run_names_the_place(edit):
         (["--mask", "none.png"], 3, "none.png"),
         (["--mask", "short.mp4"], 2, "short.mp4 lasts"),
         (["--feather", "-1"], 2, "--feather"),
+        (["--only", "sky,grass", "--except", "plants,sky"], 2, "nothing is left of sky,grass without plants,sky"),
     ],
 )
 def test_what_cannot_bound_an_edit_is_refused(edit, tmp_path, arguments, code, said):

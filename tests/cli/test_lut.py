@@ -20,6 +20,7 @@ def test_a_film_graded_by_an_edits_table_looks_like_the_edit(movie, clip, tmp_pa
     last = json.loads(done.stdout.splitlines()[-1])
     assert (last["nodes"], last["frames"]) == (33, 4)
     assert last["psnr"] >= 30
+    assert any(f"{last['psnr']:.1f} dB from the edit" in line for line in done.stdout.splitlines())
     assert movie("lut", str(clip), "--apply", "sepia.cube", "-o", "graded.mp4").returncode == 0
     assert movie("edit", str(clip), "make it sepia", "-o", "edited.mp4").returncode == 0
     graded, edited = pixels(tmp_path / "graded.mp4"), pixels(tmp_path / "edited.mp4")
