@@ -80,7 +80,7 @@ def lut(source: str, instruction: str | None, **values: Any) -> None:
         else:
             table = make_table(_request(source, instruction, values), values["frames"], values["least"], reporter)
             write_cube(Path(output), table.values, f"{instruction} ({values['model']})", replace=replace)
-            reporter.message("info", f"the table is {table.psnr:.1f} dB from the edit, on frames that it was not fitted on")
+            reporter.message("info", f"the table is {table.psnr:.1f} dB from the edit, on frames it was not fitted on")
             facts = {"frames": table.frames, "nodes": NODES, "psnr": round(min(table.psnr, 99.0), 2)}
         reporter.done({"output": output, "seconds": round(time.monotonic() - began, 3), **facts})
 
