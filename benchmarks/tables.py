@@ -22,8 +22,8 @@ from movie_cli.editing.request import PreviewRequest, SilentReporter
 from movie_cli.media import FrameReader, probe
 
 LOOKS = (
-    "black and white,sepia,vintage,warmer,cooler,brighter,darker,faded,high contrast,muted,duotone,negative,"
-    "pencil,van gogh"
+    "black and white,sepia,vintage,warmer,cooler,brighter,darker,faded,high contrast,muted,duotone,matte,"
+    "negative,pencil,van gogh"
 )
 LOSSLESS = movie_cli.EncodeOptions(codec="ffv1", pix_fmt="bgr0", audio="none")
 
@@ -56,7 +56,7 @@ def main() -> None:
                     for source, frame in zip(sources, reader, strict=True)
                 ]
             found[look] = round(10 * float(np.log10(255**2 / np.mean(squares))), 1)
-            found[f"{look}, as movie lut says"] = round(table.psnr, 1) if table.psnr >= LEAST else "refused"
+            found[f"{look}, as movie lut says"] = round(table.psnr, 1) if table.holds(LEAST) else "refused"
     harness.show(found, options.json)
 
 

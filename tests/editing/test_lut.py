@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from movie_cli.editing.lut import difference, fit, graded, identity, read_cube, write_cube
+from movie_cli.editing.lut import contrast, difference, fit, graded, identity, read_cube, write_cube
 from movie_cli.errors import SourceError
 
 
@@ -33,6 +33,20 @@ def test_what_draws_is_no_matter_of_colour():
     sources = frames(0)
     edits = [np.roll(one, 5, axis=1) for one in sources]
     assert difference(fit(sources, edits, nodes=9), sources, edits) < 15
+
+
+def test_a_pale_drawing_is_far_from_its_table_for_its_contrast():
+    def pale(pixels):
+        return (232 - np.roll(pixels, 5, axis=1) // 20).astype(np.uint8)
+
+    def faded(pixels):
+        return (150 + sepia(pixels) // 8).astype(np.uint8)
+
+    for look, drawn in ((pale, True), (faded, False)):
+        sources, edits = frames(0), [look(one) for one in frames(0)]
+        table = fit(sources, edits, nodes=17)
+        assert difference(table, sources, edits) > 30
+        assert (contrast(table, sources, edits) < 17) == drawn
 
 
 def test_nothing_is_changed_by_the_table_that_changes_nothing():
