@@ -30,6 +30,7 @@ class _Process(ForkServerProcess):
     def run(self):
         os.environ.clear()
         os.environ.update(self._environment)
+        multiprocessing.set_start_method(None, force=True)  # the system's own, not the server's
         super().run()
 
 

@@ -157,6 +157,7 @@ class Child:
 
 def _run(arguments: list[str], identity: bool, environment: dict[str, str], stdout: str, stderr: str) -> None:
     os.environ.update(environment)  # the server has the environment of its own start
+    multiprocessing.set_start_method(None, force=True)  # the system's own, not the server's
     for stream, path in ((1, stdout), (2, stderr)):
         os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), stream)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
