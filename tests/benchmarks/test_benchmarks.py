@@ -121,3 +121,16 @@ def test_a_gpu_has_no_more_time_than_was_given():
     values = run("gpu.py", "--device", "cpu", "--minutes", "0")
     assert {"machine", "nano: 1920x1080 compile on", "sd15-movie: streams"} <= values.keys()
     assert all(step == {"left out": "no time is left"} for step in values.values())
+
+
+def test_a_rising_edit_begins_at_the_source(run, model, tmp_path):
+    clip = make_clip(tmp_path / "in.mp4", frames=14)
+    values = run("ramp.py", str(clip), "--model", model, "--text-scale", "0s=0,0.5s=10", "--seconds", "0.5s")
+    assert values["first_frame"] == 0 < values["0.00 s"] < values["0.25 s"]
+    assert values["rises_throughout"]
+
+
+def test_tables_are_compared_with_edits(run, model, tmp_path):
+    clip = make_clip(tmp_path / "in.mp4", frames=8)
+    values = run("tables.py", str(clip), "--model", model, "--looks", "sepia", "--frames", "2")
+    assert values["sepia"] > 0 and "sepia, as movie lut says" in values
