@@ -9,7 +9,7 @@ from movie_cli.errors import OutputError, UsageError
 from movie_cli.evaluate.measures import to_frames
 from tests.tiny import one_step
 from tests.tools.pictures import picture
-from tools import bank_report, gallery
+from tools import bank_report, gallery, placed
 from tools.options import pick
 from tools.report import Report
 from tools.sheets import gallery_sheet, save_picture, to_picture
@@ -135,3 +135,13 @@ def test_pictures_keep_to_their_limit(tmp_path):
     with pytest.raises(OutputError, match="no picture's name"):
         save_picture(noise, tmp_path / "c.txt")
     assert not (tmp_path / "c.png").exists()
+
+
+def test_looks_in_places(folder, monkeypatch, capsys):
+    monkeypatch.setattr(placed, "PAIRS", {"everything": "red winter", "animal": "gold"})
+    monkeypatch.setattr(placed, "SHARES", (0.99, 1.0))
+    assert placed.main(["--photos", str(folder), "--photographs", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "| red | everything | 2 | 99.0 dB |" in printed  # nothing lies outside
+    assert "gold" not in printed  # there is no animal
+    assert "2 pairs: at least 99.0 dB outside" in printed
