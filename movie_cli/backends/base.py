@@ -87,15 +87,15 @@ class RuntimeConfig:
 
     @property
     def latents_type(self) -> str:
-        """What latents of the cache depend on beside the autoencoder: the number type, and who computes in it."""
+        """What latents of the cache depend on beside the checkpoint: the number type, who computes in it, and where."""
         runtime = f"{self._runtime} {version_of(self._runtime)}"
         if self.backend == "torch":
-            return f"{self.dtype} {runtime}{' compiled' if self.compiled else ''}"
+            return f"{self.dtype} {self.device.partition(':')[0]} {runtime}{' compiled' if self.compiled else ''}"
         return f"{self.backend} {self.provider} {self.dtype} {runtime}"
 
     @property
     def _runtime(self) -> str:
-        return {"torch": "torch", "openvino": "openvino"}.get(self.backend, "onnxruntime")
+        return MODULES[self.backend]
 
     @property
     def version(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""How near one backend's edits are to another's, measured on drawn pictures.
+"""How near one backend's edits are to another's, and how much faster it is, measured on drawn pictures.
 
 Pictures are dead leaves (Lee, Mumford and Huang 2001): discs of all sizes that cover each other have the statistics of
 photographs, edges and flat parts at every scale. Each leaf has a shade and a grain, and each picture a light from one
@@ -6,6 +6,11 @@ side.
 """
 
 from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -17,7 +22,14 @@ SMALLEST, LARGEST = 0.01, 0.5
 """Radii of leaves, as shares of the picture's shorter side."""
 LEAVES = 900
 INSTRUCTIONS = ("make it winter", "make it night", "as a pencil drawing")
-FRAMES = 2
+FRAMES, BATCHES, ROUNDS = 2, 3, 3
+
+
+class Comparison(NamedTuple):
+    """A backend beside torch: `decibels` (PSNR) near to its edits in float32, and `times` as fast as it usually is."""
+
+    decibels: float
+    times: float
 
 
 def nearness(exact: Backend, other: Backend, size: tuple[int, int]) -> float:
@@ -25,6 +37,44 @@ def nearness(exact: Backend, other: Backend, size: tuple[int, int]) -> float:
     frames = draw_clip(FRAMES, size)
     recipes = [Recipe(instruction) for instruction in INSTRUCTIONS]
     return min(psnr(edit_clip(exact, recipe, frames), edit_clip(other, recipe, frames)) for recipe in recipes)
+
+
+def times_as_fast(usual: Backend, other: Backend, size: tuple[int, int]) -> float:
+    """How many times as fast another backend edits frames of a size (width, height).
+
+    Both take turns, and the best of each counts: what else the machine does only makes one slower.
+    """
+    frames, best = draw_clip(FRAMES, size), [math.inf, math.inf]
+    runs = [_run(usual, frames), _run(other, frames)]
+    for _ in range(ROUNDS):
+        for number, run in enumerate(runs):
+            began = time.perf_counter()
+            run()
+            best[number] = min(best[number], time.perf_counter() - began)
+    return best[0] / best[1]
+
+
+def _run(backend: Backend, frames: Pixels) -> Callable[[], None]:
+    """Some batches of `frames` as an edit has them: each is decoded while the next one is denoised, where that goes."""
+    recipe = Recipe(INSTRUCTIONS[0])
+    settings = Settings(backend.embed_text(recipe.instruction), *recipe.scales, recipe.seed, backend.descriptor.steps)
+
+    def run() -> None:
+        fetch = None
+        for _ in range(BATCHES):
+            latents = backend.denoise(backend.encode_frames(frames), settings)
+            if backend.decode_later is None:
+                backend.decode_latents(latents, frames)
+                continue
+            following = backend.decode_later(latents, frames)
+            if fetch is not None:
+                fetch()
+            fetch = following
+        if fetch is not None:
+            fetch()
+
+    run()  # what is made with the first frames does not count
+    return run
 
 
 def edit_clip(backend: Backend, recipe: Recipe, frames: Pixels) -> Pixels:

@@ -1,7 +1,7 @@
-"""Graphs on OpenVINO, the fastest there is on Intel and AMD CPUs: those of exports, and those made of checkpoints.
+"""Graphs on OpenVINO, which is at home on Intel and AMD CPUs: those of exports, and those made of checkpoints.
 
-`auto` takes it on a CPU where it is installed: for float32 exports; and for one-step checkpoints where it is faithful
-to torch, and its graphs are there or the edit is long enough to gain from making them.
+`auto` takes it on a CPU where it is installed: for float32 exports; and for one-step checkpoints where it was measured
+here to be faithful to torch and faster, once its graphs are there or the edit is long enough to gain from making them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from movie_cli.backends.base import (
     require,
     version_of,
 )
-from movie_cli.backends.fidelity import nearness
+from movie_cli.backends.fidelity import Comparison, nearness, times_as_fast
 from movie_cli.backends.graph_backend import Feeds, GraphBackend, threads_of
 from movie_cli.backends.prepared import PreparedGraphs, can_prepare
 from movie_cli.backends.torch_devices import TorchRuntime, choose_torch, fastest_dtype
@@ -37,6 +37,8 @@ PAYS_FROM = 1000
 """Frames from which on `auto` makes graphs: from about there they have saved the time that makes them."""
 FAITHFUL = 45.0
 """PSNR in dB, against torch in float32, that edits must have for `auto` to take OpenVINO."""
+FASTER = 1.1
+"""Times as fast as torch that it must be: graphs take time to make and room to keep."""
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16", "int8": "f32"}
 """What OpenVINO calls the number types; beside an int8 decoder all else is in float32."""
 
@@ -129,27 +131,39 @@ class OpenVinoRuntime:
             if graphs.have_int8():
                 dtypes.insert(0, "int8")
         for dtype in dtypes:
-            found = self._fidelity(descriptor, graphs, dtype, asked.size, say)
+            found = self._compared(descriptor, graphs, dtype, asked.size, by_torch, say)
             if found is None:
                 continue
-            if found >= FAITHFUL:
-                why = f"openvino on cpu in {dtype}: faster than torch, and {found:.0f} dB near to its float32"
+            near, fast = f"{found.decibels:.0f} dB near to torch float32", f"{found.times:.2f} times as fast"
+            if found.decibels < FAITHFUL:
+                reason = f"{by_torch.reason}; openvino is only {near}"
+            elif found.times < FASTER:
+                reason = f"{by_torch.reason}; openvino in {dtype} is {fast}"
+            else:
+                why = f"openvino on cpu in {dtype}: {fast} as torch, and {near}"
                 return RuntimeConfig("cpu", dtype, why, self.name, graphs=str(graphs.folder))
-            reason = f"{by_torch.reason}; openvino is only {found:.0f} dB near to torch float32"
             otherwise = replace(by_torch, reason=reason)
         return otherwise
 
-    def _fidelity(
-        self, descriptor: Descriptor, graphs: PreparedGraphs, dtype: str, size: tuple[int, int], say: Say | None
-    ) -> float | None:
-        """PSNR in dB against torch in float32, measured once for each version; None if unknown and nobody listens."""
-        found = graphs.fidelity(dtype)
+    def _compared(
+        self,
+        descriptor: Descriptor,
+        graphs: PreparedGraphs,
+        dtype: str,
+        size: tuple[int, int],
+        by_torch: RuntimeConfig,
+        say: Say | None,
+    ) -> Comparison | None:
+        """How the graphs compare with torch, measured once for each version; None if unknown and nobody listens."""
+        found = graphs.comparison(dtype)
         if found is None and say is not None:
             say("comparing OpenVINO with torch, once")
-            exact = TorchRuntime().open(descriptor, RuntimeConfig("cpu", "float32", ""))
-            config = RuntimeConfig("cpu", dtype, "", self.name, graphs=str(graphs.folder))
-            found = nearness(exact, self.open(descriptor, config), size)
-            graphs.keep_fidelity(dtype, found)
+            opened = self.open(descriptor, RuntimeConfig("cpu", dtype, "", self.name, graphs=str(graphs.folder)))
+            exact, usual = (
+                TorchRuntime().open(descriptor, config) for config in (RuntimeConfig("cpu", "float32", ""), by_torch)
+            )
+            found = Comparison(nearness(exact, opened, size), times_as_fast(usual, opened, size))
+            graphs.keep(dtype, found)
         return found
 
 

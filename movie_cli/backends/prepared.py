@@ -15,6 +15,7 @@ from typing import Any
 import movie_cli
 from movie_cli.backends.base import Say, version_of
 from movie_cli.backends.child import module_command, run_child
+from movie_cli.backends.fidelity import Comparison
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import FORMAT, graph_name, int8_file, read_export, read_json, weights_digest
 from movie_cli.errors import ModelError, OutputError
@@ -22,7 +23,7 @@ from movie_cli.files import graphs_folder
 
 PROGRAM = "movie_cli.export.preparing"
 SECONDS = 1800
-FIDELITY = "fidelity.json"
+COMPARED = "compared.json"
 
 
 def can_prepare(descriptor: Descriptor) -> bool:
@@ -93,24 +94,26 @@ class PreparedGraphs:
             kind = OutputError if ended.code == OutputError.exit_code else ModelError
             raise kind(f"no {made} can be made of {self.folder}: {ended.reason}", "use --backend torch")
 
-    def fidelity(self, dtype: str) -> float | None:
-        """What `keep_fidelity` was told for this version of OpenVINO; None where it was told nothing."""
-        found = self._fidelities().get(_key(dtype))
-        return None if found is None else float(found)
+    def comparison(self, dtype: str) -> Comparison | None:
+        """What `keep` was told for this version of OpenVINO; None where it was told nothing."""
+        found: Any = self._comparisons().get(_key(dtype))
+        with contextlib.suppress(TypeError, ValueError):
+            return Comparison(*map(float, found))
+        return None
 
-    def keep_fidelity(self, dtype: str, value: float) -> None:
-        """Keep the PSNR in dB of edits by these graphs in `dtype` against torch's in float32."""
+    def keep(self, dtype: str, found: Comparison) -> None:
+        """Keep how these graphs in `dtype` compare with torch."""
         with contextlib.suppress(OSError):
-            self._path.write_text(json.dumps(self._fidelities() | {_key(dtype): value}), encoding="utf-8")
+            self._path.write_text(json.dumps(self._comparisons() | {_key(dtype): found}), encoding="utf-8")
 
     @property
     def _path(self) -> Path:
-        return self.folder / FIDELITY
+        return self.folder / COMPARED
 
-    def _fidelities(self) -> dict[str, float]:
+    def _comparisons(self) -> dict[str, Any]:
         with contextlib.suppress(OSError, ValueError):
-            known: dict[str, float] = json.loads(self._path.read_text(encoding="utf-8"))
-            return known
+            known = json.loads(self._path.read_text(encoding="utf-8"))
+            return known if isinstance(known, dict) else {}
         return {}
 
 

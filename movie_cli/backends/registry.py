@@ -4,7 +4,7 @@
 |---|---|
 | an export of `movie export onnx` | OpenVINO on a CPU where it is installed, else ONNX Runtime |
 | an export of `movie export qnn` | qnn |
-| any other, one-step, on a CPU | OpenVINO where it is installed, has been found faithful, and pays; else torch |
+| any other, one-step, on a CPU | OpenVINO where it is installed and measured to be faithful and faster; else torch |
 | any other | torch |
 
 To add one: a module with a class as `base.Runtime` says, and its place in `RUNTIMES` (see CONTRIBUTING.md).

@@ -1,8 +1,8 @@
 """Source latents on disk, so that a second edit of a clip decodes and encodes nothing.
 
-A hit is the same clip, range, size, autoencoder and number type, read by the same software; any number of processes may
-share the cache; a damaged entry is a miss. It may fail at any time, and an edit goes on without it: `ClipCache` is the
-cache as one edit uses it.
+A hit is the same clip, range, size, autoencoder, regions and number type, read by the same software; any number of
+processes may share the cache; a damaged entry is a miss. It may fail at any time, and an edit goes on without it:
+`ClipCache` is the cache as one edit uses it.
 
 On disk: `root/<key>/` with `entry.json` and shards (`cached_clip`), `root/identities.json`, and `root/tmp-*` while a
 clip is written.
@@ -27,7 +27,8 @@ import av
 import movie_cli
 from movie_cli.backends.base import Pixels
 from movie_cli.checkpoints.descriptor import Descriptor
-from movie_cli.checkpoints.exported import MANIFEST
+from movie_cli.checkpoints.exported import MANIFEST, read_json
+from movie_cli.checkpoints.regions import FOLDER as REGIONS
 from movie_cli.editing import clip
 from movie_cli.editing.cached_clip import CachedClip, CacheWriter
 from movie_cli.editing.folder_lock import LOCK_NAME, TRASH_PREFIX, remove_unless_held
@@ -82,11 +83,19 @@ def reading_identity() -> tuple[str, ...]:
     return (movie_cli.__version__, av.__version__, *libraries, digest.hexdigest())
 
 
-def autoencoder_id(descriptor: Descriptor) -> str:
-    """A digest of the autoencoder's files: latents of another autoencoder must not be mistaken for its own."""
-    digest = hashlib.blake2b(digest_size=8)
-    files = [descriptor.folder / MANIFEST] if descriptor.export else descriptor.vae_folder.glob("*")
-    for path in sorted(files):
+def condition_id(descriptor: Descriptor) -> str:
+    """A digest of what makes a frame's source condition: those of other checkpoints must not be mistaken for its own.
+
+    These are the autoencoder's files, those of the regions, and the denoiser's channels, which say whether the scene is
+    among what is kept.
+    """
+    digest, folder = hashlib.blake2b(digest_size=8), descriptor.folder
+    if descriptor.export:
+        files = [folder / MANIFEST]
+    else:
+        files = [*sorted(descriptor.vae_folder.glob("*")), *sorted((folder / REGIONS).glob("*"))]
+        digest.update(repr(read_json(folder / "unet" / "config.json").get("in_channels")).encode())
+    for path in files:
         if path.is_file():
             digest.update(path.name.encode())
             with path.open("rb") as stream:
@@ -111,18 +120,16 @@ class LatentCache:
         self.limit_bytes = limit_bytes
         self._on_message = on_message or (lambda text: None)
 
-    def key_of(
-        self, path: Path, read: Mapping[str, str], size: tuple[int, int], autoencoder_id: str, dtype: str
-    ) -> str:
-        """The key of a clip: `path`'s content, what options `read` of it, width and height, autoencoder, number type.
+    def key_of(self, path: Path, read: Mapping[str, str], size: tuple[int, int], condition_id: str, dtype: str) -> str:
+        """The key of a clip: `path`'s content, what options `read` of it, width and height, checkpoint, number type.
 
-        What makes pixels of the file is part of it, too (`reading_identity`).
+        `condition_id` stands for the checkpoint. What makes pixels of the file is part of it, too (`reading_identity`).
 
         Raises:
             OSError: the source cannot be read.
         """
         identity = content_identity(path, self.root / IDENTITIES_NAME)
-        parts = [identity, dict(read), [int(side) for side in size], autoencoder_id, dtype, *reading_identity()]
+        parts = [identity, dict(read), [int(side) for side in size], condition_id, dtype, *reading_identity()]
         return hashlib.blake2b(json.dumps(parts).encode(), digest_size=20).hexdigest()
 
     def open(self, key: str) -> CachedClip | None:
@@ -247,7 +254,7 @@ class ClipCache:
                 path,
                 request.told("source"),
                 plan.working,
-                autoencoder_id=autoencoder_id(plan.descriptor),
+                condition_id=condition_id(plan.descriptor),
                 dtype=plan.choice.latents_type,
             )
             self.clip = cache.open(key)

@@ -13,7 +13,7 @@ pytest.importorskip("openvino")
 import movie_cli
 from movie_cli.backends import base, openvino_backend
 from movie_cli.backends.base import RuntimeConfig, RuntimeRequest
-from movie_cli.backends.fidelity import draw_clip
+from movie_cli.backends.fidelity import draw_clip, times_as_fast
 from movie_cli.backends.prepared import PreparedGraphs
 from movie_cli.backends.registry import choose_runtime, open_backend
 from movie_cli.checkpoints.store import open_model
@@ -39,6 +39,7 @@ def nano(nano_onnx, tmp_path, monkeypatch):
         shutil.copytree(nano_onnx, self.folder)
 
     monkeypatch.setattr(PreparedGraphs, "_run", copied)
+    monkeypatch.setattr(openvino_backend, "times_as_fast", lambda *arguments: 2.0)
     return open_model("nano"), made
 
 
@@ -108,6 +109,24 @@ def test_auto_does_not_take_what_is_unfaithful(nano, monkeypatch):
     choice = chosen(descriptor, **long_edit())
     assert choice.backend == "torch"
     assert choice.reason.count("openvino is only 44 dB") == 1
+
+
+def test_auto_does_not_take_what_is_no_faster(nano, monkeypatch):
+    descriptor, _ = nano
+    if chosen(descriptor).device != "cpu":
+        pytest.skip("auto takes the GPU here")
+    monkeypatch.setattr(openvino_backend, "times_as_fast", lambda *arguments: 1.05)
+    choice = chosen(descriptor, **long_edit())
+    assert choice.backend == "torch"
+    assert "is 1.05 times as fast" in choice.reason
+    assert chosen(descriptor, size=SIZE, frames=10).reason == choice.reason  # a plan finds what was measured
+
+
+def test_two_backends_are_timed_in_turns(tiny):
+    backends = [
+        open_backend(open_model(str(tiny)), RuntimeConfig("cpu", "float32", "", alone=alone)) for alone in (False, True)
+    ]
+    assert 0.02 < times_as_fast(*backends, SIZE) < 50
 
 
 def test_an_int8_decoder_is_made_once_and_near_to_torch(nano, without_bfloat16):

@@ -16,8 +16,11 @@ import av
 import numpy as np
 import pytest
 
+from movie_cli.checkpoints.regions import save_regions
+from movie_cli.checkpoints.store import open_model
 from movie_cli.editing import latent_cache
 from movie_cli.editing.latent_cache import CacheFull, LatentCache
+from tests import tiny
 
 KEY = "a" * 40
 
@@ -314,7 +317,7 @@ def test_another_process_is_left_alone_until_it_dies(tmp_path, monkeypatch, job)
 def test_the_key_tells_apart_what_must_be_told_apart(cache, tmp_path):
     source = tmp_path / "a.mp4"
     source.write_bytes(b"abc" * 1000)
-    usual = {"path": source, "read": {"start": "0f"}, "size": (64, 48), "autoencoder_id": "nano", "dtype": "bfloat16"}
+    usual = {"path": source, "read": {"start": "0f"}, "size": (64, 48), "condition_id": "nano", "dtype": "bfloat16"}
     other = tmp_path / "b.mp4"
     other.write_bytes(b"abd" * 1000)
     changes = [
@@ -324,7 +327,7 @@ def test_the_key_tells_apart_what_must_be_told_apart(cache, tmp_path):
         {"read": {"start": "0f", "end": "9f"}},
         {"read": {"end": "0f"}},
         {"size": (48, 64)},
-        {"autoencoder_id": "taesd"},
+        {"condition_id": "taesd"},
         {"dtype": "float32"},
     ]
     keys = [cache.key_of(**(usual | change)) for change in changes]
@@ -334,6 +337,17 @@ def test_the_key_tells_apart_what_must_be_told_apart(cache, tmp_path):
     assert cache.key_of(**(usual | {"path": renamed})) == keys[0]
     with pytest.raises(OSError):
         cache.key_of(**(usual | {"path": tmp_path / "none"}))
+
+
+def test_what_a_denoiser_is_told_is_part_of_the_key(tmp_path):
+    told = tiny.told(tmp_path / "told")
+    same = shutil.copytree(told, tmp_path / "same")
+    known = latent_cache.condition_id(open_model(str(told)))
+    assert latent_cache.condition_id(open_model(str(same))) == known
+    save_regions(tiny.sees_sky(), same / "regions")
+    assert latent_cache.condition_id(open_model(str(same))) != known
+    shutil.copytree(told / "regions", tiny.one_step(tmp_path / "untold") / "regions")
+    assert latent_cache.condition_id(open_model(str(tmp_path / "untold"))) != known  # for places alone
 
 
 @pytest.mark.parametrize(
