@@ -24,11 +24,10 @@ VEIL = (230, 0, 126, 140)
 
 @dataclass(frozen=True)
 class Picture:
-    """An encoded picture, the command that makes it, what is to be said of it, and the place that its words name."""
+    """An encoded picture, what is to be said of it, and the place that its words name."""
 
     content: bytes
     kind: str
-    command: str = ""
     advice: str = ""
     where: str = ""
 

@@ -40,7 +40,7 @@ FILES = {
     "tune.css": ("movie_cli.tune", "page/tune.css", "text/css"),
     **{
         f"{name}.js": ("movie_cli.tune", f"page/{name}.js", "text/javascript")
-        for name in ("tune", "asking", "looking", "gallery", "editing", "places")
+        for name in ("tune", "asking", "looking", "gallery", "editing", "places", "working")
     },
 }
 """What else the page is made of, by its name in an address."""
@@ -286,8 +286,7 @@ async def _values(request: Request) -> dict[str, Any]:
 
 async def _picture(made: Future[Picture]) -> Response:
     picture = await asyncio.wrap_future(made)
-    said = {"command": picture.command, "advice": picture.advice, "where": picture.where}
-    headers = {f"movie-{name}": quote(text) for name, text in said.items()}
+    headers = {"movie-advice": quote(picture.advice), "movie-where": quote(picture.where)}
     return Response(picture.content, media_type=picture.kind, headers=headers)
 
 

@@ -219,7 +219,7 @@ class Session:
             texts = [(words, editor.editor.embed(words)) for words in editor.course(recipe).texts]
             told = next(filter(None, (advice(self.descriptor, *each) for each in texts)), "")
             where = understood(self.descriptor, recipe).get("place", "")
-            return dataclasses.replace(picture, command=self.command(recipe), advice=told, where=where)
+            return dataclasses.replace(picture, advice=told, where=where)
 
         return self._worker.submit((page, kind), URGENCIES.index(kind), make)
 

@@ -62,7 +62,7 @@ class Page:
         assert status == 200, body
         with Image.open(io.BytesIO(body)) as picture:
             pixels = np.asarray(picture.convert("RGB"))
-        return pixels, unquote(headers["movie-command"]), unquote(headers["movie-advice"])
+        return pixels, self.post("command", {"settings": settings})[1]["command"], unquote(headers["movie-advice"])
 
 
 def run(folder: Path, *arguments: str) -> Finished:

@@ -16,6 +16,8 @@ if CHROMIUM is None:
     pytest.skip("Chromium is not installed (the Debian package `chromium`)", allow_module_level=True)
 
 COMMAND = "() => document.querySelector('#command').textContent"
+STATUS = "() => document.querySelector('#status').textContent"
+IDLE = "() => document.querySelector('#stage').getAttribute('aria-busy') === 'false'"
 FILLED = "(box) => [...document.querySelectorAll(`${box} img`)].every((image) => image.naturalWidth > 0)"
 
 
@@ -105,6 +107,42 @@ def test_an_edit_is_found_by_looking_with_the_keyboard_alone(open_page, served):
     assert {url.split("/")[2] for url in page.asked if not url.startswith(("blob:", "data:"))} == {
         served.address.split("/")[2]
     }
+
+
+def test_what_is_asked_for_is_told_before_it_is_made(open_page):
+    page = open_page()
+    page.wait_for_function(IDLE)
+    kinds, held = {"frame", "wall"}, []
+
+    def hold(route):
+        if (kind := route.request.post_data_json["kind"]) in kinds:
+            held.append((kind, route))
+        else:
+            route.continue_()
+
+    page.route("**/edited", hold)
+    page.locator("#next").click()
+    page.locator("#wall button").last.click()
+    words = page.locator("#instruction").input_value()
+    page.wait_for_function(f"(words) => ({COMMAND})().includes(words)", arg=words)
+    assert page.locator("#stage").get_attribute("aria-busy") == "true"
+    assert page.locator("#after-caption").inner_text() == f"being made: {words}"
+    page.wait_for_function(f"() => ({STATUS})() === 'making the frame'")
+    page.wait_for_function(r"() => /^\d+ s$/.test(document.querySelector('#seconds').textContent)")
+    page.keyboard.press("c")
+    page.wait_for_function(f"() => ({STATUS})() === 'Copied'")
+    page.wait_for_function(f"() => ({STATUS})() === 'making the frame'")
+    kinds.remove("frame")
+    for kind, route in held:
+        if kind == "frame":
+            route.continue_()
+    page.wait_for_function(IDLE)
+    page.wait_for_function(f"() => / is ready$/.test(({STATUS})())")
+    assert page.locator("#after-caption").inner_text() == words
+    page.wait_for_function("() => / made, 1 being made, /.test(document.querySelector('#wall-state').textContent)")
+    page.locator("#instruction").fill("")
+    assert page.locator("#edit").is_disabled()
+    assert page.said == []
 
 
 def test_a_place_is_completed_checked_and_shown(open_page):

@@ -41,7 +41,7 @@ def test_the_page_is_whole_and_of_this_server_alone(page):
     assert "default-src 'none'" in headers["content-security-policy"]
     assert headers["referrer-policy"] == "no-referrer"
     for name in ("page.css", "tune.css", "player.js", "tune.js", "asking.js", "looking.js", "gallery.js", "editing.js",
-                 "places.js"):  # fmt: skip
+                 "places.js", "working.js"):  # fmt: skip
         assert page.ask("GET", name)[0] == 200, name
     assert b"http://" not in body
     assert b"https://" not in body

@@ -25,7 +25,7 @@ async function send(path, values) {
   return checked(await fetch(path, options));
 }
 
-// A frame as the settings make it: a picture's address, its command, and what is to be said of the instruction. Null
+// A frame as the settings make it: a picture's address, and what is to be said of the instruction. Null
 // where a later request took its place.
 export async function edited(kind, at, settings, index = 0) {
   return picture("edited", { kind, at, settings, index });
@@ -41,7 +41,7 @@ async function picture(path, values) {
   if (answer.status === 204) return null;
   const text = (name) => decodeURIComponent(answer.headers.get(name) || "");
   const url = URL.createObjectURL(await answer.blob());
-  return { url, command: text("movie-command"), advice: text("movie-advice"), where: text("movie-where") };
+  return { url, advice: text("movie-advice"), where: text("movie-where") };
 }
 
 // Shows a picture in an image element, once it is decoded, and lets go of the one before.

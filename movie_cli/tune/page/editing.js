@@ -31,8 +31,7 @@ export function startEditing(studio) {
     }
   };
   $("edit").addEventListener("click", async () => {
-    if (!studio.ready()) studio.say("Write an instruction first");
-    else if (!await studio.unknownPlace()) start({ settings: studio.current() });
+    if (!await studio.unknownPlace()) start({ settings: studio.current() });
   });
   $("stop").addEventListener("click", () => post("stop", {}).catch(studio.refused));
   $("resume").addEventListener("click", () => start({ resume: true }));
@@ -48,10 +47,11 @@ export function startEditing(studio) {
     if (edit.state === "failed") return `It failed: ${edit.note}`;
     return `Done: ${edit.output}`;
   };
-  let finished = "";
+  let finished = "", runs = false;
+  studio.tellReady = () => { $("edit").disabled = runs || !studio.ready(); };
   studio.tellEdit = async (edit) => {
-    const runs = edit.state === "running" || edit.state === "stopping";
-    $("edit").disabled = runs;
+    runs = edit.state === "running" || edit.state === "stopping";
+    studio.tellReady();
     $("stop").hidden = edit.state !== "running";
     $("resume").hidden = !["stopped", "failed"].includes(edit.state);
     $("progress-row").hidden = edit.state === "idle";

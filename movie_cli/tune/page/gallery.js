@@ -16,7 +16,9 @@ async function fill(studio, kind, tiles, wanted) {
   for (let next = tiles().find((each) => !each.done); next && wanted(); next = tiles().find((each) => !each.done)) {
     await studio.quiet();
     if (!wanted()) return;
-    const answer = await edited(kind, studio.place, next.settings());
+    next.asked = true;
+    studio.filled(kind);
+    const answer = await edited(kind, studio.place, next.settings()).finally(() => { next.asked = false; });
     if (answer && wanted()) await show(next.button.querySelector("img"), answer.url);
     if (answer) next.done = true;
     studio.filled(kind);
@@ -47,8 +49,10 @@ export function startWall(studio) {
       each.button.hidden = !seen.includes(each);
       each.button.setAttribute("aria-pressed", String(each.words === studio.settings.instruction));
     }
-    $("wall-state").textContent = seen.length < looks.length ? `${seen.length} of ${looks.length} looks`
-      : done < looks.length ? `${done} of ${looks.length} made, at the usual scales` : `${looks.length} looks, at the usual scales`;
+    const asked = looks.filter((each) => each.asked).length;
+    const count = seen.length < looks.length ? `${seen.length} of ${looks.length} looks` : `${looks.length} looks`;
+    const made = done < looks.length ? `, ${done} made${asked ? `, ${asked} being made` : ""}` : "";
+    $("wall-state").textContent = `${count}${made}, at the usual scales`;
   };
   $("wall-search").addEventListener("input", () => { tell(); refill(); });
   studio.tellWall = tell;
@@ -100,6 +104,7 @@ export function startCandidates(studio) {
     }));
   };
   studio.keep = async () => {
+    if (studio.ready()) await studio.quiet();
     if (!studio.shown) { studio.say("There is nothing to keep yet: write an instruction"); return; }
     if (kept.length === MOST) { studio.say(`${MOST} are kept: remove one first`); return; }
     const { settings, place } = studio.shown;

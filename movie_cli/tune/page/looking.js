@@ -1,6 +1,6 @@
 // The frame: before and after under a wipe, the time line, and a loop of two seconds.
 import { $, make, makeWipe } from "./player.js";
-import { edited, get, newest, show } from "./asking.js";
+import { edited, get, newest, post, show } from "./asking.js";
 
 const QUIET = 250;  // milliseconds after a change before anything less urgent is asked for
 
@@ -19,27 +19,42 @@ export function startLooking(studio) {
     busy += 1;
     try { return await edited(kind, place, settings); } finally { busy -= 1; }
   };
-  const showEdited = newest(async ({ kind, place, settings }) => {
+  const showEdited = newest(async ({ kind, place, settings, number }) => {
+    const latest = () => number === studio.number && !loop;
+    if (latest()) studio.working(kind === "fine" ? "adding the source's detail" : "making the frame");
     try {
       const answer = await ask(kind, place, settings);
-      if (!answer) return;
+      if (!answer || !studio.ready()) return;
       studio.answered(answer, settings, place);
       if (!loop) await show($("after"), answer.url);
-    } catch (error) { studio.refused(error); }
+    } catch (error) {
+      studio.refused(error);
+      if (latest()) $("after-caption").textContent = studio.shown ? studio.shown.settings.instruction : "";
+    } finally { if (latest()) studio.working(""); }
+  });
+  // The command follows from the settings alone, and does not wait for the model.
+  const tellCommand = newest(async (number) => {
+    let text = "";
+    try { if (studio.ready()) text = (await post("command", { settings: studio.current() })).command; } catch { /* the frame tells */ }
+    if (number === studio.number) $("command").textContent = text;
   });
   const finish = newest(async (number) => {
     // The source's own detail costs time at its size: it comes when the hand rests.
     await studio.quiet();
-    if (number === studio.number && !loop && studio.ready()) showEdited({ kind: "fine", place: studio.place, settings: studio.current() });
+    if (number === studio.number && !loop && studio.ready()) showEdited({ kind: "fine", place: studio.place, settings: studio.current(), number });
   });
   studio.number = 0;
   studio.look = () => {
     studio.number += 1;
     changed = performance.now();
     studio.veil(!loop);
+    studio.tellReady();
+    tellCommand(studio.number);
     if (loop) { startLoop(); return; }
+    studio.working(studio.ready() ? "making the frame" : "");
     if (!studio.ready()) { show($("after"), sourceOf(studio.place)); studio.cleared(); return; }
-    showEdited({ kind: "frame", place: studio.place, settings: studio.current() });
+    studio.asked();
+    showEdited({ kind: "frame", place: studio.place, settings: studio.current(), number: studio.number });
     if (about.fine) finish(studio.number);
   };
 
@@ -78,6 +93,7 @@ export function startLooking(studio) {
     stopPictures();
     loop = mine;
     studio.veil(false);
+    studio.working(studio.ready() ? "making two seconds" : "", false);
     $("loop-play").textContent = "Stop";
     try {
       mine.times = (await get(`loop?at=${encodeURIComponent(mine.place)}`)).times;
@@ -87,7 +103,7 @@ export function startLooking(studio) {
         const answer = studio.ready() ? await edited("loop", mine.place, studio.current(), index) : { url: before };
         if (loop !== mine) { if (answer && answer.url !== before) URL.revokeObjectURL(answer.url); return; }
         if (!answer) return;
-        if (answer.command) studio.answered(answer, studio.current(), mine.place);
+        if (answer.url !== before) studio.answered(answer, studio.current(), mine.place);
         const pictures = { before: new Image(), after: new Image() };
         pictures.before.src = before;
         pictures.after.src = answer.url;
@@ -96,6 +112,7 @@ export function startLooking(studio) {
         $("time-shown").textContent = `${index + 1} of ${mine.times.length} pictures`;
       }
       mine.began = performance.now();
+      studio.working("");
       showPlace();
     } catch (error) { studio.refused(error); if (loop === mine) stopLoop(); }
   };

@@ -5,6 +5,7 @@ import { startLooking } from "./looking.js";
 import { startCandidates, startGrid, startWall } from "./gallery.js";
 import { startEditing } from "./editing.js";
 import { startPlaces } from "./places.js";
+import { startWorking } from "./working.js";
 
 const SLIDERS = { "text-scale": "text_scale", "image-scale": "image_scale", "detail": "detail" };
 
@@ -14,7 +15,6 @@ const studio = {
   place: about.place,
   settings: { ...about.settings },
   shown: null,
-  say(text) { $("status").textContent = text; },
   refused(error) { studio.say(error.hint ? `${error.message}: ${error.hint}` : error.message); },
   ready() { return studio.settings.instruction.trim() !== ""; },
   current() { return { ...studio.settings, instruction: studio.settings.instruction.trim() }; },
@@ -26,17 +26,19 @@ const studio = {
     studio.refillGrid();
     studio.tellWall();
   },
+  asked() {
+    const { instruction } = studio.current();
+    if (instruction !== studio.shown?.settings.instruction) $("after-caption").textContent = `being made: ${instruction}`;
+  },
   answered(answer, settings, place) {
     studio.shown = { settings, place };
-    $("command").textContent = answer.command;
     $("advice").textContent = answer.advice;
     $("advice").hidden = !answer.advice;
     $("where-understood").textContent = answer.where && `Understood: ${answer.where}`;
-    $("after-caption").textContent = settings.instruction;
+    if (settings.instruction === studio.current().instruction) $("after-caption").textContent = settings.instruction;
   },
   cleared() {
     studio.shown = null;
-    $("command").textContent = "";
     $("advice").hidden = true;
     $("where-understood").textContent = "";
     $("after-caption").textContent = "write an instruction, or choose a look";
@@ -86,9 +88,9 @@ document.documentElement.style.setProperty("--aspect", about.aspect.join(" / "))
 document.documentElement.style.setProperty("--ratio", about.aspect[0] / about.aspect[1]);
 document.title = `${about.source} – movie tune`;
 $("title").textContent = about.source;
-studio.say("Loading the model");
 
 draw();
+startWorking(studio);
 startWall(studio);
 startGrid(studio);
 startCandidates(studio);
@@ -101,9 +103,9 @@ const events = new EventSource("events");
 events.addEventListener("message", (message) => {
   const event = JSON.parse(message.data);
   if (event.type === "edit") studio.tellEdit(event);
-  if (event.type === "model") studio.say(event.error || `${about.model} is ready`);
+  if (event.type === "model") studio.opened(event.error);
 });
-events.addEventListener("error", () => { events.close(); studio.say("movie has ended: this page answers no more"); });
+events.addEventListener("error", () => { events.close(); studio.opened("movie has ended: this page answers no more"); });
 
 // Keys.
 document.addEventListener("keydown", (event) => {
