@@ -19,8 +19,8 @@ from movie_cli.timeline import ScaleKind, instruction_keys
 
 DEFAULT_TEXT_SCALE = 7.5
 DEFAULT_IMAGE_SCALE = 1.5
-RECIPE_KEY = "movie_recipe"
-"""The output's metadata entry that holds its recipe as JSON."""
+RECIPE_KEY, START_KEY = "movie_recipe", "movie_start"
+"""Metadata of an output: its recipe as JSON, and where in its source it begins, in seconds after the first picture."""
 LONGEST_JSON = 2**16
 """Characters of a recipe in a file: many times what any of ours has."""
 
@@ -341,6 +341,6 @@ def step_text(values: Mapping[str, Any]) -> str:
     return shlex.join([str(values["instruction"]), *typed])
 
 
-def recipe_text(metadata: Mapping[str, str]) -> str | None:
-    """The recipe among a file's tags, as JSON; None without. Matroska writes tag names in capitals."""
-    return next((text for name, text in metadata.items() if name.lower() == RECIPE_KEY), None)
+def recipe_text(metadata: Mapping[str, str], key: str = RECIPE_KEY) -> str | None:
+    """The recipe, or what else has `key`, among a file's tags; None without. Matroska writes tag names in capitals."""
+    return next((text for name, text in metadata.items() if name.lower() == key), None)

@@ -10,9 +10,10 @@ to the frame before, brought along by the first film's optical flow (see `movie_
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from movie_cli import media
 from movie_cli.errors import SourceError, UsageError
 from movie_cli.media import Frame, FrameReader, SourceInfo
-from movie_cli.recipe import Recipe, recipe_text
+from movie_cli.recipe import START_KEY, Recipe, recipe_text
 
 LARGEST_SIDE = 512
 """Pixels of the longer side at which frames are compared."""
@@ -48,6 +49,8 @@ class Film:
 def open_films(paths: Sequence[Path], start: float | None = None) -> Iterator[list[Film]]:
     """Look into all files; the first is read from `start` (seconds after its first picture), where the others begin.
 
+    Without `start` it is read from where their metadata says that they begin, if they agree and the first is as long.
+
     Raises:
         SourceError: one cannot be read.
         UsageError: there are fewer than two.
@@ -62,7 +65,38 @@ def open_films(paths: Sequence[Path], start: float | None = None) -> Iterator[li
             # What the user counts from the first picture.
             place = None if start is None or number else float(info.video.begin) + start
             films.append(Film(path, local, label, info, recipe_of(info), place))
+        if start is None and (found := _common_start([film.info for film in films])) is not None:
+            films[0] = replace(films[0], start=float(films[0].info.video.begin) + found)
         yield films
+
+
+def _common_start(infos: Sequence[SourceInfo]) -> float | None:
+    """Where in the first film all others begin, in seconds after its first picture, if their metadata tells."""
+    first, *starts = [start_of(info) for info in infos]
+    begin = None if starts[0] is None else starts[0] - (first or 0.0)
+    lengths = [info.length for info in infos]
+    if begin is None or begin <= 0 or set(starts) != {starts[0]} or lengths[0] is None:
+        return None
+    ends = [begin + length for length in lengths[1:] if length is not None]
+    return begin if max(ends, default=begin) < lengths[0] + 2 * frame_seconds(infos[0]) else None
+
+
+def start_of(info: SourceInfo) -> float | None:
+    """Where in its source a film of ours begins, in seconds after the first picture; None where nothing says so."""
+    try:
+        start = float(recipe_text(info.metadata, START_KEY) or "")
+    except ValueError:
+        return None
+    return start if 0 <= start < math.inf else None
+
+
+def unlike_lengths(films: Sequence[Film]) -> bool:
+    """Whether a film is longer or shorter than the first by more than a frame, where their lengths are known."""
+    lengths = [film.info.length for film in films]
+    known = [length for length in lengths if length is not None]
+    return lengths[0] is not None and max(abs(length - lengths[0]) for length in known) > 1.5 * frame_seconds(
+        films[0].info
+    )
 
 
 def recipe_of(info: SourceInfo) -> Recipe | None:

@@ -20,7 +20,7 @@ from movie_cli.media import VideoWriter
 from movie_cli.media.encoder import Picture
 from movie_cli.media.outfile import Naming
 from movie_cli.media.segments import Segment, SegmentEncoder
-from movie_cli.recipe import RECIPE_KEY
+from movie_cli.recipe import RECIPE_KEY, START_KEY
 
 
 class Sink(Protocol):
@@ -106,7 +106,9 @@ class SegmentSink:
 
 def open_writer(plan: Plan, hidden_in: Path | None) -> VideoWriter:
     """A writer of the output, whose hidden file is in the folder given."""
-    keep_tags = plan.request.encode.metadata
+    tags = {RECIPE_KEY: plan.request.recipe.to_json()}
+    if plan.span.start is not None:
+        tags[START_KEY] = f"{plan.span.start - float(plan.info.video.begin):.9f}"
     return VideoWriter(
         plan.request.output,
         plan.info,
@@ -114,7 +116,7 @@ def open_writer(plan: Plan, hidden_in: Path | None) -> VideoWriter:
         size=plan.size,
         start=plan.span.start,
         end=plan.span.end,
-        metadata={RECIPE_KEY: plan.request.recipe.to_json()} if keep_tags else {},
+        metadata=tags if plan.request.encode.metadata else {},
         hidden_in=hidden_in,
     )
 

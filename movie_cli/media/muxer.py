@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 LEAD = 0.5
 """Seconds by which sound is written ahead of the picture, so that players need not wait."""
 
-_FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
+_FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "movie_start"}
+"""Tags that are about the very file: an output's are its own."""
 _MAX_TIMESCALE = 2**31 - 1
 
 
@@ -106,7 +107,7 @@ class Muxer:
             routes.refuse_all()
         self.messages.extend(routes.messages)
         if options.metadata:
-            kept = {key: value for key, value in source.metadata.items() if key not in _FILE_TAGS}
+            kept = {key: value for key, value in source.metadata.items() if key.lower() not in _FILE_TAGS}
             output.metadata.update(moved_timecode(kept, source.video, start))
             if container.muxer in HOLD_CHAPTERS:
                 output.set_chapters(self._chapters())

@@ -53,6 +53,42 @@ def test_a_video_shows_all_at_once(movie, clips):
     assert int(right) - int(left) == pytest.approx(9, abs=3)
 
 
+@pytest.fixture
+def parts(movie, tiny, tmp_path):
+    """A film whose frames are grey by their number, and what `movie edit` makes of a part and leaves as it is."""
+    whole = counting(tmp_path / "full.mkv", codec="ffv1")
+    edit = ("--model", str(tiny), "--text-scale", "0", "--codec", "ffv1", "--no-cache")
+    for out, *more in (("part.mkv", "--start", "12f"), ("again.mkv", "--start", "0.5s"), ("bare.mkv", "--no-metadata")):
+        part = more if "--start" in more else ["--start", "12f", *more]
+        assert movie("edit", whole.name, "a b", "-o", out, *edit, "--duration", "6f", *part).returncode == 0
+    return movie
+
+
+def means(page):
+    data = json.loads(page.read_text(encoding="utf-8").split('id="data">')[1].split("</script>")[0])
+    assert data["frames"] == 6
+    return [line["mean"] for line in data["charts"][0]["lines"]]
+
+
+def test_a_part_is_compared_with_where_it_was_taken_from(parts, tmp_path):
+    done = parts("compare", "full.mkv", "part.mkv", "again.mkv", "-o", "page.html")
+    assert "part.mkv begins at 0.5 s of full.mkv" in done.stderr
+    assert "begins at" not in parts("compare", "part.mkv", "again.mkv", "-o", "same.html").stderr
+    for start, found in (("0.5s", True), ("0.25s", False)):
+        typed = parts("compare", "full.mkv", "part.mkv", "again.mkv", "-o", f"{start}.html", "--start", start)
+        assert "begins at" not in typed.stderr
+        assert "differ" not in typed.stderr
+        assert (means(tmp_path / f"{start}.html") == means(tmp_path / "page.html")) == found
+
+
+def test_films_of_different_lengths_are_told_of(parts, tiny):
+    done = parts("compare", "full.mkv", "bare.mkv", "-o", "page.html")
+    assert done.stderr.count("the films differ in length: --start says where the others begin") == 1
+    edit = ("--model", str(tiny), "--text-scale", "0", "--codec", "ffv1", "--no-cache")
+    assert parts("edit", "part.mkv", "a b", "-o", "later.mkv", *edit).returncode == 0
+    assert "differ in length" in parts("compare", "full.mkv", "later.mkv", "-o", "later.html").stderr
+
+
 @pytest.mark.parametrize("out", ["page.html", "strip.png", "both.mp4"])
 def test_a_file_that_appears_meanwhile_is_kept(movie, clips, tmp_path, monkeypatch, out):
     def opened(*arguments):
@@ -61,7 +97,7 @@ def test_a_file_that_appears_meanwhile_is_kept(movie, clips, tmp_path, monkeypat
 
     open_films = films.open_films
     monkeypatch.setattr(films, "open_films", opened)
-    assert_refused(movie("compare", *clips, "-o", out, "-q"), 2, "it has come into being meanwhile", "-y")
+    assert_refused(movie("compare", clips[0], clips[0], "-o", out, "-q"), 2, "it has come into being meanwhile", "-y")
     assert (tmp_path / out).read_bytes() == b"somebody else's"
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.mp4", "b.mp4", out])
 
