@@ -25,6 +25,7 @@ from movie_cli.tune.command import as_typed, edit_arguments
 EXAMPLES = (
     "movie looks",
     "movie looks painting",
+    "movie looks home movie",
     "movie looks --sheet in.mp4 -o looks.jpg",
     "movie looks light --sheet in.mp4 --at 3s -o light.png",
 )
@@ -47,13 +48,14 @@ def _looks_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command(cls=Command, examples=EXAMPLES, options_metavar="[OPTIONS]")
-@click.argument("word", metavar="[WORD]", required=False)
+@click.argument("words", metavar="[WORD...]", nargs=-1)
 @_looks_options
 @output_options
-def looks(word: str | None, **values: Any) -> None:
+def looks(words: tuple[str, ...], **values: Any) -> None:
     """List the looks that a model knows, and what to type for each.
 
-    With WORD those alone that have it in their name, their words or their kind. --sheet shows them on your own video.
+    With WORDs those alone that have all of them, or words that begin so, in their name, what to type, their kind, or
+    among the ways to ask for them; the best first. --sheet shows them on your own video.
     """
     shown = shown_as(values)
     if values["sheet"] is None and (values["output"] or values["at"]):
@@ -61,7 +63,7 @@ def looks(word: str | None, **values: Any) -> None:
     from movie_cli.checkpoints.store import open_model
 
     descriptor = open_model(values["model"], values["offline"])
-    found = _found(descriptor, word)
+    found = _found(descriptor, " ".join(words))
     if values["sheet"] is not None:
         _sheet(found, values, shown)
     elif shown.json:
@@ -71,15 +73,15 @@ def looks(word: str | None, **values: Any) -> None:
         print_table(("look", "what to type", "kind"), [(look.title, look.words, readable(look.kind)) for look in found])
 
 
-def _found(descriptor: Descriptor, word: str | None) -> list[Look]:
+def _found(descriptor: Descriptor, words: str) -> list[Look]:
     every = looks_of(descriptor.edits)
     if not every:
         raise UsageError(
             f"{descriptor.name} takes any text and names no looks", "try it: movie tune in.mp4, or movie preview"
         )
-    found = every if word is None else matching(every, word)
+    found = matching(every, words) if words else every
     if not found:
-        raise UsageError(f"{descriptor.name} knows no look with {word}", "`movie looks` lists them all")
+        raise UsageError(f"{descriptor.name} knows no look with {words}", "`movie looks` lists them all")
     return found
 
 
