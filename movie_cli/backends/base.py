@@ -134,13 +134,14 @@ class EmbeddedInstruction:
     """An embedded instruction, as the backend's own arrays.
 
     `nearest` names known edits, best first; `known` says whether the checkpoint was trained on something like the
-    instruction. For an open vocabulary they are empty and true.
+    instruction, `asked` the edits that it is taken for. For an open vocabulary they are empty and true.
     """
 
     tokens: Any
     null_tokens: Any
     known: bool = True
     nearest: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -103,9 +103,12 @@ class GraphBackend:
         mended = mended_texts(tokenizer, [instruction])
         found = [self._encode_text(tokenizer, text) for text in (instruction, *mended.values())]
         row = surest_rows([float(each["logits"].max()) for each in found], 1, list(mended))[0]
-        nearness = found[row]["nearness"][0]
-        nearest = tuple(self.descriptor.edits[index] for index in np.argsort(-nearness, kind="stable")[:NEAREST])
-        return EmbeddedInstruction(found[row]["tokens"], None, bool(nearness.max() >= facts.known_threshold), nearest)
+        nearness, logits, edits = found[row]["nearness"][0], found[row]["logits"][0], self.descriptor.edits
+        nearest = tuple(edits[index] for index in np.argsort(-nearness, kind="stable")[:NEAREST])
+        known = bool(nearness.max() >= facts.known_threshold)
+        order = np.argsort(-logits, kind="stable")[: max(1, int((logits >= 0).sum()))]  # as `asked_edits` has it
+        asked = tuple(edits[index] for index in order) if known else ()
+        return EmbeddedInstruction(found[row]["tokens"], None, known, nearest, asked)
 
     def _encode_text(self, tokenizer: InstructionTokenizer, text: str) -> Mapping[str, Array]:
         ids, mask = tokenizer.ids_and_mask([text], self._export.text.length)

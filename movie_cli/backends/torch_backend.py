@@ -75,7 +75,7 @@ class TorchBackend:
         encoded = self._text.encode(instruction)
         null = self._text.encode("")
         tokens, null_tokens = (item.tokens.to(self._device, self._dtype) for item in (encoded, null))
-        return EmbeddedInstruction(tokens, null_tokens, encoded.known, encoded.nearest)
+        return EmbeddedInstruction(tokens, null_tokens, encoded.known, encoded.nearest, encoded.asked)
 
     @torch.inference_mode()
     def encode_frames(self, frames: Pixels) -> Tensor:

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from movie_cli.backends.base import Pixels
+from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.errors import UsageError
 from movie_cli.kinds import TimeValue
 from movie_cli.recipe import IMAGE_SCALE, TEXT_SCALE, Recipe
-from movie_cli.timeline import Key, Value, instruction_keys, scale_keys
+from movie_cli.timeline import Key, Value, instruction_keys, scale_keys, short
 
 SLACK = 0.05
 """Seconds by which a time may lie past the end: lengths of files are rarely round."""
@@ -55,6 +56,22 @@ def seconds_of(time: TimeValue) -> float:
     if time.frames:
         raise UsageError(f"{time} is a number of frames", "give it in seconds")
     return float(time.seconds or 0)
+
+
+def beyond(descriptor: Descriptor, recipe: Recipe) -> list[str]:
+    """A sentence on each scale that the checkpoint was not trained at. Below its text scales the source is mixed in."""
+    text, image = descriptor.text_scale_range, descriptor.image_scale_range
+    said = []
+    for name, kind, (low, high), least in (
+        ("text_scale", TEXT_SCALE, text, 0.0),
+        ("image_scale", IMAGE_SCALE, image, image[0]),
+    ):
+        keys = [key for step in recipe.chain for key in scale_keys(getattr(step, name), kind)]
+        outside = dict.fromkeys(short(key.value) for key in keys if not least <= key.value <= high)
+        if outside:
+            flag, values = f"--{name.replace('_', '-')}", ", ".join(outside)
+            said.append(f"{descriptor.name} was trained with {flag} {low:g} to {high:g}: {values} is beyond")
+    return said
 
 
 class Course:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from movie_cli.backends import registry
 from movie_cli.backends.base import EmbeddedInstruction
@@ -16,10 +16,12 @@ from movie_cli.checkpoints.store import open_model
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import MovieError, UsageError
 from movie_cli.looks import looks_of
-from movie_cli.models.directions import Directions, read_directions
+from movie_cli.models.directions import Directions, content, read_directions
 from movie_cli.recipe import Recipe
 from movie_cli.timeline import texts_of
 
+Embed = Callable[[str], EmbeddedInstruction]
+"""Gives the embedding of an instruction's look (see `Editor.embed`)."""
 STRICT_HINT = "leave out --strict to edit nevertheless; `movie preview` shows what comes of it"
 _HANDLES = re.compile(
     r"\s*(?:please |could you |can you )?(add|put|insert|remove|delete|erase|replace|swap|move)\b", re.I
@@ -67,10 +69,36 @@ def understood(descriptor: Descriptor, recipe: Recipe, *, masked: bool = False) 
     }
 
 
-def told_of(descriptor: Descriptor, recipe: Recipe, *, masked: bool = False) -> str:
-    """A sentence about how the instruction is read; empty where it is read as it stands."""
-    parts = [f'{name} "{said}"' for name, said in understood(descriptor, recipe, masked=masked).items() if said]
-    return f"understood as {', '.join(parts)}" if parts else ""
+def told_of(descriptor: Descriptor, recipe: Recipe, embed: Embed | None, *, masked: bool = False) -> list[str]:
+    """Of each edit in a row a sentence on how it is read; none of one that simply says what is done."""
+    read = [reading(descriptor, step, embed, masked=masked) for step in recipe.chain]
+    return [f"understood as {in_words(one)}" for one in read if one]
+
+
+def in_words(one: Mapping[str, str]) -> str:
+    """What `reading` gives, as a clause."""
+    return ", ".join(f'{name} "{said}"' for name, said in one.items())
+
+
+def reading(descriptor: Descriptor, step: Recipe, embed: Embed | None, *, masked: bool = False) -> dict[str, str]:
+    """The look that one edit is taken for and its place, by these names; without what its words simply are.
+
+    A look has its name where the checkpoint names looks and knows the instruction, else the words that ask for it.
+    """
+    looks = [_look(descriptor, text, embed) for text in texts_of(step.instruction)]
+    found = {key: said for key, said in understood(descriptor, step, masked=masked).items() if key != "look"}
+    said = [look for look, _ in looks if look]
+    return found if all(plain for _, plain in looks) or not said else {"look": "; ".join(said)} | found
+
+
+def _look(descriptor: Descriptor, text: str, embed: Embed | None) -> tuple[str, bool]:
+    """What an instruction is taken for, "" where nothing of it is done; and whether its words simply say so."""
+    look = directions_of(descriptor, text).look
+    if not descriptor.edits or not look or embed is None:
+        return look, look == text
+    asked = looks_of(embed(text).asked)
+    named = " and ".join(each.title for each in asked) or look
+    return named, content(text) in [content(named), *(content(each.words) for each in asked if len(asked) == 1)]
 
 
 def advice(descriptor: Descriptor, instruction: str, text: EmbeddedInstruction) -> str:
@@ -113,17 +141,17 @@ def unknown_instructions(requests: Iterable[EditRequest]) -> list[tuple[str, int
         for step in each.recipe.chain
         for text in texts_of(step.instruction)
     )
-    judges: dict[str, Callable[[str], EmbeddedInstruction] | None] = {}
+    judges: dict[str, Embed | None] = {}
     found = []
     for (model, instruction, offline), count in wanted.items():
         try:
             descriptor = open_model(model, offline)
             if model not in judges:
-                judges[model] = _judge(descriptor)
+                judges[model] = embedder(descriptor)
             judge = judges[model]
             if judge is None:
                 continue
-            told = advice(descriptor, instruction, judge(directions_of(descriptor, instruction).look))
+            told = advice(descriptor, instruction, judge(instruction))
             if told:
                 found.append((told, count))
         except MovieError:
@@ -131,8 +159,8 @@ def unknown_instructions(requests: Iterable[EditRequest]) -> list[tuple[str, int
     return found
 
 
-def _judge(descriptor: Descriptor) -> Callable[[str], EmbeddedInstruction] | None:
-    """What tells whether a checkpoint knows a text; None where it takes any."""
+def embedder(descriptor: Descriptor) -> Embed | None:
+    """What embeds instructions without an edit's networks, as far as is told of them; None where any text is taken."""
     if not descriptor.edits:
         return None
     if descriptor.export is None:
@@ -140,9 +168,10 @@ def _judge(descriptor: Descriptor) -> Callable[[str], EmbeddedInstruction] | Non
 
         encoder = load_text(descriptor.folder)
 
-        def judge(text: str) -> EmbeddedInstruction:
-            encoded = encoder.encode(text)
-            return EmbeddedInstruction(encoded.tokens, None, encoded.known, encoded.nearest)
+        def embed(text: str) -> EmbeddedInstruction:
+            encoded = encoder.encode(directions_of(descriptor, text).look)
+            return EmbeddedInstruction(encoded.tokens, None, encoded.known, encoded.nearest, encoded.asked)
 
-        return judge
-    return registry.open_backend(descriptor, registry.choose_runtime(descriptor)).embed_text
+        return embed
+    backend = registry.open_backend(descriptor, registry.choose_runtime(descriptor))
+    return lambda text: backend.embed_text(directions_of(descriptor, text).look)

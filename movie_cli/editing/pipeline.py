@@ -24,7 +24,7 @@ from movie_cli import media
 from movie_cli.backends.base import Carry, FetchFrames, Pixels
 from movie_cli.editing import clip
 from movie_cli.editing.clip import Batch, FrameSource, ResumePoint
-from movie_cli.editing.course import Moment
+from movie_cli.editing.course import Moment, beyond
 from movie_cli.editing.directing import STRICT_HINT, advice, told_of
 from movie_cli.editing.editor import Editor, Editors, joined
 from movie_cli.editing.finishing import Finishing, canvas_of, frame_bytes
@@ -121,9 +121,11 @@ def load_editor(plan: Plan, editors: Editors, reporter: Reporter) -> Editor:
     editor.set_moment(plan.course.at(0), plan.request.recipe)
     for note in editor.backend.notes:
         reporter.message("info", note)
-    for step in plan.chain:
-        if told := told_of(plan.descriptor, step.request.recipe, masked=step.request.mask is not None):
-            reporter.message("info", told)
+    recipe, masked = plan.request.recipe, plan.request.mask is not None
+    for told in told_of(plan.descriptor, recipe, editor.embed, masked=masked):
+        reporter.message("info", told)
+    for told in beyond(plan.descriptor, recipe):
+        reporter.message("warning", told)
     for instruction in dict.fromkeys(text for step in plan.chain for text in step.course.texts):
         told = advice(plan.descriptor, instruction, editor.embed(instruction))
         if not told:

@@ -6,6 +6,7 @@ checkpoint, machine and output can tell.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -19,15 +20,16 @@ from movie_cli.backends.torch_devices import with_compiler
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.store import open_variant
 from movie_cli.editing import clip
-from movie_cli.editing.course import Course, Moment
-from movie_cli.editing.directing import places_of, understood, unknown_instructions
+from movie_cli.editing.course import Course, Moment, beyond
+from movie_cli.editing.directing import advice, embedder, in_words, places_of, reading
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.request import STREAM, EditRequest
-from movie_cli.errors import UsageError
+from movie_cli.errors import MovieError, UsageError
 from movie_cli.media import EncodeOptions, SourceInfo
 from movie_cli.media.encoding import Plan as EncodingPlan
 from movie_cli.media.segments import can_be_joined
 from movie_cli.recipe import AnchorRule, Recipe
+from movie_cli.timeline import texts_of
 
 if TYPE_CHECKING:
     from movie_cli.editing.masks import Bounds
@@ -246,8 +248,6 @@ def describe_plan(request: EditRequest) -> Mapping[str, object]:
     with media.local_source(request.source, request.reading) as path:
         plan = make_plan(request, path)
         changes = changes_of(plan)
-    unknown = [text for text, _ in unknown_instructions([request])]
-    understanding = understood(plan.descriptor, request.recipe, masked=request.mask is not None)
     return {
         "source": request.source,
         "output": request.output,
@@ -262,7 +262,23 @@ def describe_plan(request: EditRequest) -> Mapping[str, object]:
         **({"video": plan.hardware.note} if plan.hardware.note else {}),
         "not kept as it is": "; ".join([*plan.info.notes, *changes]) or "nothing",
         "segments": f"of {plan.segment} frames" if plan.joined else "none: it cannot be resumed",
-        **{f"understood as {name}": said for name, said in understanding.items()},
-        **({"warning": unknown[0]} if unknown else {}),
+        **_reading(plan.descriptor, request),
         "recipe": asdict(request.recipe),
     }
+
+
+def _reading(descriptor: Descriptor, request: EditRequest) -> dict[str, object]:
+    """How the instructions are read, what of them cannot be done, and scales that the checkpoint was not trained at."""
+    told: dict[str, str] = {}
+    with contextlib.suppress(MovieError):  # told of when the edit begins
+        embed = embedder(descriptor)
+        for number, step in enumerate(request.recipe.chain, 1):
+            found = reading(descriptor, step, embed, masked=request.mask is not None)
+            if request.recipe.then:
+                told[f"edit {number} understood as"] = in_words(found)
+            else:
+                told |= {f"understood as {name}": said for name, said in found.items()}
+            for text in texts_of(step.instruction) if embed is not None else ():
+                told["warning"] = told.get("warning") or advice(descriptor, text, embed(text))
+    told["scales"] = "; ".join(beyond(descriptor, request.recipe))
+    return {name: said for name, said in told.items() if said}

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -21,6 +22,7 @@ from movie_cli import media
 from movie_cli.backends.base import Carry, Pixels
 from movie_cli.checkpoints.store import open_model
 from movie_cli.editing import clip
+from movie_cli.editing.course import beyond
 from movie_cli.editing.directing import advice, told_of
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.frames import FrameEditor, SourceFrames, open_editor
@@ -73,8 +75,10 @@ class Previewer:
         self._told: set[str] = set()
         steps = [step for recipe in request.recipes() for step in recipe.chain]
         for step in steps:
-            if told := told_of(descriptor, step):
+            for told in told_of(descriptor, step, editor.embed):
                 self._say(told)
+            for told in beyond(descriptor, step):
+                self._say(told, "warning")
         courses = [self._editor.course(step) for step in steps]
         for instruction in dict.fromkeys(text for course in courses for text in course.texts):
             if told := advice(descriptor, instruction, editor.embed(instruction)):
@@ -135,10 +139,10 @@ class Previewer:
         for note in self._editor.editor.backend.notes:
             self._say(note)
 
-    def _say(self, note: str) -> None:
+    def _say(self, note: str, level: Literal["info", "warning"] = "info") -> None:
         """Say a sentence once."""
         if note not in self._told:
-            self._reporter.message("info", note)
+            self._reporter.message(level, note)
             self._told.add(note)
 
 

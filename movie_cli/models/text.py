@@ -172,11 +172,12 @@ def encode_texts(
 
 @dataclass(frozen=True)
 class Encoded:
-    """Tokens `(1, L, D)` of one instruction; whether the model knows such an edit, and the nearest ones it knows."""
+    """Tokens `(1, L, D)` of one instruction; whether the model knows such an edit, the nearest ones, what is asked."""
 
     tokens: Tensor
     known: bool = True
     nearest: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
 
 class TextConditioner(Protocol):
@@ -210,17 +211,17 @@ class InstructionConditioner:
         name = re.sub(r"\W+", "_", text.strip(" .!").casefold())
         if name in self.encoder.edits:
             others = [edit for edit in self.encoder.nearest_edits(encoding, 3)[0] if edit != name]
-            return Encoded(self.encoder.codes[self.encoder.edits.index(name)][None], True, (name, *others[:2]))
-        asked = set(self.encoder.asked_edits(encoding)[0])
+            return Encoded(self.encoder.codes[self.encoder.edits.index(name)][None], True, (name, *others[:2]), (name,))
+        asked = self.encoder.asked_edits(encoding)[0]
         for rest, negated in negations(text):
             told = encode_texts(self.encoder, self.tokenizer, [negated])
             meant = {*self.encoder.asked_edits(told)[0], *self.encoder.nearest_edits(told, 2)[0]}
-            if not asked or asked & meant:
+            if not asked or meant & {*asked}:
                 left = self.encode(rest)
                 # What is left counts if it says something, else nothing is asked for.
                 return left if left.known or not rest else self.encode("")
         nearest = self.encoder.nearest_edits(encoding, 3)[0]
-        return Encoded(encoding.tokens, bool(self.encoder.is_known(encoding)[0]), nearest)
+        return Encoded(encoding.tokens, bool(self.encoder.is_known(encoding)[0]), nearest, asked)
 
 
 class ClipConditioner:
