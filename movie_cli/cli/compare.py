@@ -69,13 +69,13 @@ def compare(videos: tuple[str, ...], **values: Any) -> None:
     began = time.monotonic()
     path, paths = Path(output), [Path(video) for video in videos]
     with make_reporter(shown) as reporter, open_films(paths, values["start"]) as films:
-        whole = films[0].start is None
-        if values["start"] is None and not whole:
-            place = films[0].start - float(films[0].info.video.begin)
+        begin = films[0].start
+        if values["start"] is None and begin is not None:
+            place = begin - float(films[0].info.video.begin)
             reporter.message("info", f"{videos[1]} begins at {place:g} s of {videos[0]}, as its metadata says")
-        elif whole and unlike_lengths(films):
+        elif begin is None and unlike_lengths(films):
             reporter.message("warning", "the films differ in length: --start says where the others begin")
-        reporter.start(_expected(films) if limit is None and whole else None, path.name)
+        reporter.start(_expected(films) if limit is None and begin is None else None, path.name)
         if path.suffix.lower() in PAGES:
             frames = _page(path, films, limit, values["embed"], reporter, replace=replace)
         elif path.suffix.lower() in PICTURES:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from movie_cli.cli.settings import GENERAL, ThemedOption, defaults_for
+from movie_cli.cli.unquoted import too_many
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -51,6 +52,20 @@ class Command(click.Command):
             program = self if parent is None else parent.find_root().command
             extra["default_map"] = defaults_for(self, program)
         return super().make_context(info_name, args, parent, **extra)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Tell an instruction without quotes from words too many.
+
+        Raises:
+            UsageError: it has no quotes, or the shell has made many names of one.
+        """
+        names = [param.name for param in self.get_params(ctx) if isinstance(param, click.Argument)]
+        if names[1:] == ["instruction"] and not (ctx.resilient_parsing or _asks_help(args)):
+            given, beyond, _ = self.make_parser(ctx).parse_args(args=list(args))
+            if beyond:
+                words = [str(given[name]) for name in names if name is not None]
+                raise too_many(ctx.command_path, args, [*words, *beyond])
+        return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         """Arguments first, as people type them."""

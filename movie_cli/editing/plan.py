@@ -269,7 +269,7 @@ def describe_plan(request: EditRequest) -> Mapping[str, object]:
 
 def _reading(descriptor: Descriptor, request: EditRequest) -> dict[str, object]:
     """How the instructions are read, what of them cannot be done, and scales that the checkpoint was not trained at."""
-    told: dict[str, str] = {}
+    told, warnings = dict[str, str](), list[str]()
     with contextlib.suppress(MovieError):  # told of when the edit begins
         embed = embedder(descriptor)
         for number, step in enumerate(request.recipe.chain, 1):
@@ -278,7 +278,8 @@ def _reading(descriptor: Descriptor, request: EditRequest) -> dict[str, object]:
                 told[f"edit {number} understood as"] = in_words(found)
             else:
                 told |= {f"understood as {name}": said for name, said in found.items()}
-            for text in texts_of(step.instruction) if embed is not None else ():
-                told["warning"] = told.get("warning") or advice(descriptor, text, embed(text))
+            if embed is not None:
+                warnings += [advice(descriptor, text, embed(text)) for text in texts_of(step.instruction)]
+    told["warning"] = next(filter(None, warnings), "")
     told["scales"] = "; ".join(beyond(descriptor, request.recipe))
     return {name: said for name, said in told.items() if said}
