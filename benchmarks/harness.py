@@ -19,6 +19,8 @@ from movie_cli.bench.stages import make_clip
 __all__ = ["HEIGHT", "WIDTH", "make_clip", "parser", "run_edit", "show"]
 
 WIDTH, HEIGHT = 512, 384
+POLL = 0.05
+"""Seconds between looks at a running process."""
 MOVIE = (sys.executable, "-c", "import sys; from movie_cli.cli import main; sys.exit(main())")
 """The program, from the environment that runs the benchmark."""
 
@@ -28,7 +30,7 @@ class EditRun:
     """One edit in its own process.
 
     `wall` is from start to exit in seconds, `seconds` what the program says it took without start-up, `peak` its
-    largest resident memory in bytes, `done` its last event.
+    largest resident memory in bytes, on Linux, `done` its last event.
     """
 
     wall: float
@@ -47,17 +49,29 @@ def run_edit(source: Path, model: str, extra: list[str], threads: int | None = N
     with tempfile.TemporaryFile("w+") as events:
         began = time.monotonic()
         process = subprocess.Popen([*command, "--model", model, *extra], stdout=events, env=environment)
-        # wait4 gives this child's own peak; getrusage would mix it with that of earlier children.
-        _, status, usage = os.wait4(process.pid, 0)
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, highest(process.pid))
+            time.sleep(POLL)
         wall = time.monotonic() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
         events.seek(0)
         lines = [json.loads(line) for line in events.read().splitlines() if line.startswith("{")]
     if process.returncode != 0:
         sys.exit(f"error: movie edit ended with exit code {process.returncode}")
     done = next(line for line in reversed(lines) if line.get("type") == "done")
-    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return EditRun(wall, float(done["seconds"]), peak, done)
+
+
+def highest(process: int) -> int:
+    """The most memory that a process has had resident so far, in bytes; 0 where there is no /proc, or no process.
+
+    What `wait4` tells of a child begins with what its parent had when it was started.
+    """
+    try:
+        lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def parser(description: str) -> argparse.ArgumentParser:
