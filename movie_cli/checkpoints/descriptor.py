@@ -84,7 +84,12 @@ class Descriptor:
     @property
     def sees(self) -> bool:
         """Whether instructions are looks and places to it: it has regions, or those of nano serve its export."""
-        return (self.folder / "regions").is_dir() or (self.export is not None and bool(self.edits))
+        return self.regions_folder.is_dir() or (self.export is not None and bool(self.edits))
+
+    @property
+    def regions_folder(self) -> Path:
+        """The folder of the network that says what is where, which need not be there."""
+        return self.folder / "regions"
 
     @property
     def vae_folder(self) -> Path:

@@ -28,7 +28,6 @@ import movie_cli
 from movie_cli.backends.base import Pixels
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import MANIFEST, read_json
-from movie_cli.checkpoints.regions import FOLDER as REGIONS
 from movie_cli.editing import clip
 from movie_cli.editing.cached_clip import CachedClip, CacheWriter
 from movie_cli.editing.folder_lock import LOCK_NAME, TRASH_PREFIX, remove_unless_held
@@ -93,7 +92,7 @@ def condition_id(descriptor: Descriptor) -> str:
     if descriptor.export:
         files = [folder / MANIFEST]
     else:
-        files = [*sorted(descriptor.vae_folder.glob("*")), *sorted((folder / REGIONS).glob("*"))]
+        files = [*sorted(descriptor.vae_folder.glob("*")), *sorted(descriptor.regions_folder.glob("*"))]
         digest.update(repr(read_json(folder / "unet" / "config.json").get("in_channels")).encode())
     for path in files:
         if path.is_file():
