@@ -109,7 +109,7 @@ def _serve(
             pass  # how one leaves it
         finally:
             if session.edit.state.state == "stopped":
-                reporter.message("warning", session.edit.state.note)
+                reporter.message("warning", f"the edit was stopped; {session.edit.state.note or 'nothing is kept'}")
 
 
 def _usual(ctx: click.Context, values: dict[str, Any]) -> tuple[Recipe, dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The edit that a page has started: `movie edit` as a process of its own, so that the page is never held up by it.
 
-It tells how it goes by its events (`--json`). Stopped, it keeps its finished segments, and the same command with
-`--resume` goes on.
+It tells how it goes by its events (`--json`). Stopped, it keeps its finished segments, if any, and the same command
+with `--resume` goes on.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ PATIENCE = 20.0
 
 @dataclass(frozen=True)
 class EditState:
-    """How an edit stands; `frames` of `total` are done, `seconds_left` is None while that is not known."""
+    """How an edit stands: `frames` of `total` are done, `seconds_left` is None while that is not known.
+
+    `kept` is whether one that was stopped or failed has anything to go on from.
+    """
 
     state: Literal["idle", "running", "stopping", "stopped", "failed", "done"] = "idle"
     frames: float = 0
@@ -34,6 +37,7 @@ class EditState:
     seconds_left: float | None = None
     note: str = ""
     output: str = ""
+    kept: bool = False
 
     @property
     def runs(self) -> bool:
@@ -114,8 +118,13 @@ class EditProcess:
         if code == 0:
             self._set(dataclasses.replace(self.state, state="done", seconds_left=0))
             return
-        note = f"{error.get('message', f'it ended with code {code}')}. {error.get('hint', '')}".strip()
-        self._set(dataclasses.replace(self.state, state="stopped" if code == 130 else "failed", note=note))
+        hint = error.get("hint", "")
+        kept = "--resume" in hint
+        if code in {130, -signal.SIGINT, -signal.SIGTERM}:  # the latter while Python itself began
+            self._set(dataclasses.replace(self.state, state="stopped", note=hint, kept=kept))
+            return
+        note = f"{error.get('message', f'it ended with code {code}')}. {hint}".strip()
+        self._set(dataclasses.replace(self.state, state="failed", note=note, kept=kept))
 
 
 def _after(state: EditState, event: dict[str, Any]) -> EditState:

@@ -145,6 +145,32 @@ def test_what_is_asked_for_is_told_before_it_is_made(open_page):
     assert page.said == []
 
 
+def test_an_emptied_number_is_the_usual_one(open_page):
+    page = open_page()
+    for name, usual in (("feather", "0"), ("seed", "0")):
+        page.locator(f"#{name}").fill("4")
+        page.wait_for_function(f"() => ({COMMAND})().includes('--{name} 4')")
+        page.locator(f"#{name}").fill("")
+        page.wait_for_function(f"() => !({COMMAND})().includes('--{name}')")
+        assert page.locator(f"#{name}").input_value() == ""  # where another is typed next
+        page.locator(f"#{name}").blur()
+        assert page.locator(f"#{name}").input_value() == usual
+    page.locator("#seed").fill("-3")
+    page.locator("#seed").blur()
+    assert page.locator("#seed").input_value() == "0"
+    assert page.said == []
+
+
+def test_an_edit_of_which_nothing_is_kept_starts_again(open_page):
+    page = open_page()
+    page.locator("#edit").click()
+    page.locator("#stop").click()
+    page.locator("#resume").wait_for()
+    assert page.locator("#progress-text").inner_text() == "Stopped: nothing was done yet that could be kept"
+    assert page.locator("#resume").inner_text() == "Start again"
+    assert page.said == []
+
+
 def test_a_place_is_completed_checked_and_shown(open_page):
     page = open_page()
     page.locator("#except").fill("poeple")

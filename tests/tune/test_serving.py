@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import signal
 import threading
@@ -209,7 +210,9 @@ def test_an_edit_is_started_stopped_resumed_and_shown(folder):
         while not list(folder.glob(".out.mp4.movie/0*.json")):  # a finished segment
             time.sleep(0.1)
         assert page.post("stop", {})[0] == 200
-        until(page, "stopped")
+        stopped = until(page, "stopped")
+        assert '"kept": true' in stopped
+        assert re.search(r'"note": "\d+ frames are kept: the same command with --resume continues"', stopped)
         assert page.post("edit", {"resume": True})[0] == 200
         assert '"frames": 120' in until(page, "done")
         films = page.get("films")

@@ -42,8 +42,8 @@ export function startEditing(studio) {
     const left = edit.seconds_left === null ? "" : `${clock(edit.seconds_left)} left`;
     const speed = edit.fps ? `${edit.fps.toFixed(1)} a second` : "";
     if (edit.state === "running") return [count, speed, left, edit.note].filter(Boolean).join(", ");
-    if (edit.state === "stopping") return "Stopping; finished frames are kept";
-    if (edit.state === "stopped") return `Stopped. ${edit.note}`;
+    if (edit.state === "stopping") return "Stopping";
+    if (edit.state === "stopped") return `Stopped: ${edit.kept ? edit.note : "nothing was done yet that could be kept"}`;
     if (edit.state === "failed") return `It failed: ${edit.note}`;
     return `Done: ${edit.output}`;
   };
@@ -54,6 +54,7 @@ export function startEditing(studio) {
     studio.tellReady();
     $("stop").hidden = edit.state !== "running";
     $("resume").hidden = !["stopped", "failed"].includes(edit.state);
+    $("resume").textContent = edit.kept ? "Go on" : "Start again";
     $("progress-row").hidden = edit.state === "idle";
     if (edit.state === "idle") return;
     $("progress").hidden = !runs;

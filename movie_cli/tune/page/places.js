@@ -47,7 +47,6 @@ export function startPlaces(studio) {
 
   studio.tellPlaces = (values) => {
     for (const each of checks) if (each.name in values) each.draw(values[each.name]);
-    if ("feather" in values && Number($("feather").value) !== values.feather) $("feather").value = values.feather;
   };
   // Whether a field names a place that nothing knows, which is then gone to: nothing is made without what it says.
   studio.unknownPlace = async () => {
@@ -57,9 +56,6 @@ export function startPlaces(studio) {
     }
     return false;
   };
-  $("feather").addEventListener("input", () => {
-    if ($("feather").checkValidity() && $("feather").value) studio.set({ feather: Number($("feather").value) });
-  });
   studio.tellPlaces(studio.settings);
 
   // The veil.

@@ -8,6 +8,7 @@ import { startPlaces } from "./places.js";
 import { startWorking } from "./working.js";
 
 const SLIDERS = { "text-scale": "text_scale", "image-scale": "image_scale", "detail": "detail" };
+const NUMBERS = ["seed", "steps", "feather"];
 
 const about = await get("about");
 const studio = {
@@ -63,17 +64,22 @@ const draw = () => {
     if (Number(slider.value) !== value) slider.value = value;
     $(`${id}-shown`).textContent = String(value);
   }
-  $("seed").value = settings.seed;
+  // One that is being typed stays as it is typed.
+  for (const name of NUMBERS) if (document.activeElement !== $(name)) $(name).value = settings[name] ?? about.steps;
   $("anchors").value = settings.anchors;
-  $("steps").value = settings.steps === null ? about.steps : settings.steps;
 };
 for (const [id, name] of Object.entries(SLIDERS)) {
   if (about.ranges[name]) [$(id).min, $(id).max] = about.ranges[name];
   $(id).addEventListener("input", () => studio.set({ [name]: Number($(id).value) }));
 }
 $("instruction").addEventListener("input", () => studio.set({ instruction: $("instruction").value }));
-$("seed").addEventListener("input", () => { if ($("seed").checkValidity() && $("seed").value) studio.set({ seed: Number($("seed").value) }); });
-$("steps").addEventListener("input", () => { if ($("steps").checkValidity() && $("steps").value) studio.set({ steps: Number($("steps").value) }); });
+for (const name of NUMBERS) {
+  const field = $(name);
+  field.addEventListener("input", () => {
+    if (field.checkValidity()) studio.set({ [name]: field.value ? Number(field.value) : about.settings[name] });
+  });
+  field.addEventListener("blur", () => draw());
+}
 $("anchors").addEventListener("change", () => studio.set({ anchors: $("anchors").value }));
 $("steps-row").hidden = about.steps === 1;
 $("usual").addEventListener("click", () => studio.set({ ...about.settings, instruction: studio.settings.instruction }));
