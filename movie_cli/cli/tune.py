@@ -79,12 +79,18 @@ def tune(ctx: click.Context, /, source: str, instruction: str | None, **values: 
     )
     with make_reporter(shown) as reporter:
         reporter.message("info", f"opening {source}")
-        _serve(request, values, usual, machine, reporter)
+        computes = _serve(request, values, usual, machine, reporter)
+    if computes:
+        # A frame cannot be broken off, and where Python ended in the middle of it torch would abort the program.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _serve(
     request: PreviewRequest, values: dict[str, Any], usual: Recipe, machine: dict[str, Any], reporter: LineReporter
-) -> None:
+) -> bool:
+    """Serve the page until it is closed; whether a frame is still being computed then."""
     from movie_cli.media import local_source
     from movie_cli.tune.server import Server
     from movie_cli.tune.session import Session
@@ -105,11 +111,13 @@ def _serve(
             webbrowser.open(server.address)
         try:
             server.run_here()
+            say("the page was closed")
         except KeyboardInterrupt:
             pass  # how one leaves it
         finally:
             if session.edit.state.state == "stopped":
                 reporter.message("warning", f"the edit was stopped; {session.edit.state.note or 'nothing is kept'}")
+        return session.computes
 
 
 def _usual(ctx: click.Context, values: dict[str, Any]) -> tuple[Recipe, dict[str, Any]]:

@@ -48,9 +48,9 @@ class EditState:
 class EditProcess:
     """At most one edit at a time. `changed` hears of every change, from a thread of this object's own."""
 
-    def __init__(self, changed: Callable[[EditState], None]) -> None:
+    def __init__(self) -> None:
         self.state = EditState()
-        self._changed = changed
+        self.changed: Callable[[EditState], None] = lambda _: None
         self._lock = threading.RLock()
         self._process: subprocess.Popen[str] | None = None
         self._thread: threading.Thread | None = None
@@ -100,7 +100,7 @@ class EditProcess:
     def _set(self, state: EditState) -> None:
         with self._lock:
             self.state = state
-        self._changed(state)
+        self.changed(state)
 
     def _follow(self, process: subprocess.Popen[str]) -> None:
         error: dict[str, Any] = {}

@@ -125,7 +125,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin, and let the session tell the pages what happens."""
         self._loop = asyncio.get_running_loop()
-        self._session.changed = self._tell
+        self._session.edit.changed = self._tell
         self._session.opening.add_done_callback(lambda done: self._from_thread(self._opened, done))
         self._pages.tell("edit", **dataclasses.asdict(EditState()))
         await super().startup(sockets)

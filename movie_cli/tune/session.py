@@ -30,7 +30,7 @@ from movie_cli.models.region_names import PLACES
 from movie_cli.presets import list_presets, save_preset
 from movie_cli.recipe import Recipe
 from movie_cli.tune.command import as_typed, controls_of, edit_arguments, recipe_of
-from movie_cli.tune.edit_process import EditProcess, EditState
+from movie_cli.tune.edit_process import EditProcess
 from movie_cli.tune.pictures import Picture, at_most, jpeg, player_films, png, veil
 from movie_cli.tune.worker import Worker
 
@@ -87,16 +87,17 @@ class Session:
         self._made: Latest[Pixels] = Latest(MOST_MADE)
         self._loops: Latest[list[tuple[float, Pixels]]] = Latest(2)
         self._runs: dict[str, tuple[Any, Carry, int]] = {}
-        self.edit = EditProcess(self._edit_changed)
-        self.changed: Callable[[EditState], None] = lambda _: None
+        self.edit = EditProcess()
         self.opening: Future[None] = self._worker.submit("opening", -1, self._open)
 
     def _open(self) -> None:
         editor = open_editor(self.descriptor, self.request, self.size, 1, self._say)
         self._editor = FrameEditor(self._frames, editor)
 
-    def _edit_changed(self, state: EditState) -> None:
-        self.changed(state)
+    @property
+    def computes(self) -> bool:
+        """Whether the model's thread is there: also after `close`, in the middle of a frame that takes long."""
+        return self._worker.runs
 
     def close(self) -> None:
         """Stop the edit if one is running, and end the threads."""

@@ -56,8 +56,13 @@ class Worker:
         _drop(dropped)
         return job.future
 
-    def stop(self, seconds: float = 10.0) -> None:
-        """Drop what waits, and let what runs end."""
+    @property
+    def runs(self) -> bool:
+        """Whether its thread is there: also after `stop`, where a job took longer than that waits."""
+        return self._thread.is_alive()
+
+    def stop(self, seconds: float = 2.0) -> None:
+        """Drop what waits, and give what runs some seconds to end."""
         with self._changed:
             self._ended = True
             dropped = list(self._waiting.values())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import re
 import shlex
 import signal
@@ -175,20 +177,23 @@ def test_a_preset_is_saved_for_every_command(page, folder):
     assert '"detail": 0.5' in done.stdout
 
 
-def until(page, wanted):
-    """Wait for the edit's state by the page's own events."""
-    import http.client
-
+@contextlib.contextmanager
+def listening(page):
+    """The lines of a page's own events, for as long as it is open."""
     connection = http.client.HTTPConnection(page.host, page.port, timeout=SECONDS)
-    connection.request("GET", page.path + "events", headers={"host": f"{page.host}:{page.port}"})
-    answer = connection.getresponse()
-    try:
-        for line in answer:
+    with contextlib.closing(connection):
+        connection.request("GET", page.path + "events", headers={"host": f"{page.host}:{page.port}"})
+        with connection.getresponse() as answer:
+            yield answer
+
+
+def until(page, wanted):
+    """Wait for the edit's state."""
+    with listening(page) as events:
+        for line in events:
             if line.startswith(b"data:") and f'"state": "{wanted}"'.encode() in line:
                 return line.decode()
             assert b'"state": "failed"' not in line, line
-    finally:
-        connection.close()
     raise AssertionError(f"the edit was never {wanted}")
 
 
@@ -228,19 +233,31 @@ def test_an_edit_is_started_stopped_resumed_and_shown(folder):
 
 
 def test_it_ends_when_its_last_page_is_closed(folder):
-    import http.client
-
-    with tuning(folder, "in 1.mp4", "--model", "tiny") as (page, process):
-        pages = []
-        for _ in range(2):
-            connection = http.client.HTTPConnection(page.host, page.port, timeout=SECONDS)
-            connection.request("GET", page.path + "events", headers={"host": f"{page.host}:{page.port}"})
-            pages.append((connection, connection.getresponse()))
-        for connection, answer in pages:
+    with tuning(folder, "in 1.mp4", "--model", "tiny", "-q") as (page, process):
+        with listening(page):
+            with listening(page):
+                pass
             assert process.poll() is None
-            answer.close()
-            connection.close()
         assert process.wait(SECONDS) == 0
+        assert process.stderr.read() == ""
+
+
+def test_it_ends_in_the_middle_of_a_frame(folder):
+    tiny.instruct_pix2pix(folder / "slow")
+    with tuning(folder, "in 1.mp4", "make it winter", "--model", "slow") as (page, process):
+
+        def ask():
+            with contextlib.suppress(OSError, http.client.HTTPException):  # it is never answered
+                page.ask("POST", "edited", {"page": "page", "kind": "frame", "at": "0", "settings": settings})
+
+        settings = {"instruction": "make it winter", "steps": 1000}
+        asking = threading.Thread(target=ask)
+        asking.start()
+        with listening(page) as events:
+            next(line for line in events if b'"model"' in line)
+        assert process.wait(SECONDS) == 0
+        asking.join()
+        assert process.stderr.read().splitlines()[-1] == "the page was closed"
 
 
 @pytest.mark.parametrize(
