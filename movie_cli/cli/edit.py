@@ -58,13 +58,16 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
         _show_plan(request, shown)
         return
     _check_stdout(output, shown)
-    # Asked before anything heavy is imported: whoever is to answer is still there.
-    if request.resume and output != STREAM and output_exists(output):
-        from movie_cli.editing.work_folder import was_published
+    # Refused and asked before anything heavy is imported: whoever is to answer is still there.
+    from movie_cli.editing.finished import check_ending, frames_if_finished, was_published
 
-        whole = was_published(Path(output))
-    else:
-        whole = False
+    check_ending(request)
+    whole = request.resume and output != STREAM and output_exists(output) and was_published(Path(output))
+    if request.resume and not (whole or values["yes"]) and (frames := frames_if_finished(request)) is not None:
+        with make_reporter(shown) as reporter:
+            reporter.message("info", f"{output} is complete already; -y makes it anew")
+            reporter.done({"output": output, "frames": frames, "seconds": 0.0, "resumed": frames})
+        return
     overwrite = values["yes"] if whole else may_overwrite(output, values["yes"], values["no"], shown)
     from movie_cli.editing.video import edit_video
 

@@ -75,6 +75,10 @@ def span_of(request: EditRequest, info: SourceInfo) -> Span:
             end, count = _until(info, start, request.duration.frames)
     check_range(info, start, end)
     length = info.length
+    if start is not None and length is not None and start >= begin + length and not _shown(info, start, 1):
+        raise SourceError(
+            f"no frame of {info.path} lies in the range asked for; it is {length:.2f} s long", "choose an earlier start"
+        )
     ends = [value for value in (end, None if length is None else begin + length) if value is not None]
     first = begin if start is None else start
     if start is None and end is None and info.video.frames:

@@ -24,6 +24,7 @@ from movie_cli.editing.course import Course, Moment, beyond
 from movie_cli.editing.directing import advice, embedder, in_words, places_of, reading
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.request import STREAM, EditRequest
+from movie_cli.editing.work_folder import kept_segment_frames
 from movie_cli.errors import MovieError, UsageError
 from movie_cli.media import EncodeOptions, SourceInfo
 from movie_cli.media.encoding import Plan as EncodingPlan
@@ -194,9 +195,10 @@ def bounds_of(request: EditRequest, descriptor: Descriptor, seconds: float | Non
 
 
 def segment_frames(request: EditRequest, descriptor: Descriptor, device: str) -> int:
-    """How many frames a segment has: fewer where each takes long."""
-    if request.segment_frames is not None:
-        return request.segment_frames
+    """How many frames a segment has: as many as those that are there to be resumed, fewer where each takes long."""
+    kept = kept_segment_frames(Path(request.output)) if request.resume else None
+    if asked := request.segment_frames or kept:
+        return asked
     passes = passes_of(request, descriptor)
     frames = SEGMENT_FRAMES.get(device.split(":", maxsplit=1)[0], SEGMENT_FRAMES["cpu"])
     return max(LEAST_SEGMENT_FRAMES, frames // max(1, passes))

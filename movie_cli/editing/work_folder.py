@@ -71,6 +71,15 @@ def was_published(output: Path) -> bool:
     return published(output) is not None
 
 
+def kept_segment_frames(output: Path) -> int | None:
+    """How many frames the segments have that are kept of an interrupted edit; None where there are none."""
+    for name in (MANIFEST, PUBLISHED):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+            frames = int(json.loads((folder_for(output) / name).read_text(encoding="utf-8"))["job"]["segment frames"])
+            return frames if frames > 0 else None
+    return None
+
+
 def remove_published(output: Path) -> None:
     """Remove the folder of an output for which `was_published` holds.
 

@@ -227,3 +227,8 @@ def test_the_embedded_model_fits_its_promise():
     files = [path for path in (EMBEDDED / DEFAULT_MODEL).rglob("*") if path.is_file()]
     assert {path.suffix for path in files} <= {".json", ".safetensors", ".md"}
     assert sum(path.stat().st_size for path in files) <= 24_000_000
+
+
+@pytest.mark.parametrize("start", ["99s", "9999f"])
+def test_a_start_past_the_end_is_refused_before_anything_else_is_said(movie, start):
+    assert_refused(movie("edit", str(SAMPLE), WINTER, "-o", "out.mp4", "--start", start), 3, "choose an earlier")

@@ -134,7 +134,25 @@ def test_resume_with_nothing_to_resume_begins(movie, tmp_path, meadow, whole):
     done = movie("edit", str(meadow), "make it winter", "-o", "out.mp4", *EDIT, "--resume")
     assert done.returncode == 0, done.stderr
     assert_same_frames("out.mp4", whole)
-    assert_refused(movie("edit", str(meadow), "make it winter", "-o", "out.mp4", *EDIT, "--resume"), 2, "exists")
+    edit = ["edit", str(meadow), "-o", "out.mp4", *EDIT, "--resume"]
+    made = Path("out.mp4").read_bytes()
+    for again in ([*edit, "make it winter"], [*edit, "make it winter", "--segment-frames", "20"]):
+        done = movie(*again)
+        assert done.returncode == 0, done.stderr
+        assert "out.mp4 is complete already" in done.stderr
+    assert Path("out.mp4").read_bytes() == made
+    for other in (["make it night"], ["make it winter", "--start", "1f"], ["make it winter", "--duration", "5f"]):
+        assert_refused(movie(*edit, *other), 2, "exists")
+
+
+def test_kept_segments_say_how_long_they_are(movie, tmp_path, meadow, whole):
+    stop_after_a_segment(tmp_path, signal.SIGKILL, meadow)
+    untold = [word for word in EDIT if word not in {"--segment-frames", "8"}]
+    again = ["edit", str(meadow), "make it winter", "-o", "out.mp4", *untold, "--resume"]
+    assert_refused(movie(*again, "--segment-frames", "9"), 2, "segment frames was 8 and is 9")
+    done = movie(*again, "--json")
+    assert json.loads(done.stdout.splitlines()[-1])["resumed"] >= 8
+    assert_same_frames("out.mp4", whole)
 
 
 def test_a_second_process_is_told(movie, tmp_path, meadow, whole):

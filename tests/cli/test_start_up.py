@@ -43,3 +43,12 @@ def test_the_embedded_model_runs_on_torch_alone(command, tmp_path):
     )
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout) == [0, []]
+
+
+@pytest.mark.parametrize("out", ["out.xyz", "out", "out.png"])
+def test_an_output_of_no_kind_is_refused_before_the_networks_are_imported(out, tmp_path):
+    options = json.dumps(["edit", SAMPLE, "make it winter", "-o", out]), json.dumps(["torch"])
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *options], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert json.loads(run.stdout) == [7, []], run.stderr
