@@ -51,7 +51,7 @@ class BatchReport:
         if left and not self._shown.json:
             self._reporter.start(len(left), self._name)
         told = ", ".join(f"{count} {what}" for what, count in before.items() if count)
-        if told:
+        if told and left:  # else it is all that there is to say in the end
             self.say("info", told)
         threading.Thread(target=self._beat, daemon=True).start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,8 @@ from movie_cli.cli.help import Command
 from movie_cli.cli.output import emit, human_bytes, json_option, print_pairs, quieten_libraries
 from movie_cli.editing.request import check_source
 from movie_cli.errors import ModelError
+from movie_cli.options import options_of
+from movie_cli.recipe import Recipe
 
 if TYPE_CHECKING:
     from movie_cli.media import SourceInfo
@@ -22,6 +25,7 @@ def info(source: str, as_json: bool) -> None:
     """Show what is in a video, and what an edit would do with it."""
     check_source(source)
     quieten_libraries(verbose=False)
+    from movie_cli.comparison.films import recipe_of, start_of
     from movie_cli.media import local_source, probe, usual_output, what_changes
 
     with local_source(source) as path:
@@ -29,12 +33,27 @@ def info(source: str, as_json: bool) -> None:
         output = usual_output(path)
         changes = what_changes(output, found)
     size = _working_size(found)
+    recipe, start = recipe_of(found), start_of(found)
     if as_json:
-        emit("info", **found.to_dict() | {"path": source}, working_size=size, not_kept=changes)
+        made = {"recipe": recipe and dataclasses.asdict(recipe), "begins_at": start}
+        emit("info", **found.to_dict() | {"path": source}, working_size=size, not_kept=changes, **made)
         return
-    print_pairs([("file", source), *_lines(found)])
+    print_pairs([("file", source), *_lines(found), *_made(recipe, start)])
     click.echo()
     print_pairs(_outlook(found, size) + [(f"in {output.suffix}", text) for text in changes])
+
+
+def _made(recipe: Recipe | None, start: float | None) -> list[tuple[str, object]]:
+    """What edit a film of ours is, and of which part."""
+    if recipe is None:
+        return []
+    told = [f'"{recipe.instruction}"']
+    for name, option in options_of(Recipe).items():
+        value = getattr(recipe, name)
+        if name in {"text_scale", "image_scale", "model"} or (option.typed and value != option.default):
+            told.append(f"{option.words} {option.kind.show(value)}")
+    part = [] if start is None else [("part", f"begins at {start:g} s of its source")]
+    return [("made by", ", ".join(told)), *part]
 
 
 def _working_size(found: SourceInfo) -> tuple[int, int] | None:

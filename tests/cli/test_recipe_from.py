@@ -162,3 +162,18 @@ def test_a_folder_or_name_that_is_here_is_used(movie, tmp_path, tiny):
     done = movie("edit", "plain.mp4", "--recipe-from", "a.mkv", "-o", "out.mp4", "--dry-run", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["recipe"]["model"] == str(tiny)
+
+
+def test_info_tells_the_edit_that_made_a_film(movie, tmp_path, tiny):
+    clip, model = str(make_clip(tmp_path / "in.mp4", frames=4)), str(tiny)
+    options = ("--model", model, "--start", "2f", "--seed", "3", "--text-scale", "9", "--no-cache")
+    assert movie("edit", clip, "a b", "-o", "out.mp4", *options).returncode == 0
+    shown = movie("info", "out.mp4").stdout
+    told = f'"a b", text scale 9.0, image scale 1.5, seed 3, model {model}'
+    assert [line for line in shown.splitlines() if "scale" in line] == [f"made by    {told}"]
+    assert "part       begins at 0.08 s of its source" in shown
+    found = json.loads(movie("info", "out.mp4", "--json").stdout)
+    assert (found["recipe"]["instruction"], found["recipe"]["seed"], found["begins_at"]) == ("a b", 3, 0.08)
+    assert json.loads(movie("info", clip, "--json").stdout)["recipe"] is None
+    hostile = str(carrying(tmp_path / "hostile.mp4", {"instruction": "a\n\x1b[2J"}))
+    assert "made by" not in movie("info", hostile).stdout
