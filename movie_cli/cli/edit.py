@@ -59,11 +59,11 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
         return
     _check_stdout(output, shown)
     # Refused and asked before anything heavy is imported: whoever is to answer is still there.
-    from movie_cli.editing.finished import check_ending, frames_if_finished, was_published
+    from movie_cli.editing import finished
 
-    check_ending(request)
-    whole = request.resume and output != STREAM and output_exists(output) and was_published(Path(output))
-    if request.resume and not (whole or values["yes"]) and (frames := frames_if_finished(request)) is not None:
+    finished.check_ending(request)
+    whole = request.resume and output != STREAM and output_exists(output) and finished.was_published(Path(output))
+    if request.resume and not (whole or values["yes"]) and (frames := finished.frames_if_finished(request)) is not None:
         with make_reporter(shown) as reporter:
             reporter.message("info", f"{output} is complete already; -y makes it anew")
             reporter.done({"output": output, "frames": frames, "seconds": 0.0, "resumed": frames})

@@ -25,15 +25,15 @@ def info(source: str, as_json: bool) -> None:
     """Show what is in a video, and what an edit would do with it."""
     check_source(source)
     quieten_libraries(verbose=False)
-    from movie_cli.comparison.films import recipe_of, start_of
-    from movie_cli.media import local_source, probe, usual_output, what_changes
+    from movie_cli import media
+    from movie_cli.comparison import films
 
-    with local_source(source) as path:
-        found = probe(path)
-        output = usual_output(path)
-        changes = what_changes(output, found)
+    with media.local_source(source) as path:
+        found = media.probe(path)
+        output = media.usual_output(path)
+        changes = media.what_changes(output, found)
     size = _working_size(found)
-    recipe, start = recipe_of(found), start_of(found)
+    recipe, start = films.recipe_of(found), films.start_of(found)
     if as_json:
         made = {"recipe": recipe and dataclasses.asdict(recipe), "begins_at": start}
         emit("info", **found.to_dict() | {"path": source}, working_size=size, not_kept=changes, **made)
