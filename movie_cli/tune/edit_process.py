@@ -120,7 +120,8 @@ class EditProcess:
             return
         hint = error.get("hint", "")
         kept = "--resume" in hint
-        if code in {130, -signal.SIGINT, -signal.SIGTERM}:  # the latter while Python itself began
+        # While Python itself begins, it ends without a word, by the signal or with any code.
+        if code == 130 or (self.state.state == "stopping" and not error):
             self._set(dataclasses.replace(self.state, state="stopped", note=hint, kept=kept))
             return
         note = f"{error.get('message', f'it ended with code {code}')}. {hint}".strip()
