@@ -123,6 +123,7 @@ def test_what_is_asked_for_is_told_before_it_is_made(open_page):
     page.route("**/edited", hold)
     page.locator("#next").click()
     page.locator("#wall button").last.click()
+    assert page.locator("#status").evaluate("(e) => e.getBoundingClientRect().top >= 0")  # wherever one has scrolled
     words = page.locator("#instruction").input_value()
     page.wait_for_function(f"(words) => ({COMMAND})().includes(words)", arg=words)
     assert page.locator("#stage").get_attribute("aria-busy") == "true"
@@ -161,14 +162,14 @@ def test_an_emptied_number_is_the_usual_one(open_page):
     assert page.said == []
 
 
-def test_an_edit_of_which_nothing_is_kept_starts_again(open_page):
+def test_an_instruction_that_its_box_clips_can_be_read(open_page):
     page = open_page()
-    page.locator("#edit").click()
-    page.locator("#stop").click()
-    page.locator("#resume").wait_for()
-    assert page.locator("#progress-text").inner_text() == "Stopped: nothing was done yet that could be kept"
-    assert page.locator("#resume").inner_text() == "Start again"
-    assert page.said == []
+    words = "make it look like a winter evening by the sea with a pink sky and snow on all the roofs"
+    assert page.locator("#whole").is_hidden()
+    page.locator("#instruction").fill(words)
+    assert page.locator("#whole").inner_text() == words
+    page.locator("#instruction").fill("make it winter")
+    assert page.locator("#whole").is_hidden()
 
 
 def test_a_place_is_completed_checked_and_shown(open_page):
@@ -207,6 +208,16 @@ def test_two_seconds_are_played_edited(open_page):
     before = page.evaluate(shown)
     page.wait_for_function("(before) => document.querySelector('#after').src !== before", arg=before)
     page.keyboard.press("Space")
+    assert page.said == []
+
+
+def test_an_edit_of_which_nothing_is_kept_starts_again(open_page):
+    page = open_page()
+    page.locator("#edit").click()
+    page.locator("#stop").click()
+    page.locator("#resume").wait_for()
+    assert page.locator("#progress-text").inner_text() == "Stopped: nothing was done yet that could be kept"
+    assert page.locator("#resume").inner_text() == "Start again"
     assert page.said == []
 
 

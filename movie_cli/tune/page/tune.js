@@ -57,6 +57,9 @@ const studio = {
 const draw = () => {
   const { settings } = studio;
   if ($("instruction").value.trim() !== settings.instruction.trim()) $("instruction").value = settings.instruction;
+  // What the box clips stands under it: only a box of one line completes.
+  $("whole").textContent = settings.instruction;
+  $("whole").hidden = $("instruction").scrollWidth <= $("instruction").clientWidth;
   for (const [id, name] of Object.entries(SLIDERS)) {
     const slider = $(id), value = settings[name];
     slider.min = Math.min(slider.min, value);
