@@ -199,6 +199,20 @@ def test_a_place_is_completed_checked_and_shown(open_page):
     assert [said for said in page.said if "400" not in said] == []  # the refused place
 
 
+def test_a_sentence_is_asked_for_once_it_is_written(open_page):
+    page = open_page()
+    page.locator("#instruction").fill("")
+    page.wait_for_function(f"() => ({COMMAND})() === ''")
+    before = len(page.asked)
+    page.locator("#instruction").press_sequentially("make it night", delay=20)
+    page.wait_for_function(f"() => ({COMMAND})().includes('make it night')")
+    asked = [url for url in page.asked[before:] if url.endswith("/command")]
+    assert 1 <= len(asked) <= 3  # of thirteen letters, on a machine that may stand still between two
+    page.locator("#instruction").fill("make it autumn")
+    page.locator("#text-scale").focus()  # what is left is taken at once
+    page.wait_for_function(f"() => ({COMMAND})().includes('make it autumn')")
+
+
 def test_two_seconds_are_played_edited(open_page):
     page = open_page()
     page.locator("#loop-play").click()

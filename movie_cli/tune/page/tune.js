@@ -9,6 +9,7 @@ import { startWorking } from "./working.js";
 
 const SLIDERS = { "text-scale": "text_scale", "image-scale": "image_scale", "detail": "detail" };
 const NUMBERS = ["seed", "steps", "feather"];
+const PAUSE = 250;  // milliseconds after the last letter before an instruction is taken
 
 const about = await get("about");
 const studio = {
@@ -53,10 +54,12 @@ const studio = {
   },
 };
 
-// Controls.
+// Controls. A sentence is asked for when its letters stop, as every frame takes its time.
+let typing = 0;
+const say = () => { clearTimeout(typing); typing = 0; studio.set({ instruction: $("instruction").value }); };
 const draw = () => {
   const { settings } = studio;
-  if ($("instruction").value.trim() !== settings.instruction.trim()) $("instruction").value = settings.instruction;
+  if (!typing && $("instruction").value.trim() !== settings.instruction.trim()) $("instruction").value = settings.instruction;
   // What the box clips stands under it: only a box of one line completes.
   $("whole").textContent = settings.instruction;
   $("whole").hidden = $("instruction").scrollWidth <= $("instruction").clientWidth;
@@ -75,7 +78,8 @@ for (const [id, name] of Object.entries(SLIDERS)) {
   if (about.ranges[name]) [$(id).min, $(id).max] = about.ranges[name];
   $(id).addEventListener("input", () => studio.set({ [name]: Number($(id).value) }));
 }
-$("instruction").addEventListener("input", () => studio.set({ instruction: $("instruction").value }));
+$("instruction").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(say, PAUSE); });
+$("instruction").addEventListener("change", () => typing && say());
 for (const name of NUMBERS) {
   const field = $(name);
   field.addEventListener("input", () => {
