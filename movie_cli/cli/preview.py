@@ -120,6 +120,7 @@ def preview(source: str, instructions: tuple[str, ...], **values: Any) -> None:
             save_picture(picture, Path(output), replace=overwrite)
     if output is None:
         draw(picture)
+        click.echo("\n".join(sheet.lines()))
     elif shown.json:
         emit(
             "done",

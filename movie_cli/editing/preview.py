@@ -218,6 +218,12 @@ class ContactSheet:
         picture = Image.fromarray(np.ascontiguousarray(pixels))
         sheet.paste(picture.resize((cell.width, cell.height), Image.Resampling.LANCZOS), (cell.left, cell.top))
 
+    def lines(self) -> list[str]:
+        """The labels, a line for each row of tiles: a terminal's own picture is too coarse to read them in."""
+        cells = sorted((*self.sources, *self.tiles.values()), key=lambda cell: (cell.top, cell.left))
+        rows = itertools.groupby(cells, key=lambda cell: cell.top)
+        return [" | ".join(cell.label for cell in row) for _, row in rows]
+
     def _cell(self, column: int, row: int, label: str) -> Cell:
         width, height = self._tile
         column, row = row % self._beside * self._columns + column, row // self._beside

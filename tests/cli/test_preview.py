@@ -11,6 +11,10 @@ import pytest
 from PIL import Image
 
 from movie_cli.backends.torch_backend import TorchBackend
+from movie_cli.editing.preview import ContactSheet
+from movie_cli.editing.request import PreviewRequest
+from movie_cli.kinds import TimeValue
+from movie_cli.recipe import Recipe
 from tests.cli.running import assert_refused
 
 SAMPLE = str(Path(__file__).resolve().parents[2] / "samples" / "meadow.mp4")
@@ -76,6 +80,12 @@ def test_many_instructions_make_a_sheet_not_a_column(movie, model):
     with Image.open("looks.png") as sheet:
         assert 0.8 < sheet.width / sheet.height < 2.5
     assert done.stderr.splitlines()[-1].startswith("looks.png: 6 versions; to make one: movie edit ")
+
+
+def test_the_labels_of_a_sheet_are_lines_for_a_terminal():
+    request = PreviewRequest("in.mp4", Recipe("winter"), ("winter",), (4.0, 8.0), (1.25,))
+    sheet = ContactSheet(request, (TimeValue(frames=0),), (64, 48))
+    assert sheet.lines() == ["source", "--text-scale 4 | --text-scale 8"]
 
 
 def test_a_preset_is_shown_as_it_would_edit(movie, model):

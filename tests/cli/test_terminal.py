@@ -168,6 +168,7 @@ def test_a_sheet_is_drawn_in_half_blocks_and_refused_where_there_are_none(screen
     drawn = screen(*words, width=80, COLORTERM="truecolor")
     assert drawn.sent.count("▄".encode()) + drawn.sent.count("▀".encode()) > 80
     assert max(map(len, drawn.lines)) <= 80
+    assert "--text-scale 4 --image-scale" in drawn.text  # what the blocks are too coarse for
     dumb = screen(*words, width=80, TERM="dumb")
     assert "neither images nor Unicode blocks" in " ".join(dumb.lines)
 
