@@ -10,6 +10,7 @@ from movie_cli.editing.request import STREAM, EditRequest
 from movie_cli.editing.work_folder import folder_for, was_published
 from movie_cli.errors import MovieError
 from movie_cli.media.containers import container_for
+from movie_cli.options import EncodeOptions
 from movie_cli.recipe import START_KEY, Recipe, recipe_text
 
 __all__ = ["check_ending", "frames_if_finished", "was_published"]
@@ -28,11 +29,15 @@ def check_ending(request: EditRequest) -> None:
 def frames_if_finished(request: EditRequest) -> int | None:
     """How many frames an existing output of the request has, if it is whole as far as it tells; else None.
 
-    It has the recipe, the size, the beginning and as many frames as the edit would have; and nothing of an edit that
-    was interrupted is beside it.
+    It has the recipe, the size, the beginning and as many frames as the edit would have, and was written after the
+    source; nothing of an edit that was interrupted is beside it. What else is asked of the output cannot be told of it.
     """
-    output = Path(request.output)
+    output, asked = Path(request.output), request.encode != EncodeOptions() or request.mask is not None
     if STREAM in {request.source, request.output} or remote.is_url(request.output) or folder_for(output).exists():
+        return None
+    if asked or not (output.is_file() and Path(request.source).is_file()):
+        return None
+    if Path(request.source).stat().st_mtime > output.stat().st_mtime:
         return None
     try:
         made = media.probe(output)
@@ -46,5 +51,7 @@ def frames_if_finished(request: EditRequest) -> int | None:
     start = None if span.start is None else f"{span.start - float(info.video.begin):.9f}"
     alike = recipe_text(made.metadata, START_KEY) == start
     alike = alike and made.video.display_size == (request.recipe.size or info.video.display_size)
-    frames = made.video.frames
-    return frames if alike and frames and span.frames is not None and abs(frames - span.frames) <= 1 else None
+    frames, whole = made.video.frames, request.start is request.end is request.duration is None
+    # A header's count of all frames may be one off; that of a part is ours.
+    alike = alike and span.frames is not None and abs((frames or 0) - span.frames) <= whole
+    return frames if alike and frames else None

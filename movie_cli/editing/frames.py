@@ -104,19 +104,29 @@ class SourceFrames:
         return clip.frame_at(self.path, self.info, self._all, where, self.size)
 
     def _read(self, place: TimeValue) -> Frame:
-        frame = clip.frame_at(self.path, self.info, self._all, self.span(place).start, self.size)
+        frame = clip.frame_at(self.path, self.info, self._all, self._begin(place), self.size)
         if frame is None:
-            raise SourceError(f"{self.path} has no frame at {place}", "see its length with `movie info`")
+            raise self._nothing_at(place)
         # The working size is all that is kept.
         return dataclasses.replace(frame, pixels=clip.small_of(frame)[0], small=None)
 
     def _read_whole(self, place: TimeValue) -> tuple[Pixels, Pixels]:
         also = None if self.size == self.info.video.display_size else self.size
-        start = self.span(place).start
+        start = self._begin(place)
         with FrameReader(self.path, start=start, info=self.info, also_size=also, threads=1) as reader:
             for frame in reader:
                 return frame.pixels, frame.pixels if frame.small is None else frame.small
-        raise SourceError(f"{self.path} has no frame at {place}", "see its length with `movie info`")
+        raise self._nothing_at(place)
+
+    def _begin(self, place: TimeValue) -> float | None:
+        """When a place begins, in seconds of the source."""
+        try:
+            return self.span(place).start
+        except SourceError as error:
+            raise self._nothing_at(place) from error
+
+    def _nothing_at(self, place: TimeValue) -> SourceError:
+        return SourceError(f"{self.path} has no frame at {place}", "see its length with `movie info`")
 
 
 class FrameEditor:

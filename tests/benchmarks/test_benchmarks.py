@@ -108,7 +108,7 @@ def test_backends_are_compared(nano_onnx, run):
     assert values["openvino_bfloat16_frame_ms"] > 0
 
 
-def test_a_gpu_is_compared_with_the_cpu_and_what_fails_is_told(model, tmp_path):
+def test_a_gpu_is_compared_with_the_cpu_and_what_fails_is_told(run, model, tmp_path):
     kept = tmp_path / "gpu.json"
     options = ["--device", "cpu", "--models", f"{model},unheard-of", "--sizes", "64x64", "--only", "pixels"]
     values = run("gpu.py", *options, "--output", str(kept))
@@ -117,7 +117,7 @@ def test_a_gpu_is_compared_with_the_cpu_and_what_fails_is_told(model, tmp_path):
     assert json.loads(kept.read_text()) == values
 
 
-def test_a_gpu_has_no_more_time_than_was_given():
+def test_a_gpu_has_no_more_time_than_was_given(run):
     values = run("gpu.py", "--device", "cpu", "--minutes", "0")
     assert {"machine", "nano: 1920x1080 compile on", "sd15-movie: streams"} <= values.keys()
     assert all(step == {"left out": "no time is left"} for step in values.values())

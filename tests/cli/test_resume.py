@@ -134,15 +134,23 @@ def test_resume_with_nothing_to_resume_begins(movie, tmp_path, meadow, whole):
     done = movie("edit", str(meadow), "make it winter", "-o", "out.mp4", *EDIT, "--resume")
     assert done.returncode == 0, done.stderr
     assert_same_frames("out.mp4", whole)
-    edit = ["edit", str(meadow), "-o", "out.mp4", *EDIT, "--resume"]
+
+
+def test_resume_tells_of_a_film_that_is_complete(movie, meadow, tiny):
+    edit = ["edit", str(meadow), "-o", "out.mp4", "--model", str(tiny), "--duration", "6f", "--no-cache", "--resume"]
+    done = movie(*edit, "make it winter")
+    assert done.returncode == 0, done.stderr
     made = Path("out.mp4").read_bytes()
-    for again in ([*edit, "make it winter"], [*edit, "make it winter", "--segment-frames", "20"]):
-        done = movie(*again)
+    for again in (["make it winter"], ["make it winter", "--segment-frames", "20"]):
+        done = movie(*edit, *again)
         assert done.returncode == 0, done.stderr
         assert "out.mp4 is complete already" in done.stderr
     assert Path("out.mp4").read_bytes() == made
-    for other in (["make it night"], ["make it winter", "--start", "1f"], ["make it winter", "--duration", "5f"]):
+    parts = (["--start", "1f"], ["--duration", "5f"], ["--crf", "30"])
+    for other in (["make it night"], *(["make it winter", *part] for part in parts)):
         assert_refused(movie(*edit, *other), 2, "exists")
+    os.utime("out.mp4", (0, 0))  # the source is newer: it may be another one
+    assert_refused(movie(*edit, "make it winter"), 2, "exists")
 
 
 def test_kept_segments_say_how_long_they_are(movie, tmp_path, meadow, whole):

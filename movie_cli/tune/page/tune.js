@@ -57,12 +57,15 @@ const studio = {
 // Controls. A sentence is asked for when its letters stop, as every frame takes its time.
 let typing = 0;
 const say = () => { clearTimeout(typing); typing = 0; studio.set({ instruction: $("instruction").value }); };
+// What the box clips stands under it: only a box of one line completes.
+const unclip = () => {
+  $("whole").textContent = $("instruction").value;
+  $("whole").hidden = $("instruction").scrollWidth <= $("instruction").clientWidth;
+};
 const draw = () => {
   const { settings } = studio;
   if (!typing && $("instruction").value.trim() !== settings.instruction.trim()) $("instruction").value = settings.instruction;
-  // What the box clips stands under it: only a box of one line completes.
-  $("whole").textContent = settings.instruction;
-  $("whole").hidden = $("instruction").scrollWidth <= $("instruction").clientWidth;
+  unclip();
   for (const [id, name] of Object.entries(SLIDERS)) {
     const slider = $(id), value = settings[name];
     slider.min = Math.min(slider.min, value);
@@ -78,7 +81,12 @@ for (const [id, name] of Object.entries(SLIDERS)) {
   if (about.ranges[name]) [$(id).min, $(id).max] = about.ranges[name];
   $(id).addEventListener("input", () => studio.set({ [name]: Number($(id).value) }));
 }
-$("instruction").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(say, PAUSE); });
+$("instruction").addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(say, PAUSE);
+  if (!$("instruction").value.trim()) say();
+  unclip();
+});
 $("instruction").addEventListener("change", () => typing && say());
 for (const name of NUMBERS) {
   const field = $(name);
