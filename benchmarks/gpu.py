@@ -263,14 +263,9 @@ def _pictures(options: argparse.Namespace, count: int) -> Any:
 
 
 def _editor(model: str, device: str, dtype: str) -> Any:
-    from movie_cli.backends.base import RuntimeRequest
-    from movie_cli.backends.registry import choose_runtime, open_backend
-    from movie_cli.checkpoints.store import open_model
-    from movie_cli.editing.editor import Editor
-    from movie_cli.recipe import Recipe
+    from movie_cli import Recipe, open_editor
 
-    descriptor = open_model(model)
-    editor = Editor(open_backend(descriptor, choose_runtime(descriptor, RuntimeRequest(device, dtype, "torch"))))
+    editor = open_editor(model, device, dtype, "torch")
     editor.set_recipe(Recipe(WORDS, model=model))
     return editor
 

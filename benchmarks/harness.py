@@ -51,7 +51,7 @@ def run_edit(source: Path, model: str, extra: list[str], threads: int | None = N
         process = subprocess.Popen([*command, "--model", model, *extra], stdout=events, env=environment)
         peak = 0
         while process.poll() is None:
-            peak = max(peak, highest(process.pid))
+            peak = max(peak, memory(process.pid, "VmHWM"))
             time.sleep(POLL)
         wall = time.monotonic() - began
         events.seek(0)
@@ -62,8 +62,8 @@ def run_edit(source: Path, model: str, extra: list[str], threads: int | None = N
     return EditRun(wall, float(done["seconds"]), peak, done)
 
 
-def highest(process: int) -> int:
-    """The most memory that a process has had resident so far, in bytes; 0 where there is no /proc, or no process.
+def memory(process: int, line: str) -> int:
+    """Bytes of a process that Linux tells: `VmRSS`, resident now, or `VmHWM`, the most so far; 0 where it tells none.
 
     What `wait4` tells of a child begins with what its parent had when it was started.
     """
@@ -71,7 +71,7 @@ def highest(process: int) -> int:
         lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
     except OSError:
         return 0
-    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    return sum(1024 * int(each.split()[1]) for each in lines if each.startswith(f"{line}:"))
 
 
 def parser(description: str) -> argparse.ArgumentParser:

@@ -40,14 +40,6 @@ def ask(address: str, path: str, values: dict[str, Any]) -> float:
     return time.monotonic() - began
 
 
-def memory(process: int) -> int:
-    """Resident bytes of a process of Linux."""
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return 1024 * int(line.split()[1])
-    raise RuntimeError("no VmRSS")
-
-
 def main() -> None:
     """The command."""
     parser = harness.parser("Measure how fast the page of `movie tune` is answered.")
@@ -73,9 +65,9 @@ def main() -> None:
             frame(0)
             first = time.monotonic() - began
             warm = [frame(number) for number in range(1, 11)]
-            before = memory(process.pid)
+            before = harness.memory(process.pid, "VmRSS")
             turns = [frame(number) for number in range(11, 11 + options.turns)]
-            after = memory(process.pid)
+            after = harness.memory(process.pid, "VmRSS")
             process.send_signal(signal.SIGINT)
     everything = sorted(turns or warm)
     harness.show(

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from movie_cli.backends.base import Pixels
+from movie_cli.backends.fidelity import psnr
 from movie_cli.checkpoints.store import open_model
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.frames import FrameEditor, SourceFrames, open_editor
@@ -40,6 +41,8 @@ PAIRS = {
     "background": "blur black_and_white night pencil",
 }
 BORDER = 16
+EQUAL = 99.0
+"""Decibels where nothing differs."""
 SHARES = 0.04, 0.9
 """Least and largest part of a picture that a place is measured in."""
 
@@ -89,19 +92,14 @@ def measured(place: str, paths: Sequence[Path], model: str, most: int) -> Iterat
         far = np.asarray(Image.fromarray(mask).filter(ImageFilter.MaxFilter(2 * BORDER + 1))) == 0
         for look, values in found.items():
             edited = editor.edited(Recipe(words[look], model=model, only=place), at)
-            values.append((decibels(source[far], edited[far]), change(source[mask > 128], edited[mask > 128])))
+            kept = psnr(source[far], edited[far]) if far.any() else EQUAL
+            values.append((kept, change(source[mask > 128], edited[mask > 128])))
         if all(len(values) >= most for values in found.values()):
             break
     for look, values in found.items():
         if values:
             outside, inside = zip(*values, strict=True)
             yield look, place, min(outside), statistics.mean(inside), len(values)
-
-
-def decibels(one: Pixels, other: Pixels) -> float:
-    """PSNR; 99 where nothing differs."""
-    square = float(np.square(one.astype(np.float32) - other).mean()) if one.size else 0.0
-    return 99.0 if not square else min(99.0, 10 * float(np.log10(255**2 / square)))
 
 
 def change(one: Pixels, other: Pixels) -> float:

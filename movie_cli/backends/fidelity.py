@@ -56,8 +56,7 @@ def times_as_fast(usual: Backend, other: Backend, size: tuple[int, int]) -> floa
 
 def _run(backend: Backend, frames: Pixels) -> Callable[[], None]:
     """Some batches of `frames` as an edit has them: each is decoded while the next one is denoised, where that goes."""
-    recipe = Recipe(INSTRUCTIONS[0])
-    settings = Settings(backend.embed_text(recipe.instruction), *recipe.scales, recipe.seed, backend.descriptor.steps)
+    settings = _settings(backend, Recipe(INSTRUCTIONS[0]))
 
     def run() -> None:
         fetch = None
@@ -79,11 +78,15 @@ def _run(backend: Backend, frames: Pixels) -> Callable[[], None]:
 
 def edit_clip(backend: Backend, recipe: Recipe, frames: Pixels) -> Pixels:
     """Frames `(N, H, W, 3)` at the working size, edited with the first one as their anchor."""
-    text = backend.embed_text(recipe.instruction)
-    settings = Settings(text, *recipe.scales, recipe.seed, backend.descriptor.steps)
+    settings = _settings(backend, recipe)
     latents = backend.encode_frames(frames)
     backend.set_anchors(latents[:1], settings)
     return backend.decode_latents(backend.denoise(latents, settings), frames)
+
+
+def _settings(backend: Backend, recipe: Recipe) -> Settings:
+    text = backend.embed_text(recipe.instruction)
+    return Settings(text, *recipe.scales, recipe.seed, backend.descriptor.steps)
 
 
 def psnr(wanted: Pixels, found: Pixels) -> float:

@@ -159,9 +159,9 @@ class OpenVinoRuntime:
         if found is None and say is not None:
             say("comparing OpenVINO with torch, once")
             opened = self.open(descriptor, RuntimeConfig("cpu", dtype, "", self.name, graphs=str(graphs.folder)))
-            exact, usual = (
-                TorchRuntime().open(descriptor, config) for config in (RuntimeConfig("cpu", "float32", ""), by_torch)
-            )
+            exact = usual = TorchRuntime().open(descriptor, RuntimeConfig("cpu", "float32", ""))
+            if by_torch.dtype != exact.dtype:
+                usual = TorchRuntime().open(descriptor, by_torch)
             found = Comparison(nearness(exact, opened, size), times_as_fast(usual, opened, size))
             graphs.keep(dtype, found)
         return found

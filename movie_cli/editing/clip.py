@@ -36,6 +36,10 @@ class Span:
     frames: int | None
     middle: float | None
 
+    def start_text(self, video: VideoInfo) -> str | None:
+        """Where it begins, in seconds after the first picture, as tags of an output say it; None without a start."""
+        return None if self.start is None else f"{self.start - float(video.begin):.9f}"
+
 
 @dataclass(frozen=True)
 class Batch:

@@ -48,8 +48,7 @@ def frames_if_finished(request: EditRequest) -> int | None:
             span = span_of(request, info)
     except MovieError:
         return None  # the edit tells of it
-    start = None if span.start is None else f"{span.start - float(info.video.begin):.9f}"
-    alike = recipe_text(made.metadata, START_KEY) == start
+    alike = recipe_text(made.metadata, START_KEY) == span.start_text(info.video)
     alike = alike and made.video.display_size == (request.recipe.size or info.video.display_size)
     frames, whole = made.video.frames, request.start is request.end is request.duration is None
     # A header's count of all frames may be one off; that of a part is ours.

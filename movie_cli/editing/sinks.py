@@ -107,8 +107,8 @@ class SegmentSink:
 def open_writer(plan: Plan, hidden_in: Path | None) -> VideoWriter:
     """A writer of the output, whose hidden file is in the folder given."""
     tags = {RECIPE_KEY: plan.request.recipe.to_json()}
-    if plan.span.start is not None:
-        tags[START_KEY] = f"{plan.span.start - float(plan.info.video.begin):.9f}"
+    if (start := plan.span.start_text(plan.info.video)) is not None:
+        tags[START_KEY] = start
     return VideoWriter(
         plan.request.output,
         plan.info,
