@@ -16,7 +16,7 @@ import numpy as np
 from av.filter import Graph
 
 import movie_cli
-from movie_cli.cli.lut import LEAST
+from movie_cli.cli.lut_and_mask import LEAST
 from movie_cli.editing.lut import make_table, write_cube
 from movie_cli.editing.request import PreviewRequest, SilentReporter
 from movie_cli.media import FrameReader, probe

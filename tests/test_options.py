@@ -10,8 +10,7 @@ import click
 import pytest
 
 import movie_cli
-from movie_cli.cli.edit import edit
-from movie_cli.cli.edit_options import request_of
+from movie_cli.cli.edit import edit, request_of
 from movie_cli.editing.job import CHOSEN, job_of
 from movie_cli.editing.plan import make_plan
 from movie_cli.editing.request import EditRequest, PartOptions

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self
 
 from movie_cli import remote
-from movie_cli.editing.folder_lock import lock_file
 from movie_cli.editing.job import content_identity
 from movie_cli.errors import MovieError, OutputError, output_error
+from movie_cli.files import lock_file
 from movie_cli.media.sequence import files_of
 
 State = Literal["started", "done", "failed", "interrupted"]

@@ -20,11 +20,10 @@ from movie_cli.batch.jobs import Engine, Job
 from movie_cli.batch.manifest import STREAM, read_manifest
 from movie_cli.cli.batch_jobs import make_jobs
 from movie_cli.cli.batch_report import BatchReport
-from movie_cli.cli.edit import check_engine
-from movie_cli.cli.edit_options import shared_options
+from movie_cli.cli.command import Command, Decorator, themed, with_options
+from movie_cli.cli.edit import check_engine, shared_options
 from movie_cli.cli.errors import one_line
 from movie_cli.cli.fields import whole
-from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import OutputOptions, emit, output_options, shown_as
 from movie_cli.editing.request import check_source, output_exists
 from movie_cli.errors import BatchError, InterruptedEdit, MovieError, UsageError, output_error

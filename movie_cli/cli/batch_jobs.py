@@ -18,9 +18,8 @@ from click.core import ParameterSource
 from movie_cli import remote
 from movie_cli.batch.jobs import Job
 from movie_cli.batch.manifest import Manifest, OptionValue, WrittenJob, place
-from movie_cli.cli.edit import edit
-from movie_cli.cli.edit_options import JOB_OPTIONS, forbids_fetching, request_of
-from movie_cli.cli.settings import ThemedOption
+from movie_cli.cli.command import ThemedOption
+from movie_cli.cli.edit import JOB_OPTIONS, edit, forbids_fetching, request_of
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import MovieError, UsageError, did_you_mean
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
+from movie_cli.cli.command import Command, Decorator, themed, with_options
 from movie_cli.cli.edit import may_overwrite
 from movie_cli.cli.fields import NO, YES, field_option, field_options, field_values, still_anchors, whole
-from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import OutputOptions, emit, human_bytes, json_option, print_pairs, quieten_libraries
 from movie_cli.editing.request import EditRequest, check_output, check_source
 from movie_cli.errors import OutputError, UsageError

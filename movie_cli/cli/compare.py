@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
+from movie_cli.cli.command import Command, Decorator, themed, with_options
 from movie_cli.cli.edit import may_overwrite
 from movie_cli.cli.fields import NO, YES, seconds, whole
-from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import LineReporter, make_reporter, output_options, shown_as
 from movie_cli.cli.preview import PICTURES, save_picture
 from movie_cli.editing.request import STREAM, PartOptions, check_output, check_source

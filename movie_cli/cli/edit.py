@@ -1,24 +1,202 @@
-"""`movie edit`: the main job.
+"""`movie edit`: the main job, its options, which `movie batch` takes for its jobs too, and the request that they make.
 
-Promises that everything which can be refused without opening the source or the model is refused first, and that
-nothing existing is replaced without consent. The work is `movie_cli.editing.video`'s.
+Most options are the fields of the request (see `movie_cli.options`). What can be refused without opening the source or
+the model is refused first, and nothing existing is replaced without consent. A recipe from a file, which may be a
+stranger's, is checked as if it had been typed, and nothing is fetched because a file says so: the user is asked, or has
+to name it. The work is `movie_cli.editing.video`'s.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from movie_cli.cli.edit_options import edit_options, request_of
-from movie_cli.cli.help import Command
+from movie_cli.cli.command import Command, Decorator, themed, with_options
+from movie_cli.cli.fields import NO, YES, field_options, field_values, whole
 from movie_cli.cli.output import OutputOptions, emit, make_reporter, output_options, print_pairs, shown_as
-from movie_cli.editing.request import STREAM, EditRequest, check_output, check_source, output_exists
-from movie_cli.errors import UsageError
+from movie_cli.editing.request import STREAM, EditRequest, PartOptions, check_output, check_source, output_exists
+from movie_cli.errors import ModelError, SourceError, UsageError
+from movie_cli.options import EncodeOptions, ReadOptions, RunOptions, options_of
+from movie_cli.presets import get_preset
+from movie_cli.recipe import LONGEST_JSON, Recipe, recipe_text
+
+_what, _machine, _file, _safety = map(themed, ("What to do", "Machine", "Output file", "Safety"))
+SINGLE = frozenset({"output", "resume", "workers"})
+"""Options that make no sense for many edits at once."""
+BESIDE = frozenset({"preset", "recipe_from", "no_audio"})
+"""Options of one video that are no fields of the request, but say what some of them are."""
+JOB_OPTIONS = BESIDE | {
+    option.param
+    for part in (Recipe, ReadOptions, PartOptions, EncodeOptions, RunOptions)
+    for option in options_of(part).values()
+    if option.job and option.typed
+}
+"""What a job of a manifest may say. Consent, to replace a file or to fetch a model, is the user's to give."""
+
+
+def shared_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of `edit` that `batch` takes for all its jobs."""
+    function = edit_options(function)
+    params: list[click.Parameter] = function.__click_params__  # type: ignore[attr-defined]  # where click keeps them
+    params[:] = [param for param in params if param.name not in SINGLE]
+    return function
+
+
+def edit_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """All options of the command, in the order of its help."""
+    options: tuple[Decorator, ...] = (
+        *field_options(Recipe),
+        _what("--preset", setting=False, metavar="NAME", help="A named look, see `movie presets`."),
+        _what(
+            "--recipe-from",
+            setting=False,
+            metavar="VIDEO|JSON",
+            help="Repeat the edit that made VIDEO, or of a .json file; options given here replace its own.",
+        ),
+        *field_options(ReadOptions),
+        *field_options(PartOptions),
+        _file("-o", "--output", setting=False, required=True, metavar="OUT", help="Where it goes; - for stdout."),
+        *field_options(EncodeOptions),
+        _file("--no-audio", is_flag=True, help="The same as --audio none."),
+        *field_options(RunOptions),
+        _machine(
+            "--engine",
+            type=click.Choice(["local", "ray"]),
+            default="local",
+            show_default=True,
+            metavar="local|ray",
+            help="This process, or a Ray cluster, segment by segment.",
+        ),
+        _machine("--address", metavar="ADDRESS", help="The Ray cluster; default: one made on this machine."),
+        _machine("--workers", type=whole(1, 4096), metavar="N", help="Workers on the cluster."),
+        YES,
+        NO,
+        _safety("--dry-run", is_flag=True, setting=False, help="Show the plan, edit nothing."),
+    )
+    return with_options(function, options)
+
+
+def request_of(
+    ctx: click.Context, source: str, instruction: str | None, values: Mapping[str, Any], *, ask: bool = False
+) -> EditRequest:
+    """The request that the command's values make; `ask` as in `recipe_of`.
+
+    Raises:
+        UsageError: they contradict each other.
+        ModelError: a recipe from a file names a checkpoint that is not here.
+    """
+    recipe, offline = recipe_of(ctx, instruction, values, ask=ask)
+    encode = field_values(EncodeOptions, values) | {"audio": _audio(ctx, values)}
+    return EditRequest(
+        source,
+        values["output"],
+        recipe,
+        encode=EncodeOptions(**encode),
+        reading=ReadOptions(**field_values(ReadOptions, values)),
+        **field_values(PartOptions, values),
+        **field_values(RunOptions, values) | {"offline": offline},
+    )
+
+
+def _audio(ctx: click.Context, values: Mapping[str, Any]) -> Any:
+    """What `--audio` and `--no-audio` say together; what is typed counts more than what is set elsewhere."""
+    if not values["no_audio"]:
+        return values["audio"]
+    typed = [ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE for name in ("audio", "no_audio")]
+    if values["audio"] != "none" and all(typed):
+        raise UsageError(f"--audio {values['audio']} and --no-audio are both given", "keep one of the two")
+    return values["audio"] if typed[0] else "none"
+
+
+def recipe_of(
+    ctx: click.Context, instruction: str | None, values: Mapping[str, Any], *, ask: bool
+) -> tuple[Recipe, bool]:
+    """The recipe, and whether nothing may be fetched for it. `ask` allows questions, on a terminal.
+
+    Raises:
+        UsageError: there is none, or it cannot be meant.
+        ModelError: a recipe from a file names a checkpoint that is not here.
+    """
+    usual = field_values(Recipe, values)
+    typed = {
+        name: value
+        for name, value in usual.items()
+        if ctx.get_parameter_source(options_of(Recipe)[name].param) == ParameterSource.COMMANDLINE
+    }
+    if instruction is not None:
+        typed["instruction"] = instruction
+    offline: bool = values["offline"]
+    if values["recipe_from"] is not None:
+        if values["preset"] is not None:
+            raise UsageError("--preset and --recipe-from are both given", "keep one of the two")
+        path: str = values["recipe_from"]
+        recipe = dataclasses.replace(_read(path), **typed)
+        return recipe, forbids_fetching(path, recipe, typed, ask=ask) or offline
+    if values["preset"] is not None:
+        return Recipe(**{**usual, **get_preset(values["preset"]).values, **typed}), offline
+    if instruction is None:
+        raise UsageError('"INSTRUCTION" is missing', 'say what to do, for example "make it winter"')
+    return Recipe(instruction, **usual), offline
+
+
+def _read(path: str) -> Recipe:
+    check_source(path)
+    from movie_cli.media import probe
+
+    text = _text_of(path) if Path(path).suffix.lower() == ".json" else recipe_text(probe(Path(path)).metadata)
+    if text is None:
+        raise UsageError(
+            f"{path} carries no recipe",
+            "only outputs of movie do, unless written with --no-metadata or converted since",
+        )
+    try:
+        return Recipe.from_json(text)
+    except UsageError as error:
+        raise UsageError(f"the recipe in {path} cannot be repeated: {error}", error.hint) from error
+
+
+def _text_of(path: str) -> str:
+    """The beginning of a file of JSON, long enough for any recipe."""
+    try:
+        with Path(path).open(encoding="utf-8", errors="replace") as file:
+            return file.read(LONGEST_JSON + 1)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}", "check its permissions") from error
+
+
+def forbids_fetching(path: str, recipe: Recipe, typed: Mapping[str, Any], *, ask: bool) -> bool:
+    """Whether a file names something on the Hub that nobody has agreed to fetch, not even what is new of it.
+
+    Args:
+        path: The file, or the place in it, that names them.
+        recipe: What it says, with what was typed.
+        typed: What the user has typed, by the recipe's fields.
+        ask: Whether a user at a terminal may be asked.
+
+    Raises:
+        ModelError: it is not here, and the user does not want it or cannot be asked.
+    """
+    from movie_cli.checkpoints.store import on_the_hub
+
+    forbids = False
+    for field, (name, here) in on_the_hub(recipe).items():
+        if typed.get(field) == name:
+            continue
+        if not here:
+            asks = f"{path} asks for {name}, which is not on this machine"
+            can_ask = ask and sys.stdin.isatty() and sys.stderr.isatty()
+            if can_ask and click.confirm(f"{asks}. Fetch it from the Hugging Face Hub?", err=True):
+                continue
+            raise ModelError(asks, f"if you trust it, name it: --{field} {name}; or choose another --{field}")
+        forbids = True
+    return forbids
+
 
 EXAMPLES = (
     'movie edit in.mp4 "make it winter" -o out.mp4',
@@ -59,11 +237,11 @@ def edit(ctx: click.Context, /, source: str, instruction: str | None, **values: 
         return
     _check_stdout(output, shown)
     # Refused and asked before anything heavy is imported: whoever is to answer is still there.
-    from movie_cli.editing import finished
+    from movie_cli.editing import outputs, work_folder
 
-    finished.check_ending(request)
-    whole = request.resume and output != STREAM and output_exists(output) and finished.was_published(Path(output))
-    if request.resume and not (whole or values["yes"]) and (frames := finished.frames_if_finished(request)) is not None:
+    outputs.check_ending(request)
+    whole = request.resume and output != STREAM and output_exists(output) and work_folder.was_published(Path(output))
+    if request.resume and not (whole or values["yes"]) and (frames := outputs.frames_if_finished(request)) is not None:
         with make_reporter(shown) as reporter:
             reporter.message("info", f"{output} is complete already; -y makes it anew")
             reporter.done({"output": output, "frames": frames, "seconds": 0.0, "resumed": frames})

@@ -25,7 +25,7 @@ from typing import Any
 
 import click
 
-from movie_cli.cli.help import UnknownCommand
+from movie_cli.cli.command import UnknownCommand
 from movie_cli.errors import InterruptedEdit, MovieError, OutputError, UsageError, known_error
 
 BROKEN_PIPE = 141

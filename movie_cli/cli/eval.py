@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from movie_cli.cli.command import Command, Decorator, themed, with_options
 from movie_cli.cli.fields import field_options, whole
-from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import OutputOptions, emit, make_reporter, output_options, shown_as
 from movie_cli.errors import InterruptedEdit, UsageError, output_error
 from movie_cli.files import write_whole

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from movie_cli.cli.command import Command, Decorator, Group, themed, with_options
 from movie_cli.cli.fields import YES, KindType, field_option, field_options
-from movie_cli.cli.help import Command, Decorator, Group, themed, with_options
 from movie_cli.cli.output import emit, json_option, print_table, quieten_libraries
 from movie_cli.kinds import Size
 from movie_cli.options import MachineOptions

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from movie_cli.cli.help import Decorator, themed
+from movie_cli.cli.command import Decorator, themed
 from movie_cli.errors import UsageError
 from movie_cli.kinds import Choice, Flag, Kind, Seconds, Whole
 from movie_cli.options import Option, options_of

@@ -22,8 +22,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Table
 from rich.text import Text
 
+from movie_cli.cli.command import themed
 from movie_cli.cli.errors import one_line
-from movie_cli.cli.help import themed
 from movie_cli.editing.request import Reporter
 
 Level = Literal["info", "warning"]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from movie_cli.cli.command import Command, Decorator, themed, with_options
 from movie_cli.cli.edit import may_overwrite
 from movie_cli.cli.fields import (
     NO,
@@ -27,7 +28,6 @@ from movie_cli.cli.fields import (
     still_anchors,
     whole,
 )
-from movie_cli.cli.help import Command, Decorator, themed, with_options
 from movie_cli.cli.output import OutputOptions, emit, make_reporter, output_options, shown_as
 from movie_cli.editing.request import STREAM, PreviewRequest, Reporter, check_output, check_source
 from movie_cli.errors import OutputError, UsageError

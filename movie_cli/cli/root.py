@@ -6,17 +6,14 @@ import click
 
 from movie_cli.cli.batch import batch
 from movie_cli.cli.bench import bench
+from movie_cli.cli.command import Group
 from movie_cli.cli.compare import compare
 from movie_cli.cli.edit import edit
 from movie_cli.cli.eval import evaluate
 from movie_cli.cli.export import export
-from movie_cli.cli.help import Group
-from movie_cli.cli.info import info
-from movie_cli.cli.looks import looks
-from movie_cli.cli.lut import lut
-from movie_cli.cli.machine import cache, completion, devices
-from movie_cli.cli.mask import mask
-from movie_cli.cli.models import models, presets
+from movie_cli.cli.info import cache, completion, devices, info
+from movie_cli.cli.lut_and_mask import lut, mask
+from movie_cli.cli.models import looks, models, presets
 from movie_cli.cli.preview import preview
 from movie_cli.cli.train import train
 from movie_cli.cli.tune import tune

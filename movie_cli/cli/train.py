@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from movie_cli.cli.help import Command, Group, themed
+from movie_cli.cli.command import Command, Group, themed
 from movie_cli.cli.output import OutputOptions, emit, json_option, make_reporter, quieten_libraries
 from movie_cli.errors import InterruptedEdit, UsageError
 

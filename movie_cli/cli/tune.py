@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
+from movie_cli.cli.command import Command, Decorator, Group, themed, with_options
 from movie_cli.cli.fields import field_option, field_options, field_values, whole
-from movie_cli.cli.help import Command, Decorator, Group, themed, with_options
 from movie_cli.cli.output import LineReporter, emit, make_reporter, output_options, shown_as
 from movie_cli.editing.request import STREAM, PreviewRequest, check_output, check_source
 from movie_cli.errors import UsageError

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from movie_cli.editing.folder_lock import FolderHold
+from movie_cli.files import FolderHold
 
 FORMAT = 1
 ENTRY_NAME = "entry.json"

@@ -30,11 +30,10 @@ from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import MANIFEST, read_json
 from movie_cli.editing import clip
 from movie_cli.editing.cached_clip import CachedClip, CacheWriter
-from movie_cli.editing.folder_lock import LOCK_NAME, TRASH_PREFIX, remove_unless_held
 from movie_cli.editing.job import content_identity
 from movie_cli.editing.plan import Plan
 from movie_cli.editing.request import STREAM
-from movie_cli.files import latents_folder
+from movie_cli.files import LOCK_NAME, TRASH_PREFIX, latents_folder, remove_unless_held
 from movie_cli.media import Damage
 
 LIMIT_BYTES = 4 * 2**30

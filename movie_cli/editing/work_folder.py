@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from movie_cli.editing.folder_lock import FolderLock
 from movie_cli.errors import MovieError, OutputError, UsageError, output_error
+from movie_cli.files import FolderLock
 from movie_cli.media.segments import Segment
 
 FORMAT = 1

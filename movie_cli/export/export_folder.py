@@ -84,7 +84,7 @@ def write_manifest(
     Raises:
         OSError: they cannot be written.
     """
-    from movie_cli.checkpoints.save import write_json
+    from movie_cli.checkpoints.diffusers_parts import write_json
 
     write_json(folder / "movie.json", movie_json(descriptor))
     files = {

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from movie_cli.checkpoints.save import write_json
+from movie_cli.checkpoints.diffusers_parts import write_json
 from movie_cli.errors import OutputError, UsageError
 from movie_cli.train.settings import CHANGEABLE, StageSettings
 from movie_cli.train.settings_file import to_values

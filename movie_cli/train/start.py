@@ -13,10 +13,10 @@ from diffusers import SchedulerMixin, UNet2DConditionModel
 from torch import nn
 
 from movie_cli.checkpoints.descriptor import Descriptor, Stage, read_descriptor
+from movie_cli.checkpoints.diffusers_parts import NANO_AREA
 from movie_cli.checkpoints.exported import read_json
 from movie_cli.checkpoints.folder import check_folder, check_parts, weigh
 from movie_cli.checkpoints.load import load_checkpoint
-from movie_cli.checkpoints.save import NANO_AREA
 from movie_cli.checkpoints.store import resolve
 from movie_cli.errors import ModelError, UsageError
 from movie_cli.models.autoencoder import AutoencoderAdapter

@@ -1,14 +1,24 @@
-"""From what the page's controls say to a recipe, and to the command that makes the same edit.
+"""From what the page's controls say to a recipe, to the command that makes the same edit, and that as a process.
 
-The page never names a file: source, output, model and machine are those of the command line that opened it.
+The page never names a file: source, output, model and machine are those of the command line that opened it. The edit
+is a process of its own, so that the page is never held up by it, and tells how it goes by its events (`--json`).
+Stopped, it keeps its finished segments, if any, and the same command with `--resume` goes on.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import shlex
-from collections.abc import Mapping
-from typing import Any
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from movie_cli.backends.child import module_command
 from movie_cli.errors import UsageError
 from movie_cli.options import options_of
 from movie_cli.recipe import AnchorRule, Recipe
@@ -61,3 +71,128 @@ def edit_arguments(source: str, output: str, recipe: Recipe, usual: Recipe, mach
 def as_typed(arguments: list[str]) -> str:
     """The command as one types it into a shell."""
     return shlex.join(["movie", *arguments])
+
+
+PATIENCE = 20.0
+"""Seconds that a stopped edit may take to put its segments away."""
+
+
+@dataclass(frozen=True)
+class EditState:
+    """How an edit stands: `frames` of `total` are done, `seconds_left` is None while that is not known.
+
+    `kept` is whether one that was stopped or failed has anything to go on from.
+    """
+
+    state: Literal["idle", "running", "stopping", "stopped", "failed", "done"] = "idle"
+    frames: float = 0
+    total: int | None = None
+    fps: float | None = None
+    seconds_left: float | None = None
+    note: str = ""
+    output: str = ""
+    kept: bool = False
+
+    @property
+    def runs(self) -> bool:
+        """Whether its process is there."""
+        return self.state in {"running", "stopping"}
+
+
+class EditProcess:
+    """At most one edit at a time. `changed` hears of every change, from a thread of this object's own."""
+
+    def __init__(self) -> None:
+        self.state = EditState()
+        self.changed: Callable[[EditState], None] = lambda _: None
+        self._lock = threading.RLock()
+        self._process: subprocess.Popen[str] | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, arguments: list[str], output: str) -> None:
+        """Run `movie` with these arguments, which make `output`.
+
+        Raises:
+            UsageError: one is running.
+        """
+        with self._lock:
+            if self.state.runs:
+                raise UsageError("an edit is running already", "wait for it, or stop it")
+            self._process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
+                [*module_command("movie_cli"), *arguments, "--json"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                errors="replace",
+                # Ctrl-C in the terminal is for the server, which passes it on once.
+                start_new_session=True,
+            )
+            self._set(EditState("running", output=output, note="starting"))
+            self._thread = threading.Thread(target=self._follow, args=(self._process,), daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Interrupt it, as Ctrl-C does; does nothing where none is running."""
+        with self._lock:
+            if self.state.state == "running" and self._process is not None:
+                self._set(dataclasses.replace(self.state, state="stopping", note="putting finished frames away"))
+                self._process.send_signal(signal.SIGINT if sys.platform != "win32" else signal.SIGTERM)
+
+    def end(self) -> None:
+        """Stop it and wait until it is gone."""
+        self.stop()
+        process, thread = self._process, self._thread
+        if process is None or thread is None:
+            return
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        thread.join(PATIENCE)
+
+    def _set(self, state: EditState) -> None:
+        with self._lock:
+            self.state = state
+        self.changed(state)
+
+    def _follow(self, process: subprocess.Popen[str]) -> None:
+        error: dict[str, Any] = {}
+        with process:
+            for line in process.stdout or ():
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    continue
+                if event.get("type") == "error":
+                    error = event
+                else:
+                    self._set(_after(self.state, event))
+        code = process.returncode
+        if code == 0:
+            self._set(dataclasses.replace(self.state, state="done", seconds_left=0))
+            return
+        hint = error.get("hint", "")
+        kept = "--resume" in hint
+        # While Python itself begins, it ends without a word, by the signal or with any code.
+        if code == 130 or (self.state.state == "stopping" and not error):
+            self._set(dataclasses.replace(self.state, state="stopped", note=hint, kept=kept))
+            return
+        note = f"{error.get('message', f'it ended with code {code}')}. {hint}".strip()
+        self._set(dataclasses.replace(self.state, state="failed", note=note, kept=kept))
+
+
+def _after(state: EditState, event: dict[str, Any]) -> EditState:
+    """The state after an event of `movie edit --json`."""
+    kind = event.get("type")
+    if kind == "start":
+        return dataclasses.replace(state, total=event["total_frames"], note="")
+    if kind == "progress":
+        return dataclasses.replace(
+            state, frames=event["frames"], fps=event["fps"], seconds_left=event["seconds_left"], note=""
+        )
+    if kind == "message":
+        return dataclasses.replace(state, note=event["text"])
+    if kind == "done":
+        return dataclasses.replace(state, frames=event["frames"], total=event["frames"], note="")
+    return state

@@ -26,7 +26,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Route
 
 from movie_cli.errors import MovieError, OutputError, UsageError, known_error
-from movie_cli.tune.edit_process import EditState
+from movie_cli.tune.command import EditState
 from movie_cli.tune.guard import Guard
 from movie_cli.tune.pictures import Picture
 from movie_cli.tune.session import Session

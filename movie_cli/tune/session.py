@@ -29,8 +29,7 @@ from movie_cli.models.detail import transfer
 from movie_cli.models.region_names import PLACES
 from movie_cli.presets import list_presets, save_preset
 from movie_cli.recipe import Recipe
-from movie_cli.tune.command import as_typed, controls_of, edit_arguments, recipe_of
-from movie_cli.tune.edit_process import EditProcess
+from movie_cli.tune.command import EditProcess, as_typed, controls_of, edit_arguments, recipe_of
 from movie_cli.tune.pictures import Picture, at_most, jpeg, player_films, png, veil
 from movie_cli.tune.worker import Worker
 

@@ -7,7 +7,7 @@ import errno
 import huggingface_hub
 import pytest
 
-from movie_cli.checkpoints import hub
+from movie_cli.checkpoints import store
 from movie_cli.editing import latent_cache
 from movie_cli.errors import OutputError
 from tests.cli.running import assert_refused
@@ -53,4 +53,4 @@ def test_an_error_that_names_no_file_is_still_the_disks(monkeypatch, number):
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", full)
     with pytest.raises(OutputError, match="no room"):
-        hub.fetch("owner/name", ["*.json"])
+        store.fetch_from_hub("owner/name", ["*.json"])

@@ -1,32 +1,37 @@
-"""`movie lut`: an edit's colours as a table that other programs read, and videos graded by such a table."""
+"""Parts of an edit as files of their own: `movie lut` has its colours, `movie mask` where a place is.
+
+A table is read by other programs, and videos are graded by one; a mask is a grey video to look at and to mend.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
 import click
 
+from movie_cli.cli.command import Command, Decorator, themed, with_options
 from movie_cli.cli.edit import may_overwrite
-from movie_cli.cli.fields import NO, YES, field_option, field_options, field_values, still_anchors, whole
-from movie_cli.cli.help import Command, Decorator, themed, with_options
+from movie_cli.cli.fields import NO, YES, field_option, field_options, field_values, seconds, still_anchors, whole
 from movie_cli.cli.output import make_reporter, output_options, shown_as
-from movie_cli.editing.request import STREAM, PreviewRequest, check_output, check_source
+from movie_cli.editing.request import STREAM, PartOptions, PreviewRequest, check_output, check_source
 from movie_cli.errors import UsageError
+from movie_cli.models.region_names import PLACES, read_place
 from movie_cli.options import MachineOptions
 from movie_cli.recipe import Recipe
 
 ENDING = ".cube"
 LEAST = 30.0
 """PSNR in dB between edit and table below which an edit is more than a matter of colour."""
-EXAMPLES = (
+LUT_EXAMPLES = (
     'movie lut in.mp4 "make it sepia" -o sepia.cube',
     "movie lut other.mp4 --apply sepia.cube -o graded.mp4",
 )
 
-_what, _file = map(themed, ("What to do", "Output file"))
+_what, _where, _file = map(themed, ("What to do", "Where", "Output file"))
 
 
 def _lut_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,7 +53,7 @@ def _lut_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return with_options(function, options)
 
 
-@click.command(cls=Command, examples=EXAMPLES, options_metavar="-o OUT [OPTIONS]")
+@click.command(cls=Command, examples=LUT_EXAMPLES, options_metavar="-o OUT [OPTIONS]")
 @click.argument("source", metavar="SOURCE")
 @click.argument("instruction", metavar='["INSTRUCTION"]', required=False)
 @_lut_options
@@ -64,7 +69,7 @@ def lut(source: str, instruction: str | None, **values: Any) -> None:
     if STREAM in {source, output}:
         raise UsageError("tables are made of files, not of streams", "name files")
     if (instruction is None) == (values["apply"] is None):
-        raise UsageError("either an instruction or --apply is wanted", f"for example: {EXAMPLES[0]}")
+        raise UsageError("either an instruction or --apply is wanted", f"for example: {LUT_EXAMPLES[0]}")
     if values["apply"] is None and Path(output).suffix.lower() != ENDING:
         raise UsageError(f"{output} is no table's name", f"end it in {ENDING}")
     check_source(source)
@@ -90,3 +95,66 @@ def _request(source: str, instruction: str, values: dict[str, Any]) -> PreviewRe
     text, image = recipe.scales
     machine = field_values(MachineOptions, values)
     return PreviewRequest(source, recipe, (instruction,), (text,), (image,), **machine)
+
+
+SMALL = 0.001
+"""A mean share of the frame below which a place is said not to be in the video."""
+MASK_EXAMPLES = (
+    "movie mask in.mp4 sky -o sky.mp4",
+    "movie mask in.mp4 people,animal -o mask.mp4 --start 2 --end 5",
+)
+
+
+def _mask_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    options: tuple[Decorator, ...] = (
+        seconds(PartOptions, "start", _where, "Begin here."),
+        seconds(PartOptions, "end", _where, "Stop before this."),
+        _file("-o", "--output", setting=False, required=True, metavar="OUT", help="The mask's video."),
+        field_option(Recipe, "model", themed("Machine"), help="Whose regions."),
+        *field_options(MachineOptions, "offline"),
+        YES,
+        NO,
+    )
+    return with_options(function, options)
+
+
+@click.command(cls=Command, examples=MASK_EXAMPLES, options_metavar="-o OUT [OPTIONS]")
+@click.argument("source", metavar="SOURCE")
+@click.argument("place", metavar="PLACE")
+@_mask_options
+@output_options
+def mask(source: str, place: str, **values: Any) -> None:
+    """Write where something is, as a grey video.
+
+    It is white where the PLACE is and black where it is not, of the source's size and times. PLACE is one of the
+    places below, or several with commas between them.
+    """
+    shown = shown_as(values)
+    output = values["output"]
+    weights = read_place(place)
+    if STREAM in {source, output}:
+        raise UsageError("masks are made of files, not of streams", "name files")
+    check_source(source)
+    check_output(source, output)
+    replace = may_overwrite(output, values["yes"], values["no"], shown)
+    from movie_cli import media
+    from movie_cli.editing.masks import RegionMasks, network_of, write_mask
+
+    network = network_of(values["model"], values["offline"])
+    info = media.probe(source)
+    began = time.monotonic()
+    with make_reporter(shown) as reporter:
+        whole = values["start"] is None and values["end"] is None
+        reporter.start(info.video.frames if whole else None, Path(output).name)
+        span = values["start"], values["end"]
+        report = write_mask(Path(output), info, RegionMasks(network, weights), span, reporter.advance, replace=replace)
+        for message in report.written.messages:
+            reporter.message("info", message)
+        if report.share < SMALL:
+            reporter.message("warning", f"there is hardly any {place} in {source}: the mask is black")
+        seconds = round(time.monotonic() - began, 3)
+        facts = {"output": output, "frames": report.written.frames, "seconds": seconds}
+        reporter.done(facts | {"share": round(report.share, 4)})
+
+
+mask.help = f"{cleandoc(mask.help or '')}\n\nPlaces: {', '.join(PLACES)}."
