@@ -53,8 +53,8 @@ def measure(exact: Path, more: list[Path], model: str, runs: int, only: list[str
     def opened(folder: str, backend: str, dtype: str) -> Editor:
         descriptor = open_model(folder)
         asked = RuntimeRequest("cpu", dtype, backend, size=size, say=lambda text: print(text, file=sys.stderr))
-        choice = choose_runtime(descriptor, asked)
-        editor = Editor(open_backend(descriptor, choice))
+        config = choose_runtime(descriptor, asked)
+        editor = Editor(open_backend(descriptor, config))
         editor.set_recipe(Recipe("make it winter"))
         return editor
 

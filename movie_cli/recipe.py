@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 import shlex
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from typing import Any
 
 from movie_cli.errors import UsageError
 from movie_cli.kinds import Kind, Number, Seconds, Size, Whole
-from movie_cli.models.region_names import read_place
+from movie_cli.models.region_names import PlaceKind
 from movie_cli.options import check_options, option, options_of
 from movie_cli.timeline import ScaleKind, instruction_keys
 
@@ -73,20 +74,6 @@ class AnchorsKind(Kind):
 
 
 @dataclass(frozen=True)
-class PlaceKind(Kind):
-    """A place, or several with commas between them (see `region_names`)."""
-
-    def check(self, value: Any) -> None:
-        """Refuse what is no place, in whole sentences."""
-        read_place(value)
-
-    def parse(self, text: str) -> str:
-        """Read and check."""
-        self.check(text)
-        return text
-
-
-@dataclass(frozen=True)
 class StepKind(Kind):
     """An edit that follows another, as it is typed."""
 
@@ -123,15 +110,15 @@ _scale = partial(
 class Recipe:
     """What is done to a source.
 
-    `text_scale` and `image_scale` are the paper's `s_T` and `s_I`, numbers or, as texts, what they are at which times
-    (see `movie_cli.timeline`); a text scale of 0 leaves the source. `instruction` may name times, too: one fades into
-    the next over `fade` seconds. `steps` is None for the checkpoint's own
-    number. `size` is the output's width and height, None for the source's. `anchors` is `middle`, `first`, `every:N`,
-    `scene` or `none`. `detail` in [0, 1] is how much of the source's own fine detail is carried to the output's size.
-    `only` and `except_for` are places that bound the edit, `feather` softens their edges, in pixels of the output.
-    `then` are edits of the edit, each as it is typed after `--then` (see `read_step`).
-    `still` is the difference in code values up to which a frame shares the edit of the one before. `vae`, `scheduler`
-    and `lora` are used instead of, or with, the checkpoint's own parts (see `movie_cli.checkpoints.store`).
+    `text_scale` and `image_scale` are the paper's `s_T` and `s_I`, numbers or, as texts, what they are at which
+    times (see `movie_cli.timeline`); a text scale of 0 leaves the source. `instruction` may name times, too: one
+    fades into the next over `fade` seconds. `steps` is None for the checkpoint's own number. `size` is the output's
+    width and height, None for the source's. `anchors` is `middle`, `first`, `every:N`, `scene` or `none`. `detail`
+    in [0, 1] is how much of the source's own fine detail is carried to the output's size. `only` and `except_for`
+    are places that bound the edit, `feather` softens their edges, in pixels of the output. `then` are edits of the
+    edit, each as it is typed after `--then` (see `read_step`). `still` is the difference in code values up to which
+    a frame shares the edit of the one before. `vae`, `scheduler` and `lora` are used instead of, or with, the
+    checkpoint's own parts (see `movie_cli.checkpoints.store`).
 
     Raises:
         UsageError: a value is out of range, not a number, or the instruction is empty.
@@ -197,7 +184,6 @@ class Recipe:
     lora: str | None = _recipe(
         None, Kind(), "Low-rank layers for one, such as LCM's with --steps 4.", metavar="FILE|FOLDER|HUB-ID"
     )
-
     then: tuple[str, ...] = _recipe(
         (),
         StepKind(),
@@ -344,3 +330,21 @@ def step_text(values: Mapping[str, Any]) -> str:
 def recipe_text(metadata: Mapping[str, str], key: str = RECIPE_KEY) -> str | None:
     """The recipe, or what else has `key`, among a file's tags; None without. Matroska writes tag names in capitals."""
     return next((text for name, text in metadata.items() if name.lower() == key), None)
+
+
+def recipe_in(metadata: Mapping[str, str]) -> Recipe | None:
+    """The recipe among a file's tags; None where there is none, or one that cannot be read."""
+    text = recipe_text(metadata)
+    try:
+        return Recipe.from_json(text) if text is not None else None
+    except UsageError:
+        return None
+
+
+def start_in(metadata: Mapping[str, str]) -> float | None:
+    """Where in its source a film of ours begins, in seconds after the first picture; None where nothing says so."""
+    try:
+        start = float(recipe_text(metadata, START_KEY) or "")
+    except ValueError:
+        return None
+    return start if 0 <= start < math.inf else None

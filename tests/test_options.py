@@ -11,7 +11,7 @@ import pytest
 
 import movie_cli
 from movie_cli.cli.edit import edit, request_of
-from movie_cli.editing.job import CHOSEN, job_of
+from movie_cli.editing.job import CHOSEN, edit_identity
 from movie_cli.editing.plan import make_plan
 from movie_cli.editing.request import EditRequest, PartOptions
 from movie_cli.errors import UsageError
@@ -98,18 +98,18 @@ def test_what_decides_an_edit_is_in_its_job(planned, part, name):
             "source", "picture", "file"
         )
         return
-    assert job_of(dataclasses.replace(plan, request=request), source) != job_of(plan, source)
+    assert edit_identity(dataclasses.replace(plan, request=request), source) != edit_identity(plan, source)
     assert (request.told("source") != plan.request.told("source")) == (decides == "source")
 
 
 def test_what_is_chosen_is_in_the_job(planned):
     plan, source = planned
-    choice = dataclasses.replace(
-        plan.choice, backend="onnx", provider="cuda", device="cuda:1", dtype="float16", compiled=4
+    config = dataclasses.replace(
+        plan.runtime, backend="onnx", provider="cuda", device="cuda:1", dtype="float16", compiled=4
     )
     hardware = dataclasses.replace(plan.hardware, encoder="h264_nvenc")
-    other = dataclasses.replace(plan, choice=choice, hardware=hardware, batch=plan.batch + 1, segment=plan.segment + 1)
-    one, two = job_of(plan, source), job_of(other, source)
+    other = dataclasses.replace(plan, runtime=config, hardware=hardware, batch=plan.batch + 1, segment=plan.segment + 1)
+    one, two = edit_identity(plan, source), edit_identity(other, source)
     for name in CHOSEN:
         words = options_of(RunOptions)[name].words
         assert one.get(words) != two.get(words)

@@ -28,9 +28,9 @@ SMALL = (64, 48)
 class IdentityBackend:
     """A backend whose edit is the source."""
 
-    def __init__(self, descriptor: Descriptor, choice: RuntimeConfig) -> None:
+    def __init__(self, descriptor: Descriptor, config: RuntimeConfig) -> None:
         self.descriptor = descriptor
-        self.device, self.dtype, self.reason = choice.device, choice.dtype, choice.reason
+        self.device, self.dtype, self.reason = config.device, config.dtype, config.reason
         self.notes: tuple[str, ...] = ()
         self.anchors: Any = None
         self.decode_later: Callable[[Any, Pixels], FetchFrames] | None = None

@@ -34,8 +34,8 @@ def main() -> None:
     with FrameReader(CLIP) as reader:
         frame = next(iter(reader)).pixels[None]
     descriptor = open_model(args.export)
-    choice = choose_runtime(descriptor, RuntimeRequest(provider=args.provider))
-    editors = (movie_cli.open_editor(dtype="float32", backend="torch"), Editor(open_backend(descriptor, choice)))
+    config = choose_runtime(descriptor, RuntimeRequest(provider=args.provider))
+    editors = (movie_cli.open_editor(dtype="float32", backend="torch"), Editor(open_backend(descriptor, config)))
     tiles = []
     for instruction in INSTRUCTIONS:
         for editor in editors:

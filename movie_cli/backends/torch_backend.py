@@ -1,7 +1,11 @@
 """The torch backend: CUDA, MPS and CPU through one path.
 
 On CUDA frames go to the device and back while it computes, by pinned memory and streams; elsewhere by plain copies. On
-a CPU the frames of one-step networks run beside each other, and are decoded while the next ones are denoised.
+a CPU the frames of one-step networks run beside each other, each in a thread of its own with its share of the cores,
+and are decoded while the next ones are denoised. Threads that share an operation wait for each other hundreds of times
+a frame, and one that another program or the encoder keeps from its core keeps all. Frames have nothing to wait for: two
+at once on one core each are faster than one after the other on two, and lose no more to a busy machine than their share
+of it.
 """
 
 from __future__ import annotations
@@ -9,8 +13,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +24,6 @@ from torch import Tensor
 
 from movie_cli.backends.base import Carry, EmbeddedInstruction, FetchFrames, Pixels, RuntimeConfig, Settings
 from movie_cli.backends.compiled import CompiledNetworks
-from movie_cli.backends.team import Team
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.load import load_checkpoint, load_scheduler
 from movie_cli.errors import DeviceMemoryError
@@ -296,3 +300,33 @@ def _used_on(stream: Any, tensor: Tensor) -> None:
     """Keep the tensor's memory from other tensors until the stream has come so far."""
     if tensor.is_cuda:
         tensor.record_stream(stream)
+
+
+Value = TypeVar("Value")
+FRAMES = 2
+"""Frames at once where there are two cores or more: each needs memory of its own."""
+
+
+class Team:
+    """Threads that run calls in the order in which they come.
+
+    Args:
+        threads: Threads in all.
+        begin: Called once in each of the team's threads with the number of threads that its operations may share.
+    """
+
+    def __init__(self, threads: int, begin: Callable[[int], object]) -> None:
+        size = min(FRAMES, max(1, threads))
+        self._pool = ThreadPoolExecutor(size, "network", begin, (max(1, threads // size),))
+
+    def later(self, calls: Sequence[Callable[[], Value]]) -> list[Future[Value]]:
+        """What the calls give, once they have run."""
+        return [self._pool.submit(call) for call in calls]
+
+    def all(self, calls: Sequence[Callable[[], Value]]) -> list[Value]:
+        """What the calls give, in their order."""
+        return [future.result() for future in self.later(calls)]
+
+    def each(self, run: Callable[[Tensor], Tensor], frames: Tensor) -> Tensor:
+        """What `run` gives for each frame of a batch by itself, as a batch."""
+        return torch.cat(self.all([functools.partial(run, frame) for frame in frames.split(1)]))

@@ -21,7 +21,7 @@ from movie_cli import remote
 from movie_cli.editing.job import content_identity
 from movie_cli.errors import MovieError, OutputError, output_error
 from movie_cli.files import lock_file
-from movie_cli.media.sequence import files_of
+from movie_cli.media.pictures import files_of
 
 State = Literal["started", "done", "failed", "interrupted"]
 

@@ -117,7 +117,7 @@ class _Run:
             opened.away += 1
             if opened.wants_anchors:
                 opened.wants_anchors = False
-                reference = worker.anchors.remote(cluster.request, cluster.choice)
+                reference = worker.anchors.remote(cluster.request, cluster.runtime)
                 self._flights[reference] = _Flight(worker, opened, None)
                 continue
             task = opened.waiting.popleft()
@@ -127,7 +127,7 @@ class _Run:
                 reference = worker.whole.remote(dataclasses.replace(cluster.request, resume=again))
             else:
                 reference = worker.segment.remote(
-                    cluster.request, cluster.choice, task.begin, task.limit, self._shipped(cluster)
+                    cluster.request, cluster.runtime, task.begin, task.limit, self._shipped(cluster)
                 )
             self._flights[reference] = _Flight(worker, opened, task)
 
@@ -141,8 +141,8 @@ class _Run:
         """Open a job; whether that went well."""
         cluster: ClusterJob | None = None
         try:
-            choice = self._choice(job)
-            cluster = ClusterJob(job, choice, self._listener)
+            config = self._choice(job)
+            cluster = ClusterJob(job, config, self._listener)
             opened = _Open(cluster)
             self._open.append(opened)
             if cluster.divided and cluster.complete:
@@ -167,7 +167,7 @@ class _Run:
             for actor in (*reversed(self._idle), *self._actors):
                 # A worker that was lost is away until Ray has started another in its place.
                 with contextlib.suppress(self._ray.exceptions.RayError):
-                    answer = self._ray.get(actor.choice.remote(request))
+                    answer = self._ray.get(actor.runtime.remote(request))
                     if isinstance(answer, Result):
                         raise answer.error()
                     return answer

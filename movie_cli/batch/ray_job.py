@@ -28,7 +28,7 @@ from movie_cli.editing.outputs import clean, prepare, send
 from movie_cli.editing.plan import make_plan
 from movie_cli.editing.request import EditRequest, SilentReporter, check_output, check_source
 from movie_cli.editing.sinks import open_writer
-from movie_cli.editing.video import Edit, is_whole, whole_already, work_folder
+from movie_cli.editing.video import VideoEdit, is_whole, whole_already, work_folder
 from movie_cli.editing.work_folder import ANCHORS
 from movie_cli.errors import MovieError, SourceError, output_error
 from movie_cli.media.timing import frame_times
@@ -70,9 +70,9 @@ def absolute(request: EditRequest) -> EditRequest:
 class ClusterJob:
     """A job that has begun. Call `close` at the end, whatever happens."""
 
-    def __init__(self, job: Job, choice: RuntimeConfig, listener: Listener) -> None:
+    def __init__(self, job: Job, config: RuntimeConfig, listener: Listener) -> None:
         self.job = job
-        self.choice = choice
+        self.runtime = config
         self.request = absolute(job.request)
         self.anchors: bytes | None = None
         self.shipped: Any = None
@@ -92,7 +92,7 @@ class ClusterJob:
         self.path = self._stack.enter_context(media.local_source(request.source, request.reading))
         here = prepare(request)
         self._stack.callback(clean, here)
-        self.made = dataclasses.replace(make_plan(here, self.path), choice=self.choice)
+        self.made = dataclasses.replace(make_plan(here, self.path), runtime=self.runtime)
         self._waiting = is_whole(self.made, self.path)
         self._times: list[int] | None = None
         if self.made.joined:
@@ -204,7 +204,7 @@ class ClusterJob:
             summary = whole_already(self.made, notes)
         else:
             self.folder.note(segments=self.count, damage=self._damage)
-            summary = Edit(self.made, self.path, Editors(), notes, self.folder).run()
+            summary = VideoEdit(self.made, self.path, Editors(), notes, self.folder).run()
         send(self.made.request, self.request)
         seconds = time.monotonic() - self._began
         facts = dataclasses.asdict(summary) | {

@@ -97,26 +97,26 @@ class Worker:
         self._plan: tuple[EditRequest, RuntimeConfig, Plan] | None = None
         self._copies = ExitStack()
 
-    def choice(self, request: EditRequest) -> RuntimeConfig | Result:
+    def runtime(self, request: EditRequest) -> RuntimeConfig | Result:
         """What this worker runs a request on."""
-        return _told(lambda: make_plan(request, self._readable(request)).choice)
+        return _told(lambda: make_plan(request, self._readable(request)).runtime)
 
     def anchors(
-        self, request: EditRequest, choice: RuntimeConfig
+        self, request: EditRequest, config: RuntimeConfig
     ) -> tuple[bytes | None, list[tuple[str, str]]] | Result:
         """What `Anchors.make` gives, and what is to be told of the edit."""
-        return _told(lambda: self._anchors(request, choice))
+        return _told(lambda: self._anchors(request, config))
 
     def segment(
         self,
         request: EditRequest,
-        choice: RuntimeConfig,
+        config: RuntimeConfig,
         begin: ResumePoint | None,
         limit: int | None,
         anchors: bytes | None,
     ) -> Part | Result:
         """Edit one segment: at most `limit` frames from `begin` on."""
-        return _told(lambda: self._segment(request, choice, begin, limit, anchors))
+        return _told(lambda: self._segment(request, config, begin, limit, anchors))
 
     def whole(self, request: EditRequest) -> tuple[Result, list[tuple[str, str]]]:
         """Edit a whole video, which cannot be divided."""
@@ -137,37 +137,37 @@ class Worker:
             self._source = (wanted, path)
         return self._source[1]
 
-    def _planned(self, request: EditRequest, choice: RuntimeConfig) -> Plan:
-        if self._plan is None or self._plan[:2] != (request, choice):
-            plan = dataclasses.replace(make_plan(request, self._readable(request)), choice=choice)
-            self._plan = (request, choice, plan)
+    def _planned(self, request: EditRequest, config: RuntimeConfig) -> Plan:
+        if self._plan is None or self._plan[:2] != (request, config):
+            plan = dataclasses.replace(make_plan(request, self._readable(request)), runtime=config)
+            self._plan = (request, config, plan)
         return self._plan[2]
 
-    def _pipeline(self, request: EditRequest, choice: RuntimeConfig, reporter: Reporter) -> Pipeline:
-        plan = self._planned(request, choice)
+    def _pipeline(self, request: EditRequest, config: RuntimeConfig, reporter: Reporter) -> Pipeline:
+        plan = self._planned(request, config)
         editor = load_editor(plan, self._editors, reporter)
         return Pipeline(plan, self._readable(request), editor, reporter, ClipCache(lambda text: None))
 
-    def _anchors(self, request: EditRequest, choice: RuntimeConfig) -> tuple[bytes | None, list[tuple[str, str]]]:
+    def _anchors(self, request: EditRequest, config: RuntimeConfig) -> tuple[bytes | None, list[tuple[str, str]]]:
         notes = Notes()
-        return self._pipeline(request, choice, notes).make_anchors(), notes.said
+        return self._pipeline(request, config, notes).make_anchors(), notes.said
 
     def _segment(
         self,
         request: EditRequest,
-        choice: RuntimeConfig,
+        config: RuntimeConfig,
         begin: ResumePoint | None,
         limit: int | None,
         anchors: bytes | None,
     ) -> Part:
-        pipeline = self._pipeline(request, choice, SilentReporter())
+        pipeline = self._pipeline(request, config, SilentReporter())
         if anchors is None:
             pipeline.make_anchors()
         else:
             pipeline.use_anchors(anchors)
         with tempfile.TemporaryDirectory(prefix="movie-segment-") as folder:
             parcel = _Parcel(folder)
-            with SegmentSink(parcel, self._planned(request, choice)) as sink:
+            with SegmentSink(parcel, self._planned(request, config)) as sink:
                 pipeline.run(sink, begin, limit)
             if parcel.segment is None:
                 raise ValueError("there are no frames from there on")

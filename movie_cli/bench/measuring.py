@@ -73,17 +73,17 @@ class _Denoiser(nn.Module):
         return (found[0].to(self.dtype), *found[1:])
 
 
-def seconds_a_frame(descriptor: Descriptor, choice: RuntimeConfig, recipe: Recipe, frames: Pixels) -> float:
+def seconds_a_frame(descriptor: Descriptor, config: RuntimeConfig, recipe: Recipe, frames: Pixels) -> float:
     """How long diffusers' InstructPix2Pix pipeline takes for a frame of those `(N, H, W, 3)`, one after the other.
 
-    The checkpoint's own denoiser and autoencoder run in `choice.dtype`; the text is embedded beforehand. The first
+    The checkpoint's own denoiser and autoencoder run in `config.dtype`; the text is embedded beforehand. The first
     frame warms up. Neither reading nor writing of video is counted.
 
     Raises:
         ModelError: the checkpoint cannot be loaded.
     """
     parts = load_checkpoint(descriptor, as_diffusers=True)
-    device, dtype = torch.device(choice.device), choice.torch_dtype
+    device, dtype = torch.device(config.device), config.torch_dtype
     place_weights(parts.unet, device, dtype)
     parts.autoencoder.place(device, dtype)
     tokens, null = (parts.text.encode(text).tokens.to(device, dtype) for text in (recipe.instruction, ""))
@@ -114,7 +114,7 @@ def seconds_a_frame(descriptor: Descriptor, choice: RuntimeConfig, recipe: Recip
             num_inference_steps=STEPS,
             generator=torch.Generator().manual_seed(recipe.seed),
         )
-        settle(choice.device)
+        settle(config.device)
         took.append(time.monotonic() - began)
     return min(took[1:] or took)
 
@@ -216,18 +216,18 @@ def measure(request: EditRequest, drawn: tuple[int, tuple[int, int]] | None, *, 
     stages = measure_stages(request, editors)
     summary = whole.summary
     made = make_plan(request, source)
-    descriptor, choice = made.descriptor, made.choice
-    editor = editors.get(descriptor, choice)
+    descriptor, config = made.descriptor, made.runtime
+    editor = editors.get(descriptor, config)
     compiled = getattr(editor.backend, "compiled", None)
     steps = recipe.steps or descriptor.steps
     tokens = editor.settings.text.tokens.shape[1]
     cost = operations_of_model(descriptor, summary.working_size, steps, tokens)
     counted = operation_values(cost, summary.working_size, anchored=recipe.anchors != "none")
-    peak = matmul_peak(summary.device, choice.torch_dtype)
+    peak = matmul_peak(summary.device, config.torch_dtype)
     slowest = max(stages.network, stages.decode, stages.detail + stages.encode)
     values = {
         "model": summary.model,
-        "machine": _machine(choice),
+        "machine": _machine(config),
         "device": summary.device,
         "dtype": summary.dtype,
         "batch": made.batch,
@@ -248,17 +248,17 @@ def measure(request: EditRequest, drawn: tuple[int, tuple[int, int]] | None, *, 
         "device_peak_memory_bytes": whole.device_peak,
     }
     if compare:
-        values |= _compared(source, descriptor, choice, recipe, values["fps"])
+        values |= _compared(source, descriptor, config, recipe, values["fps"])
     return values
 
 
 def _compared(
-    source: Path, descriptor: Descriptor, choice: RuntimeConfig, recipe: Recipe, fps: float
+    source: Path, descriptor: Descriptor, config: RuntimeConfig, recipe: Recipe, fps: float
 ) -> dict[str, Any]:
     size = Editor.size_for(descriptor, *probe(source).video.presentation_size)
     with FrameReader(source, also_size=size) as reader:
         frames = [frame.pixels if frame.small is None else frame.small for frame, _ in zip(reader, range(COMPARED))]  # noqa: B905
-    seconds = seconds_a_frame(descriptor, choice, recipe, np.stack(frames))
+    seconds = seconds_a_frame(descriptor, config, recipe, np.stack(frames))
     return {
         "diffusers_pipeline": f"InstructPix2Pix, {STEPS} steps of 3 passes, the same weights",
         "diffusers_fps": 1 / seconds,
@@ -266,7 +266,7 @@ def _compared(
     }
 
 
-def _machine(choice: RuntimeConfig) -> str:
-    if choice.device.startswith("cuda"):
-        return torch.cuda.get_device_name(choice.device)
-    return f"{platform.machine()}, {choice.threads or torch.get_num_threads()} threads"
+def _machine(config: RuntimeConfig) -> str:
+    if config.device.startswith("cuda"):
+        return torch.cuda.get_device_name(config.device)
+    return f"{platform.machine()}, {config.threads or torch.get_num_threads()} threads"

@@ -111,7 +111,7 @@ def measure_stages(request: EditRequest, editors: Editors) -> Stages:
     """
     path = Path(request.source)
     made = make_plan(request, path)
-    editor = editors.get(made.descriptor, made.choice)
+    editor = editors.get(made.descriptor, made.runtime)
     canvas = canvas_of(made)
     finishing = Finishing(made, 0, canvas)
     decoding, frames = _reading(made, path, luma=canvas is not None)
@@ -124,12 +124,12 @@ def measure_stages(request: EditRequest, editors: Editors) -> Stages:
     def clock(run: Callable[[], Any]) -> tuple[float, Any]:
         for _ in range(WARM_UP):
             result = run()
-        settle(made.choice.device)
+        settle(made.runtime.device)
         rounds = max(1, len(frames) // len(small))
         start = time.monotonic()
         for _ in range(rounds):
             result = run()
-        settle(made.choice.device)
+        settle(made.runtime.device)
         return 1000 * (time.monotonic() - start) / (rounds * len(small)), result
 
     encode, latents = clock(lambda: editor.encode(small))

@@ -81,7 +81,7 @@ def compare(videos: tuple[str, ...], **values: Any) -> None:
         elif path.suffix.lower() in PICTURES:
             frames = _strip(path, films, limit, values, replace=replace)
         else:
-            from movie_cli.comparison.pictures import write_side_by_side
+            from movie_cli.comparison.films import write_side_by_side
 
             frames = write_side_by_side(
                 path, films, _tile(films, values), limit, reporter.advance, replace=replace
@@ -137,7 +137,7 @@ def _tile(films: Any, values: dict[str, Any]) -> tuple[int, int]:
 
 
 def _strip(path: Path, films: Any, limit: float | None, values: dict[str, Any], *, replace: bool) -> int:
-    from movie_cli.comparison.pictures import strip
+    from movie_cli.comparison.films import strip
 
     picture = strip(films, values["moments"], _tile(films, values), limit)
     save_picture(picture, path, replace=replace)

@@ -136,7 +136,7 @@ def _export(kind: str, values: dict[str, Any], **more: Any) -> None:
     check_target(target, overwrite=values["yes"])
     require("torch")
     require(kind)
-    from movie_cli.export.aimet import chosen
+    from movie_cli.export.quantize import chosen
 
     aimet = chosen(values["quantizer"], values["aimet_python"])
     clips = _paths(values["clips"])

@@ -14,7 +14,7 @@ from movie_cli.cli.output import emit, human_bytes, json_option, print_pairs, pr
 from movie_cli.editing.request import check_source
 from movie_cli.errors import ModelError
 from movie_cli.options import options_of
-from movie_cli.recipe import Recipe
+from movie_cli.recipe import Recipe, recipe_in, start_in
 
 if TYPE_CHECKING:
     from movie_cli.editing.latent_cache import LatentCache
@@ -29,14 +29,13 @@ def info(source: str, as_json: bool) -> None:
     check_source(source)
     quieten_libraries(verbose=False)
     from movie_cli import media
-    from movie_cli.comparison import films
 
     with media.local_source(source) as path:
         found = media.probe(path)
         output = media.usual_output(path)
         changes = media.what_changes(output, found)
     size = _working_size(found)
-    recipe, start = films.recipe_of(found), films.start_of(found)
+    recipe, start = recipe_in(found.metadata), start_in(found.metadata)
     if as_json:
         made = {"recipe": recipe and dataclasses.asdict(recipe), "begins_at": start}
         emit("info", **found.to_dict() | {"path": source}, working_size=size, not_kept=changes, **made)
@@ -132,12 +131,12 @@ def devices(as_json: bool) -> None:
     from movie_cli.backends.torch_devices import choose_torch
 
     found = list_devices()
-    choice = choose_torch() if any(device.backend == "torch" for device in found) else None
+    config = choose_torch() if any(device.backend == "torch" for device in found) else None
     if as_json:
         for device in found:
             emit("device", **dataclasses.asdict(device))
-        if choice is not None:
-            emit("choice", **dataclasses.asdict(choice))
+        if config is not None:
+            emit("choice", **dataclasses.asdict(config))
         return
     print_table(
         ("backend", "device", "usable", "dtype", "name", "why"),
@@ -146,10 +145,10 @@ def devices(as_json: bool) -> None:
             for device in found
         ],
     )
-    if choice is None:
+    if config is None:
         click.echo("\ntorch is not installed: only exports are run")
     else:
-        click.echo(f"\n--device auto picks {choice.reason}")
+        click.echo(f"\n--device auto picks {config.reason}")
 
 
 @click.group(cls=Group)

@@ -1,28 +1,32 @@
-"""Videos that are compared: opened, read in step, and measured frame by frame.
+"""Videos that are compared: opened, read in step, measured frame by frame, and shown as one picture or one video.
 
 What stands side by side was shown at the same moment: frames are matched by time, so that a video with another frame
 rate, or of which only a part was edited, is still compared with what it was made from.
 
 Difference: mean absolute difference to the first film, in [0, 1] of sRGB values. Warp error: mean absolute difference
-to the frame before, brought along by the first film's optical flow (see `movie_cli.models.flow`); needs OpenCV.
+to the frame before, brought along by the first film's optical flow (see `movie_cli.models.flow`); needs OpenCV. A strip
+has a row a film and a column a moment; a side-by-side video has a tile a film.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 from movie_cli import media
+from movie_cli.editing.preview import PAPER, write_label
 from movie_cli.errors import SourceError, UsageError
-from movie_cli.media import Frame, FrameReader, SourceInfo
-from movie_cli.recipe import START_KEY, Recipe, recipe_text
+from movie_cli.media import Frame, FrameReader, SourceInfo, VideoWriter, WriteReport
+from movie_cli.media.outfile import Naming
+from movie_cli.recipe import Recipe, recipe_in, start_in
 
 LARGEST_SIDE = 512
 """Pixels of the longer side at which frames are compared."""
@@ -64,7 +68,7 @@ def open_films(paths: Sequence[Path], start: float | None = None) -> Iterator[li
             info = media.probe(local)
             # What the user counts from the first picture.
             place = None if start is None or number else float(info.video.begin) + start
-            films.append(Film(path, local, label, info, recipe_of(info), place))
+            films.append(Film(path, local, label, info, recipe_in(info.metadata), place))
         if start is None and (found := _common_start([film.info for film in films])) is not None:
             films[0] = replace(films[0], start=float(films[0].info.video.begin) + found)
         yield films
@@ -72,22 +76,13 @@ def open_films(paths: Sequence[Path], start: float | None = None) -> Iterator[li
 
 def _common_start(infos: Sequence[SourceInfo]) -> float | None:
     """Where in the first film all others begin, in seconds after its first picture, if their metadata tells."""
-    first, *starts = [start_of(info) for info in infos]
+    first, *starts = [start_in(info.metadata) for info in infos]
     begin = None if starts[0] is None else starts[0] - (first or 0.0)
     lengths = [info.length for info in infos]
     if begin is None or begin <= 0 or set(starts) != {starts[0]} or lengths[0] is None:
         return None
     ends = [begin + length for length in lengths[1:] if length is not None]
     return begin if max(ends, default=begin) < lengths[0] + 2 * frame_seconds(infos[0]) else None
-
-
-def start_of(info: SourceInfo) -> float | None:
-    """Where in its source a film of ours begins, in seconds after the first picture; None where nothing says so."""
-    try:
-        start = float(recipe_text(info.metadata, START_KEY) or "")
-    except ValueError:
-        return None
-    return start if 0 <= start < math.inf else None
 
 
 def unlike_lengths(films: Sequence[Film]) -> bool:
@@ -97,15 +92,6 @@ def unlike_lengths(films: Sequence[Film]) -> bool:
     return lengths[0] is not None and max(abs(length - lengths[0]) for length in known) > 1.5 * frame_seconds(
         films[0].info
     )
-
-
-def recipe_of(info: SourceInfo) -> Recipe | None:
-    """The recipe in a file's metadata; None where there is none, or one that cannot be read."""
-    text = recipe_text(info.metadata)
-    try:
-        return Recipe.from_json(text) if text is not None else None
-    except UsageError:
-        return None
 
 
 def compared_size(film: Film, longest: int = LARGEST_SIDE) -> tuple[int, int]:
@@ -252,5 +238,82 @@ class _Flow:
             yield warp_error(np.stack([earlier, later]), steps)
 
 
+GAP, LABEL = 6, 24
+ABREAST = 3
+
+
+def strip(films: Sequence[Film], moments: int, size: tuple[int, int], limit: float | None) -> Image.Image:
+    """A picture of `moments` columns, evenly spread over what the films have in common; fewer where they are shorter.
+
+    Raises:
+        SourceError: a film cannot be read.
+    """
+    count = sum(1 for _ in in_step(films, (2, 2), limit))
+    wanted = sorted({int((column + 0.5) * count / moments) for column in range(min(moments, count))})
+    rows = len(films)
+    cell = (size[0] + GAP, size[1] + LABEL + GAP)
+    sheet = Image.new("RGB", (GAP + cell[0] * max(1, len(wanted)), GAP + cell[1] * rows), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    columns = iter(enumerate(wanted))
+    column, index = next(columns, (0, -1))
+    for number, shown in enumerate(in_step(films, size, limit)):
+        if number != index:
+            continue
+        for row, (film, frame) in enumerate(zip(films, shown, strict=True)):
+            left, top = GAP + column * cell[0], GAP + row * cell[1]
+            label = film.label if column == 0 else f"{frame.time:.2f} s"
+            write_label(draw, (left, top + LABEL // 2), label, size[0])
+            sheet.paste(Image.fromarray(_small(frame)), (left, top + LABEL))
+        column, index = next(columns, (0, -1))
+    return sheet
+
+
+def write_side_by_side(
+    output: Path,
+    films: Sequence[Film],
+    size: tuple[int, int],
+    limit: float | None,
+    advance: Callable[[int], None],
+    *,
+    replace: bool = True,
+) -> WriteReport:
+    """Write a video with a tile of `size` a film, in the first one's time and with its sound.
+
+    Raises:
+        MovieError: a film cannot be read, or the video not written.
+    """
+    across = len(films) if len(films) <= ABREAST else math.ceil(math.sqrt(len(films)))
+    rows = math.ceil(len(films) / across)
+    cell = (size[0] + GAP, size[1] + LABEL + GAP)
+    whole = (_even(GAP + across * cell[0]), _even(GAP + rows * cell[1]))
+    canvas = Image.new("RGB", whole, PAPER)
+    draw = ImageDraw.Draw(canvas)
+    places = [
+        (GAP + number % across * cell[0], GAP + number // across * cell[1] + LABEL) for number in range(len(films))
+    ]
+    for film, (left, top) in zip(films, places, strict=True):
+        write_label(draw, (left, top - LABEL // 2), film.label, size[0])
+    info, start = films[0].info, films[0].start
+    end = None if limit is None else (start or 0.0) + limit
+    with VideoWriter(output, info, size=whole, start=start, end=end) as writer:
+        for pixels, frame in _tiled(canvas, places, in_step(films, size, limit)):
+            writer.write(pixels, frame.pts, frame.duration)
+            advance(1)
+        return writer.commit(naming=Naming(replace=replace))
+
+
+def _tiled(
+    canvas: Image.Image, places: Sequence[tuple[int, int]], frames: Iterator[tuple[Frame, ...]]
+) -> Iterator[tuple[NDArray[np.uint8], Frame]]:
+    for shown in frames:
+        for frame, place in zip(shown, places, strict=True):
+            canvas.paste(Image.fromarray(_small(frame)), place)
+        yield np.asarray(canvas), shown[0]
+
+
 def _small(frame: Frame) -> NDArray[np.uint8]:
-    return frame.pixels if frame.small is None else frame.small
+    return np.ascontiguousarray(frame.pixels if frame.small is None else frame.small)
+
+
+def _even(side: int) -> int:
+    return side + side % 2

@@ -191,17 +191,17 @@ class Editors:
         self._key: tuple[Descriptor, RuntimeConfig] | None = None
         self._editor: Editor | None = None
 
-    def get(self, descriptor: Descriptor, choice: RuntimeConfig) -> Editor:
+    def get(self, descriptor: Descriptor, config: RuntimeConfig) -> Editor:
         """An editor for a checkpoint on a device.
 
         Raises:
             ModelError: the checkpoint is damaged.
             DeviceError: the device has too little memory.
         """
-        key = (descriptor, choice)
+        key = (descriptor, config)
         if self._editor is None or self._key != key:
             self._editor = None  # two models at once may be too much for the device
-            self._editor = Editor(registry.open_backend(descriptor, choice))
+            self._editor = Editor(registry.open_backend(descriptor, config))
             self._key = key
         return self._editor
 

@@ -51,12 +51,12 @@ def open_editor(
     """
     only_torch = request.compile == "on" and request.backend == "auto" and descriptor.export is None
     backend = "torch" if only_torch else request.backend
-    choice = registry.choose_runtime(
+    config = registry.choose_runtime(
         descriptor, RuntimeRequest(request.device, request.dtype, backend, size=size, say=say)
     )
     # Compiled only when asked: a frame is there in less time than compiling takes.
-    choice = with_compiler(choice, request.compile, frames, passes=None)
-    return Editor(registry.open_backend(descriptor, dataclasses.replace(choice, alone=True)))
+    config = with_compiler(config, request.compile, frames, passes=None)
+    return Editor(registry.open_backend(descriptor, dataclasses.replace(config, alone=True)))
 
 
 class SourceFrames:

@@ -24,24 +24,24 @@ from movie_cli.editing.directing import understood
 from movie_cli.editing.plan import Plan
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import SourceError
-from movie_cli.media.sequence import files_of
+from movie_cli.media.pictures import files_of
 from movie_cli.options import options_of
 
 CHOSEN: Mapping[str, Callable[[Plan], object]] = {
-    "backend": lambda plan: plan.choice.backend,
-    "provider": lambda plan: plan.choice.provider,
-    "device": lambda plan: plan.choice.device.partition(":")[0],
-    "dtype": lambda plan: plan.choice.dtype,
-    "compile": lambda plan: "yes" if plan.choice.compiled else "",
+    "backend": lambda plan: plan.runtime.backend,
+    "provider": lambda plan: plan.runtime.provider,
+    "device": lambda plan: plan.runtime.device.partition(":")[0],
+    "dtype": lambda plan: plan.runtime.dtype,
+    "compile": lambda plan: "yes" if plan.runtime.compiled else "",
     "hwaccel": lambda plan: plan.hardware.encoder,
-    "threads": lambda plan: plan.choice.cpu_threads,
+    "threads": lambda plan: plan.runtime.cpu_threads,
     "batch_size": lambda plan: plan.batch,
     "segment_frames": lambda plan: plan.segment,
 }
 """What was chosen for each option that decides pixels by rounding alone."""
 
 
-def job_of(plan: Plan, path: Path) -> dict[str, str]:
+def edit_identity(plan: Plan, path: Path) -> dict[str, str]:
     """The job of a plan: what every option says, or was chosen for it, but for those that decide nothing.
 
     Reads source and checkpoint, of big files only pieces.
@@ -64,7 +64,7 @@ def job_of(plan: Plan, path: Path) -> dict[str, str]:
         "version of movie": movie_cli.__version__,
         "version of PyAV": av.__version__,
         "version of libavcodec": ".".join(map(str, av.library_versions["libavcodec"])),
-        **plan.choice.version,
+        **plan.runtime.version,
     }
     return {name: str(value) for name, value in values.items() if value not in {None, ""}}
 

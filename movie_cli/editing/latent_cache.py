@@ -253,7 +253,7 @@ class ClipCache:
                 request.told("source"),
                 plan.working,
                 condition_id=condition_id(plan.descriptor),
-                dtype=plan.choice.latents_type,
+                dtype=plan.runtime.latents_type,
             )
             self.clip = cache.open(key)
             if self.clip is None:

@@ -19,7 +19,7 @@ from movie_cli.editing.work_folder import folder_for, remove_published
 from movie_cli.errors import MovieError, output_error
 from movie_cli.media.containers import container_for
 from movie_cli.options import EncodeOptions
-from movie_cli.recipe import START_KEY, Recipe, recipe_text
+from movie_cli.recipe import START_KEY, recipe_in, recipe_text
 
 
 def check_ending(request: EditRequest) -> None:
@@ -47,7 +47,7 @@ def frames_if_finished(request: EditRequest) -> int | None:
         return None
     try:
         made = media.probe(output)
-        if Recipe.from_json(recipe_text(made.metadata) or "") != request.recipe:
+        if recipe_in(made.metadata) != request.recipe:
             return None
         with media.local_source(request.source, request.reading) as path:
             info = media.probe(path, request.reading)

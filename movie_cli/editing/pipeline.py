@@ -112,9 +112,9 @@ def load_editor(plan: Plan, editors: Editors, reporter: Reporter) -> Editor:
         ModelError, DeviceError: as `Editors.get`.
         UsageError: the model does not know the instruction, and the request is strict.
     """
-    editor = editors.get(plan.descriptor, plan.choice)
+    editor = editors.get(plan.descriptor, plan.runtime)
     reporter.message(
-        "info", f"{plan.descriptor.name} on {plan.choice.reason}, working at {plan.working[0]}x{plan.working[1]}"
+        "info", f"{plan.descriptor.name} on {plan.runtime.reason}, working at {plan.working[0]}x{plan.working[1]}"
     )
     for note in (*filter(None, [plan.hardware.note]), *plan.info.notes):
         reporter.message("info", note)

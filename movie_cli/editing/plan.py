@@ -54,7 +54,7 @@ class Plan:
     info: SourceInfo
     span: clip.Span
     descriptor: Descriptor
-    choice: RuntimeConfig
+    runtime: RuntimeConfig
     working: tuple[int, int]
     size: tuple[int, int]
     batch: int
@@ -115,39 +115,39 @@ def make_plan(request: EditRequest, path: Path, say: Say | None = None) -> Plan:
         say,
         request.threads,
     )
-    choice = choose_runtime(descriptor, asked)
-    if several and choice.backend != "torch":
+    config = choose_runtime(descriptor, asked)
+    if several and config.backend != "torch":
         raise UsageError(
-            f"--anchors {request.recipe.anchors} keeps several anchors, and {choice.backend}'s graphs take one",
+            f"--anchors {request.recipe.anchors} keeps several anchors, and {config.backend}'s graphs take one",
             "--anchors scene takes one at a time; --backend torch takes several",
         )
     size = request.recipe.size or info.video.display_size
     # Refuse an unknown codec or container now, not after the model is loaded.
     encoding = _encoding(request, info, size)
-    hardware = find_hardware(request, info, choice, encoding.codec, size)
+    hardware = find_hardware(request, info, config, encoding.codec, size)
     if hardware.encoder:
         encode = replace(request.encode, codec=hardware.encoder, options=media.NVENC_OPTIONS)
         request = replace(request, encode=encode)
         encoding = _encoding(request, info, size)
     one_file = request.output != STREAM and not encoding.container.numbered
     joined = one_file and can_be_joined(encoding.codec, encoding.pix_fmt)
-    batch = request.batch_size or BATCH_SIZES.get(choice.device.split(":")[0], BATCH_SIZES["cpu"])
+    batch = request.batch_size or BATCH_SIZES.get(config.device.split(":")[0], BATCH_SIZES["cpu"])
     passes = None
     if span.frames is not None:
         passes = span.frames * passes_of(request, descriptor) // batch
     # What changes from frame to frame would be computed twice: see `CompiledNetworks`.
     compiled = "off" if any(course.moves for course in courses) and request.compile == "auto" else request.compile
-    choice = with_compiler(choice, compiled, batch, passes)
+    config = with_compiler(config, compiled, batch, passes)
     plan = Plan(
         request,
         info,
         span,
         descriptor,
-        choice,
+        config,
         working,
         size,
         batch,
-        segment_frames(request, descriptor, choice.device),
+        segment_frames(request, descriptor, config.device),
         joined,
         hardware,
         courses[0],
@@ -210,10 +210,10 @@ def passes_of(request: EditRequest, descriptor: Descriptor) -> int:
 
 
 def find_hardware(
-    request: EditRequest, info: SourceInfo, choice: RuntimeConfig, encoder: str, size: tuple[int, int]
+    request: EditRequest, info: SourceInfo, config: RuntimeConfig, encoder: str, size: tuple[int, int]
 ) -> media.Hardware:
     """What the GPU of the network decodes and encodes; an encoder that anything was asked of stays as it is."""
-    name, _, number = choice.device.partition(":")
+    name, _, number = config.device.partition(":")
     if request.hwaccel == "none" or name != "cuda":
         return media.Hardware()
     asked = request.encode
@@ -258,7 +258,7 @@ def describe_plan(request: EditRequest) -> Mapping[str, object]:
         "working size": "{}x{}".format(*plan.working),
         "model": f"{plan.descriptor.name} ({plan.descriptor.stage}, {request.recipe.steps or plan.descriptor.steps} "
         f"steps of {plan.descriptor.passes} UNet passes)",
-        "device": plan.choice.reason,
+        "device": plan.runtime.reason,
         "batch size": plan.batch,
         **({"edits in a row": len(plan.chain)} if plan.then else {}),
         **({"video": plan.hardware.note} if plan.hardware.note else {}),

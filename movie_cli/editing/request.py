@@ -233,7 +233,7 @@ def _is_sequence(path: Path, *, written: bool) -> bool:
     """Whether the name stands for numbered pictures, to be `written` or read; which there are is found out later."""
     if "%" not in path.name:
         return False
-    from movie_cli.media.sequence import WRITTEN, is_pattern
+    from movie_cli.media.pictures import WRITTEN, is_pattern
 
     return is_pattern(path, WRITTEN) if written else is_pattern(path)
 
@@ -245,7 +245,7 @@ def output_exists(output: str) -> bool:
     path = Path(output)
     if output == STREAM or not _is_sequence(path, written=True):
         return output != STREAM and path.exists()
-    from movie_cli.media.sequence import file_names
+    from movie_cli.media.pictures import file_names
 
     names = file_names(path)
     return path.parent.is_dir() and any(names.fullmatch(entry.name) for entry in path.parent.iterdir())

@@ -17,7 +17,7 @@ from movie_cli.editing import clip
 from movie_cli.editing.clip import ResumePoint
 from movie_cli.editing.editor import Editor, Editors
 from movie_cli.editing.flicker import Flicker, check_flicker, settled
-from movie_cli.editing.job import SourceWatch, job_of
+from movie_cli.editing.job import SourceWatch, edit_identity
 from movie_cli.editing.latent_cache import ClipCache
 from movie_cli.editing.outputs import is_staged, staged
 from movie_cli.editing.pipeline import Pipeline, load_editor
@@ -68,8 +68,8 @@ def summarize(
         size=plan.size,
         working_size=plan.working,
         model=plan.descriptor.name,
-        device=plan.choice.device,
-        dtype=plan.choice.dtype,
+        device=plan.runtime.device,
+        dtype=plan.runtime.dtype,
         cached=cached,
         resumed=resumed,
         place="" if plan.bounds is None else plan.bounds.where,
@@ -98,11 +98,11 @@ def _edit(request: EditRequest, reporter: Reporter, editors: Editors) -> EditSum
         if request.max_flicker is not None:
             plan = settled_plan(plan, path, editors, reporter)
         if request.output == STREAM:
-            return Edit(plan, path, editors, reporter).run()
+            return VideoEdit(plan, path, editors, reporter).run()
         if is_whole(plan, path):
             return whole_already(plan, reporter)
         with work_folder(plan, path) as folder:
-            return Edit(plan, path, editors, reporter, folder).run()
+            return VideoEdit(plan, path, editors, reporter, folder).run()
 
 
 def settled_plan(plan: Plan, path: Path, editors: Editors, reporter: Reporter) -> Plan:
@@ -111,13 +111,13 @@ def settled_plan(plan: Plan, path: Path, editors: Editors, reporter: Reporter) -
     Raises:
         UsageError: none do, and the request is strict.
     """
-    recipe = settled(plan, path, editors.get(plan.descriptor, plan.choice), reporter)
+    recipe = settled(plan, path, editors.get(plan.descriptor, plan.runtime), reporter)
     if recipe == plan.request.recipe:
         return plan
     return make_plan(replace(plan.request, recipe=recipe), path)
 
 
-class Edit:
+class VideoEdit:
     """One edit under way, its segments in `folder`; without one the output goes to a pipe."""
 
     def __init__(
@@ -267,7 +267,7 @@ class Edit:
 def work_folder(plan: Plan, path: Path) -> Iterator[WorkFolder]:
     """The folder of finished segments; errors that pass through get a hint where it can be continued."""
     request = plan.request
-    job = job_of(plan, path)
+    job = edit_identity(plan, path)
     folder = WorkFolder(Path(request.output), job, resume=request.resume, anew=request.overwrite and not request.resume)
     try:
         yield folder
@@ -296,7 +296,7 @@ def is_whole(plan: Plan, path: Path) -> bool:
     before = published(output) if request.resume else None
     if before is None:
         return False
-    changes = differences(before.job, job_of(plan, path))
+    changes = differences(before.job, edit_identity(plan, path))
     if not changes:
         return True
     if is_staged(request):

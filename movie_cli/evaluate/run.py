@@ -23,7 +23,7 @@ from movie_cli.errors import SourceError
 from movie_cli.evaluate import learned, measures
 from movie_cli.evaluate.learned import ClipScorer, Lpips
 from movie_cli.evaluate.subjects import Subject, in_batches
-from movie_cli.evaluate.suite import Clip, Edit, Suite
+from movie_cli.evaluate.suite import Clip, Suite, SuiteEdit
 from movie_cli.media import FrameReader, VideoWriter, probe
 from movie_cli.models.flow import Step, steps_of, warp_error
 from movie_cli.recipe import Recipe
@@ -126,7 +126,7 @@ def read_frames(path: Path, size: tuple[int, int], frames: int) -> Pixels:
     return np.stack(found)
 
 
-def measure(opened: OpenClip, edit: Edit, edited: Pixels, judges: Judges) -> Row:
+def measure(opened: OpenClip, edit: SuiteEdit, edited: Pixels, judges: Judges) -> Row:
     """All measures of one edited clip, and the curves that plots are made of."""
     source, clip = opened.frames, opened.clip
     error = warp_error(edited, opened.steps)
@@ -157,7 +157,7 @@ def measure(opened: OpenClip, edit: Edit, edited: Pixels, judges: Judges) -> Row
     return {name: _number(value) for name, value in row.items()} | {"curves": curves}
 
 
-def _by_clip(opened: OpenClip, edit: Edit, edited: Pixels, judges: Judges) -> Row:
+def _by_clip(opened: OpenClip, edit: SuiteEdit, edited: Pixels, judges: Judges) -> Row:
     row: Row = {}
     caption = edit.caption or edit.instruction
     if judges.clip is not None:

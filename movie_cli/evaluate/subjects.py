@@ -73,10 +73,10 @@ class ModelSubject:
     """
 
     def __init__(self, model: str, device: str = "auto", dtype: str = "auto") -> None:
-        choice = choose_torch(device, dtype)
+        config = choose_torch(device, dtype)
         self.name = model
-        self.machine = f"{choice.device} in {choice.dtype}, {torch.get_num_threads()} threads"
-        self._editor = Editor(TorchBackend(open_model(model), choice))
+        self.machine = f"{config.device} in {config.dtype}, {torch.get_num_threads()} threads"
+        self._editor = Editor(TorchBackend(open_model(model), config))
 
     def prepare(self, recipe: Recipe, anchor: Pixels | None = None) -> EditFrames:
         """Set the recipe and the anchor."""

@@ -24,7 +24,7 @@ FRAMES = 32
 
 
 @dataclass(frozen=True)
-class Edit:
+class SuiteEdit:
     """One instruction. `caption` describes the edited video, for measures by text; the instruction where it is "".
 
     `reference` is a video of the wanted result, `name` what tables call the edit.
@@ -42,7 +42,7 @@ class Clip:
 
     name: str
     path: Path
-    edits: tuple[Edit, ...]
+    edits: tuple[SuiteEdit, ...]
     caption: str = ""
     mask: Path | None = None
 
@@ -123,16 +123,16 @@ def _clip(suite: Path, number: int, values: Any, shared: Any) -> Clip:
     )
 
 
-def _edit(suite: Path, values: Any, where: str) -> Edit:
+def _edit(suite: Path, values: Any, where: str) -> SuiteEdit:
     """An instruction as a text, or as a table with a caption, a name and a reference video."""
     if isinstance(values, str) and values.strip():
-        return Edit(values, values)
+        return SuiteEdit(values, values)
     if not isinstance(values, dict) or not str(values.get("instruction", "")).strip():
         raise UsageError(f"{where}: an instruction is neither a text nor a table with one", "see docs/evaluation.md")
     _check_keys(values, _EDIT, where)
     text = str(values["instruction"])
     reference = values.get("reference")
-    return Edit(
+    return SuiteEdit(
         text,
         str(values.get("name", text)),
         str(values.get("caption", "")),
@@ -213,7 +213,7 @@ def _tgve_clip(folder: Path, path: Path, values: dict[str, Any]) -> Clip:
     return Clip(
         name=f"{path.parent.name}/{path.stem}",
         path=_video(folder, path),
-        edits=tuple(Edit(prompts[kind], kind, prompts[kind]) for kind in KINDS),
+        edits=tuple(SuiteEdit(prompts[kind], kind, prompts[kind]) for kind in KINDS),
         caption=str(values["train_data"]["prompt"]),
     )
 

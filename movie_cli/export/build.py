@@ -48,9 +48,9 @@ class Built:
     def backend(self, kind: str = "onnx") -> GraphBackend:
         """A backend that runs the float32 graphs in `folder` on ONNX Runtime's CPU."""
         export = Export(kind, "float32", "", self.sizes, self.text, self.graphs, {}, 0)
-        choice = RuntimeConfig("cpu", "float32", "", "onnx", "cpu")
+        config = RuntimeConfig("cpu", "float32", "", "onnx", "cpu")
         descriptor = replace(self.descriptor, export=export)
-        return GraphBackend(descriptor, choice, export, OnnxGraphs(self.folder, export, "cpu"))
+        return GraphBackend(descriptor, config, export, OnnxGraphs(self.folder, export, "cpu"))
 
 
 def check_sizes(descriptor: Descriptor, sizes: Sequence[Size]) -> None:

@@ -25,7 +25,7 @@ from movie_cli.media.tonemap import HLG, REFERENCE_WHITE, USUAL_PEAK, Light
 
 Pixels = NDArray[np.uint8]
 Codes = NDArray[np.uint16]
-Carry = Callable[[Codes, Pixels, Pixels], Codes]
+AddEdit = Callable[[Codes, Pixels, Pixels], Codes]
 FAINT = 1e-3
 """Of white: light that is not told from black by a gain, which would multiply its noise."""
 MOST_GAIN = 16.0
@@ -84,7 +84,7 @@ class DeepCopier:
 
     def __init__(self, source: SourceInfo, size: tuple[int, int]) -> None:
         self._source, self._size = source, size
-        self._carry: Carry = HdrCarry(source.video.colour) if source.video.colour.hdr else added
+        self._add_edit: AddEdit = AddHdrEdit(source.video.colour) if source.video.colour.hdr else added
         self._reader: FrameReader | None = None
         self._frames: Iterator[Frame] = iter(())
         self._waiting: Frame | None = None
@@ -102,7 +102,7 @@ class DeepCopier:
         assert self._waiting is not None
         assert self._waiting.small is not None
         codes: NDArray[Any] = self._waiting.pixels
-        return self._carry(codes, self._waiting.small, edited)
+        return self._add_edit(codes, self._waiting.small, edited)
 
     def _open(self, start: float | None) -> None:
         self.close()
@@ -122,7 +122,7 @@ def added(codes: Codes, seen: Pixels, edited: Pixels) -> Codes:
     return np.clip(codes + change, 0, 65535).astype(np.uint16)
 
 
-class HdrCarry:
+class AddHdrEdit:
     """Carries an edit of tone-mapped pictures back to the light of PQ or HLG."""
 
     def __init__(self, tags: ColourTags) -> None:

@@ -24,14 +24,13 @@ from numpy.typing import NDArray
 from movie_cli.errors import OutputError
 from movie_cli.media.captions import CARRIERS, no_place
 from movie_cli.media.colour import FULL, LIMITED, ColourTags, FromRgb, ToPalette, default_matrix, off_black
-from movie_cli.media.containers import ISO_MUXERS, NO_DECODING_TIMES, container_for
+from movie_cli.media.containers import HOLD_STEREO, ISO_MUXERS, NO_DECODING_TIMES, container_for, stream_tags
 from movie_cli.media.deep import DeepCopier, depth_wanted, hdr_plan
 from movie_cli.media.encoding import FIXED_RATE_CODECS, PALETTE, Plan, plan_encoding
 from movie_cli.media.info import SourceInfo, VideoInfo
 from movie_cli.media.orientation import UPRIGHT, Orientation
 from movie_cli.media.reader import Frame, FrameReader
 from movie_cli.media.side_data import FRAME_PACKING
-from movie_cli.media.tags import HOLD_STEREO, stream_tags
 from movie_cli.media.threads import kept_priority
 from movie_cli.options import EncodeOptions
 

@@ -18,12 +18,11 @@ import av.error
 from movie_cli.errors import OutputError
 from movie_cli.media.captions import CARRIERS, CaptionCopier, no_place
 from movie_cli.media.colour import has_alpha
-from movie_cli.media.containers import ISO_MUXERS, NO_DECODING_TIMES
+from movie_cli.media.containers import HOLD_CHAPTERS, ISO_MUXERS, NO_DECODING_TIMES, moved_timecode
 from movie_cli.media.encoder import AlphaCopier, FrameEncoder, VideoSetup
 from movie_cli.media.passthrough import StreamCopier
 from movie_cli.media.routes import Routes
 from movie_cli.media.segments import Joiner, Segment, mend_decoding_times
-from movie_cli.media.tags import HOLD_CHAPTERS, moved_timecode
 from movie_cli.media.timing import shifted_chapters
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from av.codec.hwaccel import HWAccel
 
 from movie_cli import remote
 from movie_cli.errors import OutputError, SourceError, reason_of
-from movie_cli.media import sequence, webp
+from movie_cli.media import pictures
 from movie_cli.media.boxes import diagnose
 from movie_cli.options import ReadOptions
 
@@ -57,7 +57,7 @@ def local_source(path: str | Path, reading: ReadOptions | None = None) -> Iterat
     Standard input (`-`), pipes and what a URL names are copied; an animated WebP is converted.
 
     Raises:
-        SourceError: standard input is a terminal or empty; or as `webp.convert`.
+        SourceError: standard input is a terminal or empty; or as `pictures.webp_to_video`.
         OutputError: there is no room for the copy.
         DeviceError: what speaks the URL's protocol is not installed.
     """
@@ -100,13 +100,13 @@ def _is_pipe(path: Path) -> bool:
 @contextlib.contextmanager
 def _converted(path: Path, reading: ReadOptions) -> Iterator[Path]:
     """The path, or a lossless video of what ffmpeg does not decode."""
-    if not webp.is_animated(path):
+    if not pictures.is_animated(path):
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="movie-webp-") as folder:
         video = Path(folder) / f"{path.stem[:80]}.mkv"
         try:
-            webp.convert(path, video, reading)
+            pictures.webp_to_video(path, video, reading)
         except OSError as error:
             raise OutputError(
                 f"{path} cannot be unpacked to {folder}: {error.strerror or error}",
@@ -127,7 +127,7 @@ def open_source(path: Path, reading: ReadOptions | None = None, decode_on: str =
     # The decoders refuse larger pictures themselves, before they ask for memory.
     limit = {"max_pixels": reading.decoder_limit}
     try:
-        if sequence.is_pattern(path):
+        if pictures.is_pattern(path):
             return _open_sequence(path, reading, limit)
         _check_file(path)
         if decode_on:
@@ -152,10 +152,10 @@ def _open_file(path: Path, limit: dict[str, str], hwaccel: HWAccel | None = None
 
 
 def _open_sequence(path: Path, reading: ReadOptions, limit: dict[str, str]) -> InputContainer:
-    found = sequence.find(path)
+    found = pictures.find_sequence(path)
     # Only the name is a pattern: a % in the folder stands for itself.
     url = file_url(path.absolute().parent).replace("%", "%%") + f"/{path.name}"
-    rate = reading.frame_rate or sequence.DEFAULT_RATE
+    rate = reading.frame_rate or pictures.DEFAULT_RATE
     where = {"start_number": str(found.start), "framerate": str(rate)}
     return av.open(
         url,

@@ -22,9 +22,9 @@ import av.error
 
 from movie_cli.errors import MovieError, OutputError, UsageError, output_error
 from movie_cli.files import rename_new
-from movie_cli.media import webp
+from movie_cli.media import pictures
 from movie_cli.media.opening import demuxed, open_source
-from movie_cli.media.sequence import files_of
+from movie_cli.media.pictures import files_of
 
 PIPE = "-"
 """Standard input or output instead of a file."""
@@ -266,8 +266,8 @@ def check_written(path: Path, frames: int, size: tuple[int, int], name: Path) ->
 
 
 def _problem(path: Path, frames: int, size: tuple[int, int]) -> str:
-    if webp.is_animated(path):
-        return webp.problem(path, size)
+    if pictures.is_animated(path):
+        return pictures.webp_problem(path, size)
     with open_source(path) as container:
         stream = container.streams.video[0]
         found, last = 0, None

@@ -17,7 +17,7 @@ import av.error
 import numpy as np
 
 from movie_cli.errors import SourceError, reason_of
-from movie_cli.media import sequence
+from movie_cli.media import pictures
 from movie_cli.media.boxes import container_crop, diagnose
 from movie_cli.media.captions import CARRIERS, has_captions
 from movie_cli.media.clock import TS_DISCONT, find_splices
@@ -68,7 +68,7 @@ def probe(path: str | Path, reading: ReadOptions | None = None) -> SourceInfo:
         crop = container_crop(path, stream.index, container.format.name, (frame.width, frame.height))
         frame = next(cropped(iter([frame]), crop))
         notes: list[str] = []
-        files = sequence.find(path) if sequence.is_pattern(path) else None
+        files = pictures.find_sequence(path) if pictures.is_pattern(path) else None
         if files is not None and files.beyond:
             last = files.start + files.count - 1
             notes.append(f"number {last + 1} is missing: the sequence ends there, {files.beyond} files are left out")

@@ -16,12 +16,11 @@ from av.stream import AttachmentStream, Stream
 from av.subtitles.stream import SubtitleStream
 
 from movie_cli.errors import OutputError, reason_of
-from movie_cli.media.containers import Container
+from movie_cli.media.containers import Container, kept_tags, stream_tags
 from movie_cli.media.copying import TEXT_CODECS, TEXT_SUBTITLES, CopyRoute, TextRoute
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.opening import is_cover, open_source
 from movie_cli.media.sound import SoundRoute, plan_sound
-from movie_cli.media.tags import kept_tags, stream_tags
 from movie_cli.media.trial import REFUSALS, add_copy, first_packets, try_copy
 from movie_cli.options import EncodeOptions
 

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from movie_cli.errors import UsageError
+from movie_cli.kinds import Kind
 
 SCENE = (
     *("sky", "tree", "grass", "water", "mountain_and_earth", "road_and_floor", "building", "wall_and_furniture"),
@@ -91,3 +94,17 @@ def _one(text: str) -> Mapping[str, float]:
     known = f"there are {', '.join(PLACES)}"
     hint = f"did you mean {near[0]}? {known[0].upper()}{known[1:]}" if near else known
     raise UsageError(f"there is no place {text.strip()!r}" if text.strip() else "the place has no name", hint)
+
+
+@dataclass(frozen=True)
+class PlaceKind(Kind):
+    """A place, or several with commas between them."""
+
+    def check(self, value: Any) -> None:
+        """Refuse what is no place, in whole sentences."""
+        read_place(value)
+
+    def parse(self, text: str) -> str:
+        """Read and check."""
+        self.check(text)
+        return text

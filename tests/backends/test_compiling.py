@@ -27,7 +27,7 @@ def compiler_found(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("choice", "asked", "passes", "frames"),
+    ("config", "asked", "passes", "frames"),
     [
         (CUDA, "auto", torch_devices.COMPILING_PAYS_FROM, 8),
         (CUDA, "auto", torch_devices.COMPILING_PAYS_FROM - 1, 0),
@@ -39,8 +39,8 @@ def compiler_found(monkeypatch):
         (RuntimeConfig("cpu", "float32", "", "openvino"), "auto", torch_devices.COMPILING_PAYS_FROM, 0),
     ],
 )
-def test_what_is_compiled(compiler_found, choice, asked, passes, frames):
-    found = with_compiler(choice, asked, 8, passes)
+def test_what_is_compiled(compiler_found, config, asked, passes, frames):
+    found = with_compiler(config, asked, 8, passes)
     assert found.compiled == frames
     assert ("compiled" in found.reason) == (frames > 0)
     assert ("compiled" in found.latents_type) == (frames > 0)
@@ -82,8 +82,8 @@ def calls(monkeypatch):
 
 
 def opened(tiny, compiled: int, *, may_give_up: bool = False) -> Editor:
-    choice = RuntimeConfig("cpu", "float32", "", compiled=compiled, may_give_up=may_give_up)
-    return Editor(TorchBackend(open_model(str(tiny)), choice))
+    config = RuntimeConfig("cpu", "float32", "", compiled=compiled, may_give_up=may_give_up)
+    return Editor(TorchBackend(open_model(str(tiny)), config))
 
 
 def edited(editor: Editor, frames: np.ndarray) -> np.ndarray:
@@ -180,6 +180,6 @@ def test_nothing_is_traced_twice(tiny, monkeypatch):
 )
 def test_compiled_is_within_two_code_values_of_eager(tiny):
     plain = edited(Editor(TorchBackend(open_model(str(tiny)), choose_torch("cpu", "bfloat16"))), FRAMES)
-    choice = with_compiler(choose_torch("cpu", "bfloat16"), "on", 2, 1)
-    found = edited(Editor(TorchBackend(open_model(str(tiny)), choice)), FRAMES)
+    config = with_compiler(choose_torch("cpu", "bfloat16"), "on", 2, 1)
+    found = edited(Editor(TorchBackend(open_model(str(tiny)), config)), FRAMES)
     assert np.abs(found.astype(int) - plain).max() <= 2

@@ -29,19 +29,19 @@ def test_a_backend_that_is_not_installed_names_its_extra(monkeypatch):
 
 
 def test_auto_picks_something_that_computes():
-    choice = choose_torch()
-    assert choice.device in {info.device for info in list_devices() if info.usable}
-    assert choice.dtype in choice.reason
-    a = torch.ones(8, 8, device=choice.device, dtype=choice.torch_dtype)
+    config = choose_torch()
+    assert config.device in {info.device for info in list_devices() if info.usable}
+    assert config.dtype in config.reason
+    a = torch.ones(8, 8, device=config.device, dtype=config.torch_dtype)
     assert float((a @ a)[0, 0]) == 8.0
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_a_number_type_asked_for_is_kept(dtype):
-    choice = choose_torch("cpu", dtype)
-    assert (choice.device, choice.dtype) == ("cpu", dtype)
-    assert choice.torch_dtype == getattr(torch, dtype)
-    assert "as asked" in choice.reason
+    config = choose_torch("cpu", dtype)
+    assert (config.device, config.dtype) == ("cpu", dtype)
+    assert config.torch_dtype == getattr(torch, dtype)
+    assert "as asked" in config.reason
 
 
 @pytest.mark.parametrize("dtype", ["int8", "w8a16"])

@@ -110,10 +110,10 @@ def test_auto_does_not_take_what_is_unfaithful_or_no_faster(nano, monkeypatch, m
     if chosen(descriptor).device != "cpu":
         pytest.skip("auto takes the GPU here")
     monkeypatch.setattr(openvino_backend, measure, lambda *arguments: found)
-    choice = chosen(descriptor, **long_edit())
-    assert choice.backend == "torch"
-    assert choice.reason.count(told) == 1
-    assert chosen(descriptor, size=SIZE, frames=10).reason == choice.reason  # a plan finds what was measured
+    config = chosen(descriptor, **long_edit())
+    assert config.backend == "torch"
+    assert config.reason.count(told) == 1
+    assert chosen(descriptor, size=SIZE, frames=10).reason == config.reason  # a plan finds what was measured
 
 
 def test_two_backends_are_timed_in_turns(tiny):
@@ -138,8 +138,8 @@ def test_an_int8_decoder_is_made_once_and_near_to_torch(nano, without_bfloat16):
     frames = draw_clip(2, SIZE)
     exact = RuntimeConfig("cpu", "float32", "", "openvino", graphs=choices[0].graphs)
     edits = []
-    for choice in (exact, choices[0]):
-        backend = open_backend(descriptor, choice)
+    for config in (exact, choices[0]):
+        backend = open_backend(descriptor, config)
         edits.append(backend.decode_latents(backend.encode_frames(frames)[:, SCENE_CHANNELS:], frames))
     assert (edits[0] != edits[1]).any()
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from movie_cli.backends.team import Team
-from movie_cli.backends.torch_backend import TorchBackend
+from movie_cli.backends.torch_backend import Team, TorchBackend
 from movie_cli.backends.torch_devices import choose_torch
 from movie_cli.checkpoints.store import open_model
 from movie_cli.editing.editor import Editor
@@ -43,8 +42,8 @@ def test_frames_are_the_same_with_any_number_of_threads(tiny, steps, anchored):
     for threads, alone in ((1, False), (2, False), (5, False), (2, True)):
         before = torch.get_num_threads()
         try:
-            choice = dataclasses.replace(choose_torch("cpu", "float32"), threads=threads, alone=alone)
-            editor = Editor(TorchBackend(open_model(str(tiny)), choice))
+            config = dataclasses.replace(choose_torch("cpu", "float32"), threads=threads, alone=alone)
+            editor = Editor(TorchBackend(open_model(str(tiny)), config))
             editor.set_recipe(Recipe("make it winter", steps=steps))
             latents = editor.encode(FRAMES)
             if anchored:

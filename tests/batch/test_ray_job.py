@@ -30,10 +30,10 @@ class Said(Heard):
 
 def run(job, worker, said, numbers=None):
     """Edit segments of a job, the last one first; interrupted where these are not all of them."""
-    cluster = ClusterJob(job, worker.choice(job.request), said)
+    cluster = ClusterJob(job, worker.runtime(job.request), said)
     for task in sorted(cluster.tasks(), key=lambda task: -task.number):
         if numbers is None or task.number in numbers:
-            part = worker.segment(cluster.request, cluster.choice, task.begin, task.limit, None)
+            part = worker.segment(cluster.request, cluster.runtime, task.begin, task.limit, None)
             assert isinstance(part, Part), part
             assert cluster.take(task, part) is None
     if numbers is not None:

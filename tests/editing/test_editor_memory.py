@@ -40,9 +40,9 @@ def model(tmp_path):
 
 def test_the_batch_is_halved_and_the_frames_are_the_same(model):
     frames = np.random.default_rng(0).integers(0, 255, (7, 64, 64, 3), dtype=np.uint8)
-    descriptor, choice = open_model(str(model)), choose_torch("cpu", "float32")
+    descriptor, config = open_model(str(model)), choose_torch("cpu", "float32")
     found = []
-    for backend in (TorchBackend(descriptor, choice), Small(descriptor, choice)):
+    for backend in (TorchBackend(descriptor, config), Small(descriptor, config)):
         editor = Editor(backend)
         editor.set_recipe(Recipe("sepia"))
         latents = editor.encode(frames)

@@ -124,8 +124,8 @@ def test_segments_made_apart(ask, source):
     asked = ask("whole.mkv", backend="torch")
     whole = edited(asked)
     worker, times = Worker(2), [pts for pts, _ in whole]
-    choice = make_plan(asked, source).choice
-    anchors, _ = worker.anchors(asked, choice)
+    config = make_plan(asked, source).runtime
+    anchors, _ = worker.anchors(asked, config)
     numbers = list(range(-(-FRAMES // SEGMENT)))
     random.Random(3).shuffle(numbers)
 
@@ -134,7 +134,7 @@ def test_segments_made_apart(ask, source):
         for number in numbers:
             first = number * SEGMENT
             mark = ResumePoint(first, tuple(times[max(0, first - 3) : first]), None) if first else None
-            part = worker.segment(asked, choice, mark, SEGMENT, anchors)
+            part = worker.segment(asked, config, mark, SEGMENT, anchors)
             assert isinstance(part, Part), part
             folder.part(number).write_bytes(part.packets)
             folder.add(number, part.segment)

@@ -16,8 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 from movie_cli.cli import main
 from movie_cli.errors import DeviceError, ModelError
 from movie_cli.export import aimet_script
-from movie_cli.export.aimet import Aimet, chosen, find_aimet, quantize_by_aimet
 from movie_cli.export.exporters import quantizer_facts
+from movie_cli.export.quantize import Aimet, chosen, find_aimet, quantize_by_aimet
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for an interpreter is a script")
 

@@ -12,7 +12,7 @@ import pytest
 
 from movie_cli.errors import OutputError
 from movie_cli.media import EncodeOptions, VideoWriter, probe
-from movie_cli.media.tags import advanced
+from movie_cli.media.containers import advanced
 from tests.media.clips import SHARED, identity_edit, make_clip, needs_ffmpeg, picture, run_ffmpeg
 
 

@@ -11,7 +11,7 @@ import pytest
 from movie_cli.errors import UsageError
 from movie_cli.media import EncodeOptions, FrameReader, ReadOptions, VideoWriter, plan_encoding, probe
 from movie_cli.media.colour import ColourTags
-from movie_cli.media.deep import HdrCarry, added
+from movie_cli.media.deep import AddHdrEdit, added
 from movie_cli.media.tonemap import HLG, PQ, Light, ToneMap, light_to_pq, pq_to_light
 from tests.media.clips import ODD, SHARED, needs_shared
 
@@ -82,7 +82,7 @@ def test_codes_become_light_and_codes_again(transfer):
 def test_an_edit_is_a_gain_on_light(transfer):
     codes = np.repeat(np.linspace(0, 65535, 64).astype(np.uint16)[None, :, None], 3, 2)
     seen = ToneMap(transfer, 9, 1000.0)(codes)
-    carry, light = HdrCarry(tags(transfer)), Light(transfer, 9)
+    carry, light = AddHdrEdit(tags(transfer)), Light(transfer, 9)
     assert np.array_equal(carry(codes, seen, seen), codes)
     # A stop darker: half the light, highlights that eight bits do not tell apart as well.
     darker = np.rint(255 * np.power(np.power(seen / 255, 2.4) / 2, 1 / 2.4)).astype(np.uint8)

@@ -63,8 +63,8 @@ def test_a_reader_whose_gpu_is_gone_decodes_in_software(clip, gpu):
 @pytest.fixture
 def gpu_found(monkeypatch):
     """A plan on CUDA, whose GPU decodes and encodes; nothing runs there."""
-    choice = RuntimeConfig("cuda:1", "bfloat16", "cuda:1 in bfloat16")
-    monkeypatch.setattr(plan, "choose_runtime", lambda *arguments, **options: choice)
+    config = RuntimeConfig("cuda:1", "bfloat16", "cuda:1 in bfloat16")
+    monkeypatch.setattr(plan, "choose_runtime", lambda *arguments, **options: config)
     monkeypatch.setattr(hardware, "why_no_decoder", lambda video, gpu: "")
     monkeypatch.setattr(hardware, "why_no_encoder", lambda name, gpu, size: "")
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from movie_cli.errors import OutputError, SourceError
 from movie_cli.media import EncodeOptions, FrameReader, ReadOptions, probe
-from movie_cli.media.sequence import file_names, is_pattern
+from movie_cli.media.pictures import file_names, is_pattern
 from tests.media.clips import identity_edit, make_clip, picture
 
 

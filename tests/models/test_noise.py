@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from movie_cli.models.noise import standard_normal
+from movie_cli.backends.graph_backend import standard_normal
 
 
 @pytest.mark.parametrize("seed", [0, 1234567, 2**40 + 5, 2**63 - 1])
