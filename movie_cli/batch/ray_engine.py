@@ -141,7 +141,7 @@ class _Run:
         """Open a job; whether that went well."""
         cluster: ClusterJob | None = None
         try:
-            config = self._choice(job)
+            config = self._runtime(job)
             cluster = ClusterJob(job, config, self._listener)
             opened = _Open(cluster)
             self._open.append(opened)
@@ -156,7 +156,7 @@ class _Run:
             return False
         return True
 
-    def _choice(self, job: Job) -> RuntimeConfig:
+    def _runtime(self, job: Job) -> RuntimeConfig:
         """What the first worker that answers would run the job on; all that work on it are told to do the same."""
         if job.request.max_flicker is not None:
             raise UsageError("--max-flicker looks at a whole film, which a cluster has in parts", "use --engine local")
