@@ -26,7 +26,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from movie_cli.checkpoints.regions import load_regions, read_regions
+from movie_cli.checkpoints.load import load_regions, read_regions
 from movie_cli.errors import MovieError
 from movie_cli.media import FrameReader, probe
 from movie_cli.models.flow import Step, steps_of

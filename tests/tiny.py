@@ -18,7 +18,7 @@ from diffusers import (
 
 from movie_cli.bench.shapes import clip_tokenizer
 from movie_cli.checkpoints.diffusers_parts import save_checkpoint
-from movie_cli.checkpoints.regions import save_regions
+from movie_cli.checkpoints.load import save_regions
 from movie_cli.models.autoencoder import PatchAutoencoder
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.models.regions import RegionNetwork, RegionShape

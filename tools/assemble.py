@@ -18,7 +18,7 @@ import torch
 from diffusers import LCMScheduler
 
 from movie_cli.checkpoints.diffusers_parts import save_checkpoint
-from movie_cli.checkpoints.regions import FOLDER as REGIONS
+from movie_cli.checkpoints.load import FOLDER as REGIONS
 from movie_cli.models.autoencoder import PatchAutoencoder
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.models.text import InstructionEncoder

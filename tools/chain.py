@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from movie_cli.backends.torch_devices import bfloat16_feature
-from movie_cli.checkpoints.regions import FOLDER as REGIONS
+from movie_cli.checkpoints.load import FOLDER as REGIONS
 from movie_cli.errors import SourceError, UsageError
 from tools.options import end
 

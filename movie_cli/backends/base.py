@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -271,10 +271,13 @@ def require(extra: str) -> None:
     raise DeviceError(f"{what} is not part of this installation", f'pip install "movie-cli[{extra}]"')
 
 
-def missing(backend: str) -> DeviceInfo:
-    """The line of a backend that is not installed."""
-    why = f'not part of this installation: pip install "movie-cli[{backend}]"'
-    return DeviceInfo(backend, "", False, why, "", "")
+def list_package(backend: str, present: Callable[[], DeviceInfo]) -> list[DeviceInfo]:
+    """The line of a backend whose runtime is a package; `present` makes all but its name where that is installed."""
+    if not is_installed(backend):
+        why = f'not part of this installation: pip install "movie-cli[{backend}]"'
+        return [DeviceInfo(backend, "", False, why, "", "")]
+    module = MODULES[backend]
+    return [replace(present(), name=f"{module} {version_of(module)}")]
 
 
 def version_of(module: str) -> str:

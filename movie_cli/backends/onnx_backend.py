@@ -9,16 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movie_cli.backends.base import (
-    MODULES,
-    DeviceInfo,
-    RuntimeConfig,
-    RuntimeRequest,
-    is_installed,
-    missing,
-    require,
-    version_of,
-)
+from movie_cli.backends.base import DeviceInfo, RuntimeConfig, RuntimeRequest, list_package, require
 from movie_cli.backends.graph_backend import Feeds, GraphBackend, env_threads, threads_of
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import TEXT_ENCODER, Export, read_export
@@ -49,20 +40,14 @@ class OnnxRuntime:
 
     def available(self) -> list[DeviceInfo]:
         """One line with all execution providers."""
-        if not is_installed(self.name):
-            return [missing(self.name)]
-        module = MODULES[self.name]
         why = "runs exports, --model FOLDER"
-        return [DeviceInfo(self.name, ", ".join(present_providers()), True, why, "", f"{module} {version_of(module)}")]
+        return list_package(self.name, lambda: DeviceInfo(self.name, ", ".join(present_providers()), True, why, "", ""))
 
     def choose(self, descriptor: Descriptor, asked: RuntimeRequest) -> RuntimeConfig | None:
         """An execution provider, by `--provider` or `--device`. The number type is the export's."""
-        export = descriptor.export
-        if asked.backend == "auto" and (export is None or export.kind != "onnx"):
+        export = export_for(self.name, descriptor, asked)
+        if export is None:
             return None
-        require(self.name)
-        export = only_export(descriptor, self.name)
-        check_precision(export, asked.dtype)
         device = "coreml" if asked.device == "mps" else asked.device.partition(":")[0]
         name = choose_provider(device if asked.provider == "auto" or asked.device == "mps" else asked.provider)
         return RuntimeConfig(
@@ -77,30 +62,29 @@ class OnnxRuntime:
         )
 
 
-def only_export(descriptor: Descriptor, backend: str) -> Export:
-    """The export that a checkpoint is.
+def export_for(backend: str, descriptor: Descriptor, asked: RuntimeRequest) -> Export | None:
+    """The export that a checkpoint is, for a backend that runs exports alone; None where `auto` asks and it is not its.
 
     Raises:
-        ModelError: it is none.
+        DeviceError: the backend is not installed.
+        ModelError: the checkpoint is no export.
+        UsageError: another number type is asked for than the export's own.
     """
-    if descriptor.export is not None:
-        return descriptor.export
-    raise ModelError(
-        f"{descriptor.name} is not exported, and the backend {backend} runs exports",
-        f"make one: movie export {backend} -o FOLDER --model {descriptor.name}, then --model FOLDER",
-    )
-
-
-def check_precision(export: Export, dtype: str) -> None:
-    """Refuse another number type than an export's own.
-
-    Raises:
-        UsageError: it is another.
-    """
-    if dtype not in ("auto", export.precision):
-        raise UsageError(
-            f"--dtype is {dtype}, and the graphs are in {export.precision}", "leave it out, or export with --precision"
+    export = descriptor.export
+    if asked.backend == "auto" and (export is None or export.kind != backend):
+        return None
+    require(backend)
+    if export is None:
+        raise ModelError(
+            f"{descriptor.name} is not exported, and the backend {backend} runs exports",
+            f"make one: movie export {backend} -o FOLDER --model {descriptor.name}, then --model FOLDER",
         )
+    if asked.dtype not in ("auto", export.precision):
+        raise UsageError(
+            f"--dtype is {asked.dtype}, and the graphs are in {export.precision}",
+            "leave it out, or export with --precision",
+        )
+    return export
 
 
 def present_providers() -> tuple[str, ...]:

@@ -15,15 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movie_cli.backends.base import (
-    MODULES,
     DeviceInfo,
     RuntimeConfig,
     RuntimeRequest,
     Say,
     is_installed,
-    missing,
+    list_package,
     require,
-    version_of,
 )
 from movie_cli.backends.fidelity import Comparison, nearness, times_as_fast
 from movie_cli.backends.graph_backend import Feeds, GraphBackend, threads_of
@@ -51,11 +49,12 @@ class OpenVinoRuntime:
 
     def available(self) -> list[DeviceInfo]:
         """The CPU."""
-        if not is_installed(self.name):
-            return [missing(self.name)]
-        module = MODULES[self.name]
-        dtype, why = fastest_dtype("cpu")
-        return [DeviceInfo(self.name, "cpu", True, why, dtype, f"{module} {version_of(module)}")]
+
+        def present() -> DeviceInfo:
+            dtype, why = fastest_dtype("cpu")
+            return DeviceInfo(self.name, "cpu", True, why, dtype, "")
+
+        return list_package(self.name, present)
 
     def choose(self, descriptor: Descriptor, asked: RuntimeRequest) -> RuntimeConfig | None:
         """An export as it is; a checkpoint by graphs that are made where that was asked for, or pays."""

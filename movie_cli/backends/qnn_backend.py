@@ -15,22 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from movie_cli.backends.base import (
-    MODULES,
-    DeviceInfo,
-    RuntimeConfig,
-    RuntimeRequest,
-    is_installed,
-    missing,
-    require,
-    version_of,
-)
+from movie_cli.backends.base import DeviceInfo, RuntimeConfig, RuntimeRequest, list_package, version_of
 from movie_cli.backends.graph_backend import GraphBackend
 from movie_cli.backends.onnx_backend import (
     PROVIDERS,
     OnnxGraph,
-    check_precision,
-    only_export,
+    export_for,
     open_graph,
     session_options,
 )
@@ -73,22 +63,13 @@ class QnnRuntime:
 
     def available(self) -> list[DeviceInfo]:
         """The chip's HTP, or its simulator."""
-        if not is_installed(self.name):
-            return [missing(self.name)]
-        module, found = MODULES[self.name], present_devices()
-        why = (
-            "runs exports for Qualcomm's HTP, --model FOLDER" if found else "it has no Qualcomm HTP, nor its simulator"
-        )
-        return [DeviceInfo(self.name, ", ".join(found), bool(found), why, "", f"{module} {version_of(module)}")]
+        return list_package(self.name, _described)
 
     def choose(self, descriptor: Descriptor, asked: RuntimeRequest) -> RuntimeConfig | None:
         """The HTP, or by `--provider simulator` that. The number type is the export's."""
-        export = descriptor.export
-        if asked.backend == "auto" and (export is None or export.kind != "qnn"):
+        export = export_for(self.name, descriptor, asked)
+        if export is None:
             return None
-        require(self.name)
-        export = only_export(descriptor, self.name)
-        check_precision(export, asked.dtype)
         found, why = choose_device(export, asked.provider)
         return RuntimeConfig(found, export.precision, f"qnn in {export.precision}: {why}", self.name, provider=found)
 
@@ -139,6 +120,12 @@ def choose_device(export: Export, provider: str) -> tuple[str, str]:
             "this machine has no Qualcomm HTP", "--provider simulator runs the same graphs here, exactly and slowly"
         )
     raise DeviceError("this machine has neither a Qualcomm HTP nor its simulator", "run the export on a Snapdragon")
+
+
+def _described() -> DeviceInfo:
+    found = present_devices()
+    why = "runs exports for Qualcomm's HTP, --model FOLDER" if found else "it has no Qualcomm HTP, nor its simulator"
+    return DeviceInfo("qnn", ", ".join(found), bool(found), why, "", "")
 
 
 @functools.cache

@@ -23,7 +23,7 @@ from threading import Lock, Thread
 from typing import Any, Literal
 
 from movie_cli.backends.child import safe_path
-from movie_cli.batch.jobs import Job, Listener, Result
+from movie_cli.batch import Job, Listener, Result
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import UsageError, known_error
 

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from movie_cli import media
 from movie_cli.backends.base import RuntimeConfig
-from movie_cli.batch.jobs import Result
+from movie_cli.batch import Result
 from movie_cli.batch.local import edit_one, threads_for
 from movie_cli.editing import clip
 from movie_cli.editing.clip import ResumePoint

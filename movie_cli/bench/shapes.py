@@ -26,8 +26,8 @@ from diffusers import (
 from torch.utils.flop_counter import FlopCounterMode
 
 from movie_cli.checkpoints.diffusers_parts import save_checkpoint
+from movie_cli.checkpoints.load import FOLDER as REGIONS
 from movie_cli.checkpoints.load import network_class
-from movie_cli.checkpoints.regions import FOLDER as REGIONS
 from movie_cli.checkpoints.store import DEFAULT_MODEL, EMBEDDED
 from movie_cli.models.text import InstructionEncoder
 from movie_cli.models.tokenizer import InstructionTokenizer

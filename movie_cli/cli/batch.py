@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from movie_cli import remote
-from movie_cli.batch.jobs import Engine, Job
+from movie_cli.batch import Engine, Job
 from movie_cli.batch.manifest import STREAM, read_manifest
 from movie_cli.cli.batch_jobs import make_jobs
 from movie_cli.cli.batch_report import BatchReport

@@ -16,7 +16,7 @@ import click
 from click.core import ParameterSource
 
 from movie_cli import remote
-from movie_cli.batch.jobs import Job
+from movie_cli.batch import Job
 from movie_cli.batch.manifest import Manifest, OptionValue, WrittenJob, place
 from movie_cli.cli.command import ThemedOption
 from movie_cli.cli.edit import JOB_OPTIONS, edit, forbids_fetching, request_of

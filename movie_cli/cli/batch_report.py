@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import click
 
-from movie_cli.batch.jobs import Job, Result
+from movie_cli.batch import Job, Result
 from movie_cli.cli.output import EVENT_SECONDS, LineReporter, OutputOptions, emit, make_reporter, print_table
 
 if TYPE_CHECKING:

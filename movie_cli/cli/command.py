@@ -73,7 +73,7 @@ def _from_file(path: Path, options: Mapping[str, ThemedOption], program: click.C
     for key, value in values.items():
         name = key.replace("-", "_")
         if key == TABLE:
-            continue  # see `movie_cli.presets`
+            continue  # see `movie_cli.looks`
         if name not in options:
             known = _of_all_commands(program)
             if name not in known:

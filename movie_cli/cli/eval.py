@@ -112,7 +112,7 @@ def _earlier(folder: Path) -> list[Row]:
 
 
 def _judges(values: dict[str, Any]) -> Judges:
-    from movie_cli.evaluate.learned import ClipScorer, Lpips
+    from movie_cli.evaluate.measures import ClipScorer, Lpips
     from movie_cli.evaluate.run import Judges
 
     offline = values["offline"]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from movie_cli.checkpoints.regions import load_regions
+from movie_cli.checkpoints.load import load_regions
 from movie_cli.checkpoints.store import open_model
 from movie_cli.errors import ModelError, UsageError
 from movie_cli.media import EncodeOptions, FrameReader, SourceInfo, VideoWriter, WriteReport, probe

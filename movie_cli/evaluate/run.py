@@ -20,8 +20,8 @@ from PIL import Image
 
 from movie_cli.backends.base import Pixels
 from movie_cli.errors import SourceError
-from movie_cli.evaluate import learned, measures
-from movie_cli.evaluate.learned import ClipScorer, Lpips
+from movie_cli.evaluate import measures
+from movie_cli.evaluate.measures import ClipScorer, Lpips
 from movie_cli.evaluate.subjects import Subject, in_batches
 from movie_cli.evaluate.suite import Clip, Suite, SuiteEdit
 from movie_cli.media import FrameReader, VideoWriter, probe
@@ -163,16 +163,16 @@ def _by_clip(opened: OpenClip, edit: SuiteEdit, edited: Pixels, judges: Judges) 
     if judges.clip is not None:
         before, after = judges.source(judges.clip, opened.clip, opened.frames), judges.clip.embed_frames(edited)
         text = judges.clip.embed_text(caption)
-        row["clip_frame"] = learned.clip_frame(after)
-        row["clip_image"] = learned.clip_image(before, after)
-        row["clip_text"] = learned.clip_text(after, text)
+        row["clip_frame"] = measures.clip_frame(after)
+        row["clip_image"] = measures.clip_image(before, after)
+        row["clip_text"] = measures.clip_text(after, text)
         if opened.clip.caption and edit.caption:
-            row["clip_direction"] = learned.clip_direction(
+            row["clip_direction"] = measures.clip_direction(
                 before, after, judges.clip.embed_text(opened.clip.caption), text
             )
     if judges.pick is not None:
         embedded = judges.pick.embed_frames(edited)
-        row["pick_score"] = learned.pick_score(embedded, judges.pick.embed_text(caption), judges.pick.scale)
+        row["pick_score"] = measures.pick_score(embedded, judges.pick.embed_text(caption), judges.pick.scale)
     return row
 
 

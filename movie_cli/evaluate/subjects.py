@@ -19,7 +19,7 @@ from torch import Tensor
 from movie_cli.backends.base import Pixels
 from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.backends.torch_devices import choose_torch
-from movie_cli.checkpoints.regions import load_regions
+from movie_cli.checkpoints.load import load_regions
 from movie_cli.checkpoints.store import DEFAULT_MODEL, open_model
 from movie_cli.editing.editor import Editor, working_size
 from movie_cli.errors import UsageError

@@ -7,7 +7,7 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from movie_cli.checkpoints.regions import load_regions
+from movie_cli.checkpoints.load import load_regions
 from movie_cli.checkpoints.store import resolve
 from movie_cli.errors import SourceError, TrainingError
 from movie_cli.train.bank_samples import BankSamples

@@ -27,10 +27,9 @@ from starlette.routing import Route
 
 from movie_cli.errors import MovieError, OutputError, UsageError, known_error
 from movie_cli.tune.command import EditState
-from movie_cli.tune.guard import Guard
 from movie_cli.tune.pictures import Picture
+from movie_cli.tune.requests import Guard, Stale
 from movie_cli.tune.session import Session
-from movie_cli.tune.worker import Stale
 
 GRACE = 3.0
 """Seconds without any page after which the server ends: a page that is loaded anew is away for less."""

@@ -31,7 +31,7 @@ from movie_cli.presets import list_presets, save_preset
 from movie_cli.recipe import Recipe
 from movie_cli.tune.command import EditProcess, as_typed, controls_of, edit_arguments, recipe_of
 from movie_cli.tune.pictures import Picture, at_most, jpeg, player_films, png, veil
-from movie_cli.tune.worker import Worker
+from movie_cli.tune.requests import Worker
 
 THUMBNAILS, THUMBNAIL_WIDTH = 8, 160
 LOOP_SECONDS, LOOP_FRAMES = 2, 48

@@ -1,6 +1,6 @@
 import pytest
 
-from movie_cli.batch.jobs import Result
+from movie_cli.batch import Result
 from movie_cli.errors import DeviceError, MovieError, SourceError
 
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from movie_cli.batch.jobs import Job
+from movie_cli.batch import Job
 from movie_cli.batch.local import LocalEngine, PipeReporter
 from movie_cli.editing.request import EditRequest
 from movie_cli.recipe import Recipe

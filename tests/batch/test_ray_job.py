@@ -7,7 +7,7 @@ import dataclasses
 import av
 import pytest
 
-from movie_cli.batch.jobs import Job
+from movie_cli.batch import Job
 from movie_cli.batch.ray_job import ClusterJob
 from movie_cli.batch.ray_worker import Part, Worker
 from movie_cli.editing.request import EditRequest

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from movie_cli.checkpoints.folder import check_folder, verify
-from movie_cli.checkpoints.regions import CONFIG, WEIGHTS, load_regions, save_regions
+from movie_cli.checkpoints.load import CONFIG, WEIGHTS, load_regions, save_regions
 from movie_cli.errors import ModelError
 from movie_cli.models.regions import RegionNetwork
 from tests import tiny

@@ -11,9 +11,9 @@ from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.backends.torch_devices import choose_torch
 from movie_cli.checkpoints.store import open_model
 from movie_cli.editing import clip
-from movie_cli.editing.anchors import Schedule, hue_saturation_value, make_schedule
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.request import EditRequest, SilentReporter
+from movie_cli.editing.step import Schedule, hue_saturation_value, make_schedule
 from movie_cli.editing.video import edit_video
 from movie_cli.errors import InterruptedEdit, UsageError
 from movie_cli.kinds import TimeValue

@@ -16,7 +16,7 @@ import av
 import numpy as np
 import pytest
 
-from movie_cli.checkpoints.regions import save_regions
+from movie_cli.checkpoints.load import save_regions
 from movie_cli.checkpoints.store import open_model
 from movie_cli.editing import latent_cache
 from movie_cli.editing.latent_cache import CacheFull, LatentCache

@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import save_file
 
 from movie_cli.errors import ModelError
-from movie_cli.evaluate import learned
-from movie_cli.evaluate.learned import Lpips
+from movie_cli.evaluate import measures
+from movie_cli.evaluate.measures import Lpips
 from tests import tiny
 
 
@@ -44,35 +44,35 @@ def test_pictures_are_prepared_as_transformers_does(checkpoint, frames):
     pixels = torch.as_tensor(np.array(processor(list(frames)).pixel_values))
     with torch.inference_mode():
         wanted = CLIPModel.from_pretrained(checkpoint).eval().get_image_features(pixel_values=pixels).pooler_output
-    found = learned.ClipScorer(checkpoint).embed_frames(frames)
+    found = measures.ClipScorer(checkpoint).embed_frames(frames)
     torch.testing.assert_close(found, torch.nn.functional.normalize(wanted, dim=-1), atol=2e-3, rtol=0)
 
 
 def test_still_clips_are_consistent_and_shuffling_changes_nothing(checkpoint, frames):
-    scorer = learned.ClipScorer(checkpoint)
-    assert learned.clip_frame(scorer.embed_frames(frames[:1].repeat(4, axis=0))) == pytest.approx(1)
+    scorer = measures.ClipScorer(checkpoint)
+    assert measures.clip_frame(scorer.embed_frames(frames[:1].repeat(4, axis=0))) == pytest.approx(1)
     embedded = scorer.embed_frames(frames)
-    assert learned.clip_frame(embedded[[3, 1, 4, 0, 2]]) == pytest.approx(learned.clip_frame(embedded))
-    assert learned.clip_frame(embedded) < 1
-    assert learned.clip_image(embedded, embedded) == pytest.approx(1)
+    assert measures.clip_frame(embedded[[3, 1, 4, 0, 2]]) == pytest.approx(measures.clip_frame(embedded))
+    assert measures.clip_frame(embedded) < 1
+    assert measures.clip_image(embedded, embedded) == pytest.approx(1)
     assert scorer.embed_text("a cat " * 100).shape == (1, 8)
     assert scorer.scale == pytest.approx(1 / 0.07, rel=0.01)
 
 
 def test_cosines_of_known_embeddings():
     east, north = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
-    assert learned.clip_frame(torch.cat([east, east, north])) == pytest.approx(1 / 3)
-    assert learned.clip_text(torch.cat([east, north]), north) == pytest.approx(0.5)
-    assert learned.pick_score(torch.cat([east, north]), north, 100.0) == pytest.approx(50)
-    assert learned.clip_direction(east, north, east, north) == pytest.approx(1)
-    assert learned.clip_direction(east, north, north, east) == pytest.approx(-1)
+    assert measures.clip_frame(torch.cat([east, east, north])) == pytest.approx(1 / 3)
+    assert measures.clip_text(torch.cat([east, north]), north) == pytest.approx(0.5)
+    assert measures.pick_score(torch.cat([east, north]), north, 100.0) == pytest.approx(50)
+    assert measures.clip_direction(east, north, east, north) == pytest.approx(1)
+    assert measures.clip_direction(east, north, north, east) == pytest.approx(-1)
 
 
 def test_missing_weights_are_told_clearly(tmp_path):
     with pytest.raises(ModelError, match="cannot be loaded"):
-        learned.ClipScorer(str(tmp_path), offline=True)
+        measures.ClipScorer(str(tmp_path), offline=True)
     with pytest.raises(ModelError, match="cannot be loaded"):
-        learned.ClipScorer("nobody/no-clip-here", offline=True)
+        measures.ClipScorer("nobody/no-clip-here", offline=True)
     with pytest.raises(ModelError, match="does not hold the weights of LPIPS"):
         Lpips(tmp_path / "nothing.safetensors")
 
@@ -84,7 +84,7 @@ def test_pickled_weights_are_refused(checkpoint, tmp_path):
     (tmp_path / "pickled" / "model.safetensors").unlink()
     torch.save({}, tmp_path / "pickled" / "pytorch_model.bin")
     with pytest.raises(ModelError):
-        learned.ClipScorer(str(tmp_path / "pickled"))
+        measures.ClipScorer(str(tmp_path / "pickled"))
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from safetensors.torch import load_file
 from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.backends.torch_devices import choose_torch
 from movie_cli.checkpoints.descriptor import read_descriptor
-from movie_cli.checkpoints.load import load_checkpoint
-from movie_cli.checkpoints.regions import save_regions
+from movie_cli.checkpoints.load import load_checkpoint, save_regions
 from movie_cli.editing.editor import Editor
 from movie_cli.errors import ModelError, UsageError
 from movie_cli.models.scene import SCENE_CHANNELS

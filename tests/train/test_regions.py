@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from movie_cli.checkpoints.regions import load_regions
+from movie_cli.checkpoints.load import load_regions
 from movie_cli.errors import ModelError, SourceError
 from movie_cli.models.region_names import REGIONS, SCENE
 from movie_cli.train.regions.labels import MOSAIC, merge

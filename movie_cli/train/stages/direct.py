@@ -15,7 +15,7 @@ import torch
 from diffusers import LCMScheduler, SchedulerMixin, UNet2DConditionModel
 from torch import Tensor, nn
 
-from movie_cli.checkpoints.regions import load_regions
+from movie_cli.checkpoints.load import load_regions
 from movie_cli.errors import ModelError, UsageError
 from movie_cli.models.attention import attach
 from movie_cli.models.autoencoder import PatchAdapter

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from movie_cli.checkpoints.regions import FOLDER, read_regions, save_regions
+from movie_cli.checkpoints.load import FOLDER, read_regions, save_regions
 from movie_cli.checkpoints.store import open_model
 from movie_cli.errors import ModelError
 from movie_cli.models.region_names import SCENE

@@ -15,7 +15,7 @@ from diffusers import SchedulerMixin
 from torch import Tensor, nn
 
 from movie_cli.checkpoints.diffusers_parts import save_checkpoint
-from movie_cli.checkpoints.regions import FOLDER as REGIONS_FOLDER
+from movie_cli.checkpoints.load import FOLDER as REGIONS_FOLDER
 from movie_cli.models.attention import AnchorStore
 from movie_cli.models.autoencoder import PatchAdapter, PatchAutoencoder
 from movie_cli.models.sampling import Guidance, is_recurrent, sample
