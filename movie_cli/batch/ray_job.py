@@ -24,10 +24,9 @@ from movie_cli.batch.ray_worker import Part
 from movie_cli.checkpoints.exported import is_export
 from movie_cli.editing.clip import OVERLAP, ResumePoint
 from movie_cli.editing.editor import Editors
-from movie_cli.editing.outputs import clean, prepare, send
+from movie_cli.editing.outputs import clean, open_writer, prepare, send
 from movie_cli.editing.plan import make_plan
 from movie_cli.editing.request import EditRequest, SilentReporter, check_output, check_source
-from movie_cli.editing.sinks import open_writer
 from movie_cli.editing.video import VideoEdit, is_whole, whole_already, work_folder
 from movie_cli.editing.work_folder import ANCHORS
 from movie_cli.errors import MovieError, SourceError, output_error

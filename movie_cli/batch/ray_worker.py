@@ -28,10 +28,10 @@ from movie_cli.editing import clip
 from movie_cli.editing.clip import ResumePoint
 from movie_cli.editing.editor import Editors
 from movie_cli.editing.latent_cache import ClipCache
+from movie_cli.editing.outputs import SegmentSink
 from movie_cli.editing.pipeline import Pipeline, load_editor
 from movie_cli.editing.plan import Plan, make_plan
 from movie_cli.editing.request import EditRequest, Reporter, SilentReporter
-from movie_cli.editing.sinks import SegmentSink
 from movie_cli.errors import DeviceError, first_line, known_error
 from movie_cli.media.segments import Segment
 from movie_cli.options import ReadOptions

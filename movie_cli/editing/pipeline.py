@@ -30,9 +30,9 @@ from movie_cli.editing.editor import Editor, Editors, joined
 from movie_cli.editing.finishing import Finishing, canvas_of, frame_bytes
 from movie_cli.editing.flicker import Flicker
 from movie_cli.editing.latent_cache import ClipCache
+from movie_cli.editing.outputs import Sink
 from movie_cli.editing.plan import Plan
 from movie_cli.editing.request import Reporter
-from movie_cli.editing.sinks import Sink
 from movie_cli.editing.step import Step
 from movie_cli.errors import UsageError
 from movie_cli.media import FrameReader, WriterThread, prefetch

@@ -19,11 +19,10 @@ from movie_cli.editing.editor import Editor, Editors
 from movie_cli.editing.flicker import Flicker, check_flicker, settled
 from movie_cli.editing.job import SourceWatch, edit_identity
 from movie_cli.editing.latent_cache import ClipCache
-from movie_cli.editing.outputs import is_staged, staged
+from movie_cli.editing.outputs import PipeSink, SegmentSink, Sink, is_staged, join, naming_of, open_writer, staged
 from movie_cli.editing.pipeline import Pipeline, load_editor
 from movie_cli.editing.plan import Plan, changes_of, make_plan
 from movie_cli.editing.request import STREAM, EditRequest, Reporter
-from movie_cli.editing.sinks import PipeSink, SegmentSink, Sink, join, naming_of, open_writer
 from movie_cli.editing.work_folder import ANCHORS, WorkFolder, differences, published, remove_published
 from movie_cli.errors import InterruptedEdit, MovieError, UsageError
 

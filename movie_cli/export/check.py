@@ -32,12 +32,11 @@ from movie_cli.checkpoints.exported import (
 )
 from movie_cli.checkpoints.store import open_model
 from movie_cli.errors import ModelError
-from movie_cli.export.build import Size
+from movie_cli.export.build import Size, bytes_of
 from movie_cli.export.calibration import Case, cases, feeds_of, instructions_of, pictures_of
 from movie_cli.export.distance import Distance, distance, multiply_adds
 from movie_cli.export.exporters import VERIFY, exact, quantized
 from movie_cli.export.graph_sources import GraphSource, frame_graphs, load_parts, text_graph
-from movie_cli.export.onnx_file import bytes_of
 from movie_cli.recipe import Recipe
 
 HELD_OUT_SEED = 99

@@ -16,11 +16,10 @@ from movie_cli.backends.base import Say
 from movie_cli.backends.qnn_backend import Soc
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import FRAME_GRAPHS, graph_name
-from movie_cli.export.build import Size, build_float, calibration_feeds
+from movie_cli.export.build import Size, build_float, bytes_of, calibration_feeds, move
 from movie_cli.export.context_binaries import compile_graphs
 from movie_cli.export.distance import Layer, sensitive
 from movie_cli.export.export_folder import new_folder, write_manifest
-from movie_cli.export.onnx_file import bytes_of, move
 from movie_cli.export.quantize import BITS, Aimet, write_precision
 
 PRECISION = "w8a16"

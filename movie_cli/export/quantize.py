@@ -28,9 +28,9 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from movie_cli.backends.child import run_child
 from movie_cli.errors import DeviceError, ModelError
+from movie_cli.export.build import ONE_FILE, weights_file
 from movie_cli.export.calibration import Feeds
 from movie_cli.export.distance import Layer, report, sensitive
-from movie_cli.export.onnx_file import ONE_FILE, weights_file
 
 ACTIVATIONS = {"w8a16": QuantType.QUInt16, "w8a8": QuantType.QUInt8}
 BITS = {"w8a16": 16, "w8a8": 8}

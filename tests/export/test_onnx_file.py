@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from movie_cli.export.build import einsum, for_htp, group_norm, silu
 from movie_cli.export.distance import Distance, Layer, sensitive
-from movie_cli.export.onnx_file import einsum, for_htp, group_norm, silu
 
 
 def test_silu_is_silu():

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("onnxruntime")
 
 from movie_cli.backends.onnx_backend import open_graph
-from movie_cli.export.onnx_file import bytes_of, move, weights_file
+from movie_cli.export.build import bytes_of, move, weights_file
 from movie_cli.export.quantize import quantize_graph, write_precision
 
 
