@@ -38,7 +38,7 @@ def main() -> None:
 
 def measure(exact: Path, more: list[Path], model: str, runs: int, only: list[str]) -> dict[str, Any]:
     """Medians in ms and PSNR in dB, by name; of torch in float32 and some, or all, others."""
-    from movie_cli.backends.base import RuntimeRequest, is_installed
+    from movie_cli.backends import RuntimeRequest, is_installed
     from movie_cli.backends.fidelity import draw_pictures, psnr
     from movie_cli.backends.registry import choose_runtime, open_backend
     from movie_cli.checkpoints.store import open_model

@@ -127,7 +127,7 @@ def open_editor(model: str = "nano", device: str = "auto", dtype: str = "auto", 
         ModelError: there is no such checkpoint, or it is damaged.
         DeviceError: the device is not there.
     """
-    from movie_cli.backends.base import RuntimeRequest
+    from movie_cli.backends import RuntimeRequest
     from movie_cli.backends.registry import choose_runtime, open_backend
     from movie_cli.checkpoints.store import open_model
     from movie_cli.editing.editor import Editor

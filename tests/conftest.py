@@ -125,7 +125,7 @@ def nano_onnx(shared):
 def tiny_graphs(shared, tiny):
     """A folder for `MOVIE_HOME` with graphs of `tiny` for OpenVINO, and in `said.json` what was said meanwhile."""
     pytest.importorskip("openvino")
-    from movie_cli.backends import child
+    from movie_cli import child
     from movie_cli.backends.prepared import PreparedGraphs
     from movie_cli.checkpoints.store import open_model
     from tests.export import SIZE

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from movie_cli.backends.base import Backend, Carry, EmbeddedInstruction, FetchFrames, Pixels, RuntimeConfig, Settings
+from movie_cli.backends import Backend, Carry, EmbeddedInstruction, FetchFrames, Pixels, RuntimeConfig, Settings
 from movie_cli.checkpoints.descriptor import Descriptor
 
 SMALL = (64, 48)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from movie_cli.backends.base import Pixels
+from movie_cli.backends import Pixels
 from movie_cli.errors import UsageError
 from movie_cli.evaluate.measures import to_float, to_frames
 from movie_cli.evaluate.subjects import Subject, in_batches

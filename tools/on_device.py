@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import movie_cli
-from movie_cli.backends.base import RuntimeRequest
+from movie_cli.backends import RuntimeRequest
 from movie_cli.backends.fidelity import psnr
 from movie_cli.backends.registry import choose_runtime, open_backend
 from movie_cli.checkpoints.store import open_model

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from movie_cli.backends.base import Pixels
+from movie_cli.backends import Pixels
 from movie_cli.backends.fidelity import psnr
 from movie_cli.checkpoints.store import open_model
 from movie_cli.editing.editor import Editor

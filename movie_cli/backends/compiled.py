@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from movie_cli.backends.base import RuntimeConfig
+from movie_cli.backends import RuntimeConfig
 from movie_cli.errors import DeviceError, first_line
 from movie_cli.models.attention import AnchorStore, ConditioningCache
 from movie_cli.models.autoencoder import AutoencoderAdapter

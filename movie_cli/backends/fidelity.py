@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from movie_cli.backends.base import Backend, Pixels, Settings
+from movie_cli.backends import Backend, Pixels, Settings
 from movie_cli.recipe import Recipe
 
 SMALLEST, LARGEST = 0.01, 0.5

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movie_cli.backends.base import DeviceInfo, RuntimeConfig, RuntimeRequest, list_package, require
+from movie_cli.backends import DeviceInfo, RuntimeConfig, RuntimeRequest, list_package, require
 from movie_cli.backends.graph_backend import Feeds, GraphBackend, env_threads, threads_of
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import TEXT_ENCODER, Export, read_export

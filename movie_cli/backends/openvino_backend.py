@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movie_cli.backends.base import (
+from movie_cli.backends import (
     DeviceInfo,
     RuntimeConfig,
     RuntimeRequest,

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import movie_cli
-from movie_cli.backends.base import Say, version_of
-from movie_cli.backends.child import module_command, run_child
+from movie_cli.backends import Say, version_of
 from movie_cli.backends.fidelity import Comparison
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import FORMAT, graph_name, int8_file, read_export, read_json, weights_digest
+from movie_cli.child import module_command, run_child
 from movie_cli.errors import ModelError, OutputError
 from movie_cli.files import graphs_folder
 

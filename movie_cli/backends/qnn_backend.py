@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from movie_cli.backends.base import DeviceInfo, RuntimeConfig, RuntimeRequest, list_package, version_of
+from movie_cli.backends import DeviceInfo, RuntimeConfig, RuntimeRequest, list_package, version_of
 from movie_cli.backends.graph_backend import GraphBackend
 from movie_cli.backends.onnx_backend import (
     PROVIDERS,

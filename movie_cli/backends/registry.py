@@ -7,14 +7,14 @@
 | any other, one-step, on a CPU | OpenVINO where it is installed and measured to be faithful and faster; else torch |
 | any other | torch |
 
-To add one: a module with a class as `base.Runtime` says, and its place in `RUNTIMES` (see CONTRIBUTING.md).
+To add one: a module with a class as `backends.Runtime` says, and its place in `RUNTIMES` (see CONTRIBUTING.md).
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from movie_cli.backends.base import Backend, DeviceInfo, Runtime, RuntimeConfig, RuntimeRequest
+from movie_cli.backends import Backend, DeviceInfo, Runtime, RuntimeConfig, RuntimeRequest
 from movie_cli.backends.onnx_backend import OnnxRuntime
 from movie_cli.backends.openvino_backend import OpenVinoRuntime
 from movie_cli.backends.qnn_backend import QnnRuntime

@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from movie_cli.backends.base import Carry, EmbeddedInstruction, FetchFrames, Pixels, RuntimeConfig, Settings
+from movie_cli.backends import Carry, EmbeddedInstruction, FetchFrames, Pixels, RuntimeConfig, Settings
 from movie_cli.backends.compiled import CompiledNetworks
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.load import load_checkpoint, load_scheduler

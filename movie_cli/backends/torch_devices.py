@@ -21,7 +21,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from movie_cli.backends.base import Backend, DeviceInfo, RuntimeConfig, RuntimeRequest, is_installed, require
+from movie_cli.backends import Backend, DeviceInfo, RuntimeConfig, RuntimeRequest, is_installed, require
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.errors import DeviceError, UsageError
 

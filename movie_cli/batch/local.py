@@ -22,8 +22,8 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any, Literal
 
-from movie_cli.backends.child import safe_path
 from movie_cli.batch import Job, Listener, Result
+from movie_cli.child import safe_path
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import UsageError, known_error
 

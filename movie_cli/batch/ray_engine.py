@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import torch
 
-from movie_cli.backends.base import RuntimeConfig
+from movie_cli.backends import RuntimeConfig
 from movie_cli.batch import Job, Listener, Result
 from movie_cli.batch.ray_job import ClusterJob, Indivisible, Task, absolute
 from movie_cli.batch.ray_worker import Part, connected_workers

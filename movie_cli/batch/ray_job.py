@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from movie_cli import media, remote
-from movie_cli.backends.base import RuntimeConfig
+from movie_cli.backends import RuntimeConfig
 from movie_cli.batch import Job, Listener, Result
 from movie_cli.batch.local import check_free
 from movie_cli.batch.ray_worker import Part

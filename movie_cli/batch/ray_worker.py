@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from movie_cli import media
-from movie_cli.backends.base import RuntimeConfig
+from movie_cli.backends import RuntimeConfig
 from movie_cli.batch import Result
 from movie_cli.batch.local import edit_one, threads_for
 from movie_cli.editing import clip

@@ -22,7 +22,7 @@ from diffusers import EulerAncestralDiscreteScheduler, StableDiffusionInstructPi
 from PIL import Image
 from torch import Tensor, nn
 
-from movie_cli.backends.base import Pixels, RuntimeConfig
+from movie_cli.backends import Pixels, RuntimeConfig
 from movie_cli.bench.shapes import SHAPES, Operations, count, part_of
 from movie_cli.bench.stages import as_values, make_clip, matmul_peak, measure_stages, measure_whole, settle
 from movie_cli.checkpoints.descriptor import Descriptor

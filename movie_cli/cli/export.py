@@ -129,7 +129,7 @@ def qnn(soc: str, share_weights: bool, **values: Any) -> None:
 def _export(kind: str, values: dict[str, Any], **more: Any) -> None:
     """Export for a backend of that name, after what can be refused at once."""
     quieten_libraries(verbose=False)
-    from movie_cli.backends.base import require
+    from movie_cli.backends import require
     from movie_cli.export.export_folder import check_target
 
     target, as_json = Path(values["output"]), values["as_json"]

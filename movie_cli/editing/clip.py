@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from movie_cli.backends.base import Pixels
+from movie_cli.backends import Pixels
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import SourceError, UsageError
 from movie_cli.kinds import TimeValue

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from movie_cli.backends.base import Pixels
+from movie_cli.backends import Pixels
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.errors import UsageError
 from movie_cli.kinds import TimeValue

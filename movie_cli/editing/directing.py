@@ -9,8 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
-from movie_cli.backends import registry
-from movie_cli.backends.base import EmbeddedInstruction
+from movie_cli.backends import EmbeddedInstruction, registry
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.store import open_model
 from movie_cli.editing.request import EditRequest

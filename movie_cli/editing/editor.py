@@ -13,8 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from movie_cli.backends import registry
-from movie_cli.backends.base import Backend, Carry, EmbeddedInstruction, FetchFrames, Pixels, RuntimeConfig, Settings
+from movie_cli.backends import (
+    Backend,
+    Carry,
+    EmbeddedInstruction,
+    FetchFrames,
+    Pixels,
+    RuntimeConfig,
+    Settings,
+    registry,
+)
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import nearest_size
 from movie_cli.editing.course import Course, Moment, mixed

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from movie_cli.backends.base import Pixels
+from movie_cli.backends import Pixels
 from movie_cli.editing.clip import Batch
 from movie_cli.editing.course import mixed
 from movie_cli.editing.plan import Plan, encode_options

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from movie_cli.backends.base import Carry, Pixels
+from movie_cli.backends import Carry, Pixels
 from movie_cli.editing import clip
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.plan import Plan

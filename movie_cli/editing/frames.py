@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
-from movie_cli.backends import registry
-from movie_cli.backends.base import Carry, Pixels, RuntimeRequest, Say
+from movie_cli.backends import Carry, Pixels, RuntimeRequest, Say, registry
 from movie_cli.backends.torch_devices import with_compiler
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.editing import clip

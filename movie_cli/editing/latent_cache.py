@@ -25,7 +25,7 @@ from typing import Any
 import av
 
 import movie_cli
-from movie_cli.backends.base import Pixels
+from movie_cli.backends import Pixels
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import MANIFEST, read_json
 from movie_cli.editing import clip

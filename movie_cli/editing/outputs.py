@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, Protocol, Self
 
 from movie_cli import files, media, remote
-from movie_cli.backends.base import Pixels
+from movie_cli.backends import Pixels
 from movie_cli.editing.clip import picture_of, span_of
 from movie_cli.editing.job import SourceWatch
 from movie_cli.editing.plan import Plan, encode_options

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from movie_cli import media
-from movie_cli.backends.base import Carry, FetchFrames, Pixels
+from movie_cli.backends import Carry, FetchFrames, Pixels
 from movie_cli.editing import clip
 from movie_cli.editing.clip import Batch, FrameSource, ResumePoint
 from movie_cli.editing.course import Moment, beyond

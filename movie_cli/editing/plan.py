@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from movie_cli import media
-from movie_cli.backends.base import RuntimeConfig, RuntimeRequest, Say
+from movie_cli.backends import RuntimeConfig, RuntimeRequest, Say
 from movie_cli.backends.registry import choose_runtime
 from movie_cli.backends.torch_devices import with_compiler
 from movie_cli.checkpoints.descriptor import Descriptor

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from movie_cli import media
-from movie_cli.backends.base import Carry, Pixels
+from movie_cli.backends import Carry, Pixels
 from movie_cli.checkpoints.store import open_model
 from movie_cli.editing import clip
 from movie_cli.editing.course import beyond

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movie_cli.backends.base import FetchFrames, Pixels
+from movie_cli.backends import FetchFrames, Pixels
 from movie_cli.editing import clip
 from movie_cli.editing.cached_clip import CachedClip
 from movie_cli.editing.clip import Batch, Span

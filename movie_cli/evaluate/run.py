@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from movie_cli.backends.base import Pixels
+from movie_cli.backends import Pixels
 from movie_cli.errors import SourceError
 from movie_cli.evaluate import measures
 from movie_cli.evaluate.measures import ClipScorer, Lpips

@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 from torch import Tensor
 
-from movie_cli.backends.base import RuntimeConfig, Say
+from movie_cli.backends import RuntimeConfig, Say
 from movie_cli.backends.graph_backend import GraphBackend
 from movie_cli.backends.onnx_backend import OnnxGraphs, open_graph
 from movie_cli.checkpoints.descriptor import Descriptor

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movie_cli.backends.base import Pixels, Settings
+from movie_cli.backends import Pixels, Settings
 from movie_cli.backends.fidelity import draw_pictures
 from movie_cli.backends.graph_backend import GraphBackend
 from movie_cli.errors import SourceError

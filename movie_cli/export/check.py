@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from movie_cli.backends.base import Pixels, RuntimeConfig, Say
+from movie_cli.backends import Pixels, RuntimeConfig, Say
 from movie_cli.backends.fidelity import draw_clip, edit_clip, psnr
 from movie_cli.backends.graph_backend import Feeds, Graph, GraphBackend, Graphs
 from movie_cli.backends.onnx_backend import OnnxGraph, OnnxGraphs

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from movie_cli.backends.child import module_command, run_child
 from movie_cli.backends.qnn_backend import Soc, htp_session
+from movie_cli.child import module_command, run_child
 from movie_cli.errors import DeviceError, ModelError, MovieError
 
 SECONDS = 3600

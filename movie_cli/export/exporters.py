@@ -12,7 +12,7 @@ from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
-from movie_cli.backends.base import Say
+from movie_cli.backends import Say
 from movie_cli.backends.qnn_backend import Soc
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import FRAME_GRAPHS, graph_name

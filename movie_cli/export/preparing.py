@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from movie_cli.backends.base import RuntimeConfig
+from movie_cli.backends import RuntimeConfig
 from movie_cli.backends.onnx_backend import OnnxRuntime
 from movie_cli.checkpoints.exported import graph_name, int8_file, read_export
 from movie_cli.checkpoints.store import open_model

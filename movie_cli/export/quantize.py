@@ -26,7 +26,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize
 from onnxruntime.quantization.execution_providers.qnn import get_qnn_qdq_config
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from movie_cli.backends.child import run_child
+from movie_cli.child import run_child
 from movie_cli.errors import DeviceError, ModelError
 from movie_cli.export.build import ONE_FILE, weights_file
 from movie_cli.export.calibration import Feeds

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from movie_cli.backends.child import module_command
+from movie_cli.child import module_command
 from movie_cli.errors import UsageError
 from movie_cli.options import options_of
 from movie_cli.recipe import AnchorRule, Recipe

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from movie_cli.backends.base import Pixels
+from movie_cli.backends import Pixels
 from movie_cli.comparison.films import Film
 from movie_cli.comparison.page import is_playable, player_film, write_copy
 from movie_cli.errors import SourceError

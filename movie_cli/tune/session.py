@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from movie_cli import remote
-from movie_cli.backends.base import Carry, Pixels
+from movie_cli.backends import Carry, Pixels
 from movie_cli.checkpoints.store import open_model
 from movie_cli.editing.clip import small_of
 from movie_cli.editing.directing import advice, understood

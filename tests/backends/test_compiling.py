@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from movie_cli.backends import RuntimeConfig, torch_devices
 from movie_cli.backends import compiled as compiled_module
-from movie_cli.backends import torch_devices
-from movie_cli.backends.base import RuntimeConfig
 from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.backends.torch_devices import choose_torch, with_compiler
 from movie_cli.checkpoints.store import open_model

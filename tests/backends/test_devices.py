@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from movie_cli.backends import base, torch_devices
-from movie_cli.backends.base import RuntimeConfig
+from movie_cli import backends
+from movie_cli.backends import RuntimeConfig, torch_devices
 from movie_cli.backends.registry import list_devices
 from movie_cli.backends.torch_devices import bfloat16_feature, choose_torch
 from movie_cli.errors import DeviceError
@@ -22,7 +22,7 @@ def test_every_backend_and_device_has_a_line():
 
 
 def test_a_backend_that_is_not_installed_names_its_extra(monkeypatch):
-    monkeypatch.setitem(base.MODULES, "onnx", "no_such_module")
+    monkeypatch.setitem(backends.MODULES, "onnx", "no_such_module")
     lines = {info.backend: info for info in list_devices()}
     assert not lines["onnx"].usable
     assert 'pip install "movie-cli[onnx]"' in lines["onnx"].reason

@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("openvino")
 
 import movie_cli
-from movie_cli.backends import base, openvino_backend
-from movie_cli.backends.base import RuntimeConfig, RuntimeRequest
+from movie_cli import backends
+from movie_cli.backends import RuntimeConfig, RuntimeRequest, openvino_backend
 from movie_cli.backends.fidelity import draw_clip, times_as_fast
 from movie_cli.backends.prepared import PreparedGraphs
 from movie_cli.backends.registry import choose_runtime, open_backend
@@ -150,7 +150,7 @@ def test_int8_that_cannot_be_is_refused(nano, nano_onnx, monkeypatch):
         chosen(open_model(str(nano_onnx)), dtype="int8", backend="openvino")
     with pytest.raises(DeviceError, match="torch does not compute in int8"):
         chosen(descriptor, dtype="int8", backend="torch")
-    monkeypatch.setitem(base.MODULES, "int8", "no_such_module")
+    monkeypatch.setitem(backends.MODULES, "int8", "no_such_module")
     with pytest.raises(DeviceError, match="NNCF") as caught:
         chosen(descriptor, dtype="int8", size=SIZE)
     assert "movie-cli[int8]" in caught.value.hint

@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from movie_cli.backends.base import Pixels
+from movie_cli.backends import Pixels
 from movie_cli.backends.fidelity import psnr
 from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.backends.torch_devices import choose_torch

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from movie_cli.backends.base import Carry
+from movie_cli.backends import Carry
 from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.backends.torch_devices import choose_torch
 from movie_cli.checkpoints.descriptor import read_descriptor

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from movie_cli.backends.base import EmbeddedInstruction
+from movie_cli.backends import EmbeddedInstruction
 from movie_cli.checkpoints.descriptor import read_descriptor
 from movie_cli.editing.directing import advice, directions_of, places_of, understood
 from movie_cli.errors import UsageError

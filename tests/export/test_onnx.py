@@ -213,9 +213,9 @@ def test_a_full_disk_leaves_nothing(tmp_path, tiny, monkeypatch, capfd):
 
 
 def test_without_the_extra_one_line_names_it(tmp_path, monkeypatch, capfd):
-    from movie_cli.backends import base
+    from movie_cli import backends
 
-    monkeypatch.setitem(base.MODULES, "onnx", "no_such_module")
+    monkeypatch.setitem(backends.MODULES, "onnx", "no_such_module")
     assert main(["export", "onnx", "-o", str(tmp_path / "out")]) == 5
     assert 'pip install "movie-cli[onnx]"' in capfd.readouterr().err
 

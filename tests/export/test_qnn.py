@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import movie_cli
-from movie_cli.backends.base import RuntimeRequest
+from movie_cli.backends import RuntimeRequest
 from movie_cli.backends.registry import choose_runtime, open_backend
 from movie_cli.checkpoints.store import open_model
 from movie_cli.cli import main

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from movie_cli.backends.base import RuntimeConfig
+from movie_cli.backends import RuntimeConfig
 from movie_cli.editing import plan
 from movie_cli.editing.plan import make_plan
 from movie_cli.editing.request import EditRequest

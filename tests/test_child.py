@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from movie_cli.backends.child import module_command, run_child
+from movie_cli.child import module_command, run_child
 
 
 @pytest.mark.parametrize(
