@@ -33,9 +33,8 @@ from movie_cli.models.flow import Step, steps_of
 from movie_cli.models.region_names import REGIONS, SCENE
 from movie_cli.models.regions import RegionNetwork, SteadyRegions, input_size, probabilities
 from movie_cli.train.photos import PhotoFolder
-from movie_cli.train.regions.labels import coloured
+from movie_cli.train.regions.labels import coloured, label_planes
 from movie_cli.train.regions.opinions import Opinions
-from movie_cli.train.regions.samples import label_planes
 from movie_cli.train.regions.teachers import Teachers
 
 GROUPS = {

@@ -90,7 +90,7 @@ class _Reader(CalibrationDataReader):
 def quantize_graph(
     source: Path, target: Path, feeds: Sequence[Feeds], precision: str, kept: Collection[str] = ()
 ) -> None:
-    """Quantize a float graph that `onnx_file.for_htp` was applied to.
+    """Quantize a float graph that `build.for_htp` was applied to.
 
     Args:
         source: The float graph.
@@ -213,7 +213,7 @@ def find_aimet(python: str | None = None) -> Aimet:
 def quantize_by_aimet(
     source: Path, target: Path, feeds: Sequence[Feeds], activations: int, sensitive: Collection[str], aimet: Aimet
 ) -> None:
-    """Quantize a float graph that `onnx_file.for_htp` was applied to.
+    """Quantize a float graph that `build.for_htp` was applied to.
 
     Args:
         source: The float graph.

@@ -1,6 +1,6 @@
 """Serves the page to this machine, until its last page is closed or Ctrl-C comes.
 
-Everything is behind `guard.Guard`. Paths are a fixed few; none of them names a file.
+Everything is behind `requests.Guard`. Paths are a fixed few; none of them names a file.
 """
 
 from __future__ import annotations
