@@ -120,7 +120,17 @@ TRASH_PREFIX = "trash-"
 _UNLOCKABLE_SECONDS = 24 * 3600.0
 
 
-class FolderHold:
+class _Held:
+    _handle = -1
+
+    def release(self) -> None:
+        """Let go; more than once is the same as once."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+
+class FolderHold(_Held):
     """A hold on a folder until `release`. The lock file's modification time tells when it was last held.
 
     Raises:
@@ -141,14 +151,8 @@ class FolderHold:
             os.close(self._handle)
             raise FileNotFoundError(errno.ENOENT, "it is being removed", str(folder))
 
-    def release(self) -> None:
-        """Let go; more than once is the same as once."""
-        if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
 
-
-class FolderLock:
+class FolderLock(_Held):
     """A folder that is made if need be and held by this process alone, until `release`.
 
     Where the system or the file system has no locks, nobody is kept out.
@@ -182,12 +186,6 @@ class FolderLock:
     def remove(self) -> None:
         """Remove the lock file from the folder, which is about to go. It stays held until `release`."""
         self._path.unlink(missing_ok=True)
-
-    def release(self) -> None:
-        """Let go; more than once is the same as once."""
-        if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
 
 
 def remove_unless_held(folder: Path) -> bool:

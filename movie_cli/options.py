@@ -23,6 +23,8 @@ Decides = Literal["source", "picture", "file", "rounding", "nothing"]
 """What an option decides: which frames come in (`source`); their edited pixels (`picture`); how these are written
 (`file`); pixels by what is chosen for it on this machine alone (`rounding`, see `editing.job.CHOSEN`); or `nothing`."""
 
+STREAM = "-"
+"""As a source this is standard input, as an output standard output."""
 MAX_PIXELS = 8192 * 4608
 """Pixels a frame may have by default: 8K in either aspect, 38 million."""
 MAX_SECONDS = 24 * 3600.0

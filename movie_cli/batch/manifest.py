@@ -19,8 +19,8 @@ from typing import BinaryIO
 
 from movie_cli import remote
 from movie_cli.errors import SourceError, UsageError
+from movie_cli.options import STREAM
 
-STREAM = "-"
 READABLE_ENDINGS = frozenset((".m2ts", ".3g2", ".mpg", ".mpeg", ".vob", ".wmv", ".asf", ".ogv", ".mxf", ".y4m", ".qt"))
 """Endings by which videos are found in a folder, beside those that an output may share with its source."""
 LONGEST_LINE = 1 << 20

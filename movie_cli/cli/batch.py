@@ -17,7 +17,7 @@ import click
 
 from movie_cli import remote
 from movie_cli.batch import Engine, Job
-from movie_cli.batch.manifest import STREAM, read_manifest
+from movie_cli.batch.manifest import read_manifest
 from movie_cli.cli.batch_jobs import make_jobs
 from movie_cli.cli.batch_report import BatchReport
 from movie_cli.cli.command import Command, Decorator, themed, with_options
@@ -27,6 +27,7 @@ from movie_cli.cli.fields import whole
 from movie_cli.cli.output import OutputOptions, emit, output_options, shown_as
 from movie_cli.editing.request import check_source, output_exists
 from movie_cli.errors import BatchError, InterruptedEdit, MovieError, UsageError, output_error
+from movie_cli.options import STREAM
 
 if TYPE_CHECKING:
     from movie_cli.batch.ledger import Ledger

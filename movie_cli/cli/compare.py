@@ -14,8 +14,9 @@ from movie_cli.cli.edit import may_overwrite
 from movie_cli.cli.fields import NO, YES, seconds, whole
 from movie_cli.cli.output import LineReporter, make_reporter, output_options, shown_as
 from movie_cli.cli.preview import PICTURES, save_picture
-from movie_cli.editing.request import STREAM, PartOptions, check_output, check_source
+from movie_cli.editing.request import PartOptions, check_output, check_source
 from movie_cli.errors import UsageError
+from movie_cli.options import STREAM
 
 PAGES = (".html", ".htm")
 MOST_FILMS = 9

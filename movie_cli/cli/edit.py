@@ -20,9 +20,9 @@ from click.core import ParameterSource
 from movie_cli.cli.command import Command, Decorator, themed, with_options
 from movie_cli.cli.fields import NO, YES, field_options, field_values, whole
 from movie_cli.cli.output import OutputOptions, emit, make_reporter, output_options, print_pairs, shown_as
-from movie_cli.editing.request import STREAM, EditRequest, PartOptions, check_output, check_source, output_exists
+from movie_cli.editing.request import EditRequest, PartOptions, check_output, check_source, output_exists
 from movie_cli.errors import ModelError, SourceError, UsageError
-from movie_cli.options import EncodeOptions, ReadOptions, RunOptions, options_of
+from movie_cli.options import STREAM, EncodeOptions, ReadOptions, RunOptions, options_of
 from movie_cli.presets import get_preset
 from movie_cli.recipe import LONGEST_JSON, Recipe, recipe_text
 

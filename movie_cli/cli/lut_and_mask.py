@@ -17,10 +17,10 @@ from movie_cli.cli.command import Command, Decorator, themed, with_options
 from movie_cli.cli.edit import may_overwrite
 from movie_cli.cli.fields import NO, YES, field_option, field_options, field_values, seconds, still_anchors, whole
 from movie_cli.cli.output import make_reporter, output_options, shown_as
-from movie_cli.editing.request import STREAM, PartOptions, PreviewRequest, check_output, check_source
+from movie_cli.editing.request import PartOptions, PreviewRequest, check_output, check_source
 from movie_cli.errors import UsageError
 from movie_cli.models.region_names import PLACES, read_place
-from movie_cli.options import MachineOptions
+from movie_cli.options import STREAM, MachineOptions
 from movie_cli.recipe import Recipe
 
 ENDING = ".cube"

@@ -30,11 +30,11 @@ from movie_cli.cli.output import (
     shown_as,
 )
 from movie_cli.cli.preview import PICTURES, check_terminal, draw, draw_sheet, opened, save_picture
-from movie_cli.editing.request import STREAM, PreviewRequest, check_output, check_source
+from movie_cli.editing.request import PreviewRequest, check_output, check_source
 from movie_cli.errors import UsageError
 from movie_cli.kinds import Time
 from movie_cli.looks import Look, looks_of, matching, readable
-from movie_cli.options import MachineOptions, options_of
+from movie_cli.options import STREAM, MachineOptions, options_of
 from movie_cli.presets import Preset, list_presets
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
 from movie_cli.tune.command import as_typed, edit_arguments

@@ -29,11 +29,11 @@ from movie_cli.cli.fields import (
     whole,
 )
 from movie_cli.cli.output import OutputOptions, emit, make_reporter, output_options, shown_as
-from movie_cli.editing.request import STREAM, PreviewRequest, Reporter, check_output, check_source
+from movie_cli.editing.request import PreviewRequest, Reporter, check_output, check_source
 from movie_cli.errors import OutputError, UsageError
 from movie_cli.files import write_whole
 from movie_cli.kinds import Time, TimeValue
-from movie_cli.options import MachineOptions, options_of
+from movie_cli.options import STREAM, MachineOptions, options_of
 from movie_cli.presets import get_preset
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE, Recipe
 from movie_cli.tune.command import as_typed, edit_arguments

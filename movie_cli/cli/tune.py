@@ -16,9 +16,9 @@ import click
 from movie_cli.cli.command import Command, Decorator, Group, themed, with_options
 from movie_cli.cli.fields import field_option, field_options, field_values, whole
 from movie_cli.cli.output import LineReporter, emit, make_reporter, output_options, shown_as
-from movie_cli.editing.request import STREAM, PreviewRequest, check_output, check_source
+from movie_cli.editing.request import PreviewRequest, check_output, check_source
 from movie_cli.errors import UsageError
-from movie_cli.options import MachineOptions, options_of
+from movie_cli.options import STREAM, MachineOptions, options_of
 from movie_cli.presets import get_preset
 from movie_cli.recipe import Recipe
 

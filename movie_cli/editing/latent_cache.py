@@ -32,9 +32,9 @@ from movie_cli.editing import clip
 from movie_cli.editing.cached_clip import CachedClip, CacheWriter
 from movie_cli.editing.job import content_identity
 from movie_cli.editing.plan import Plan
-from movie_cli.editing.request import STREAM
 from movie_cli.files import LOCK_NAME, TRASH_PREFIX, latents_folder, remove_unless_held
 from movie_cli.media import Damage
+from movie_cli.options import STREAM
 
 LIMIT_BYTES = 4 * 2**30
 KEEP_FREE_BYTES = 2**30

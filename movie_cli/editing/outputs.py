@@ -19,7 +19,7 @@ from movie_cli.backends import Pixels
 from movie_cli.editing.clip import picture_of, span_of
 from movie_cli.editing.job import SourceWatch
 from movie_cli.editing.plan import Plan, encode_options
-from movie_cli.editing.request import STREAM, EditRequest, Reporter
+from movie_cli.editing.request import EditRequest, Reporter
 from movie_cli.editing.work_folder import WorkFolder, folder_for, remove_published
 from movie_cli.errors import MovieError, output_error
 from movie_cli.media import VideoWriter
@@ -27,7 +27,7 @@ from movie_cli.media.containers import container_for
 from movie_cli.media.encoder import Picture
 from movie_cli.media.outfile import Naming
 from movie_cli.media.segments import Segment, SegmentEncoder
-from movie_cli.options import EncodeOptions
+from movie_cli.options import STREAM, EncodeOptions
 from movie_cli.recipe import RECIPE_KEY, START_KEY, recipe_in, recipe_text
 
 

@@ -23,12 +23,13 @@ from movie_cli.editing import clip
 from movie_cli.editing.course import Course, Moment, beyond
 from movie_cli.editing.directing import advice, embedder, in_words, places_of, reading
 from movie_cli.editing.editor import Editor
-from movie_cli.editing.request import STREAM, EditRequest
+from movie_cli.editing.request import EditRequest
 from movie_cli.editing.work_folder import kept_segment_frames
 from movie_cli.errors import MovieError, UsageError
 from movie_cli.media import EncodeOptions, SourceInfo
 from movie_cli.media.encoding import Plan as EncodingPlan
 from movie_cli.media.segments import can_be_joined
+from movie_cli.options import STREAM
 from movie_cli.recipe import AnchorRule, Recipe
 from movie_cli.timeline import texts_of
 

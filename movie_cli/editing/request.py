@@ -20,6 +20,7 @@ from movie_cli import remote
 from movie_cli.errors import OutputError, SourceError, UsageError
 from movie_cli.kinds import FileName, Number, Time, TimeValue
 from movie_cli.options import (
+    STREAM,
     Decides,
     EncodeOptions,
     MachineOptions,
@@ -31,8 +32,6 @@ from movie_cli.options import (
 )
 from movie_cli.recipe import Recipe
 
-STREAM = "-"
-"""As a source this is standard input, as an output standard output."""
 _PART: dict[str, Any] = {
     "decides": "source",
     "theme": "Which part",

@@ -22,9 +22,10 @@ from movie_cli.editing.latent_cache import ClipCache
 from movie_cli.editing.outputs import PipeSink, SegmentSink, Sink, is_staged, join, naming_of, open_writer, staged
 from movie_cli.editing.pipeline import Pipeline, load_editor
 from movie_cli.editing.plan import Plan, changes_of, make_plan
-from movie_cli.editing.request import STREAM, EditRequest, Reporter
+from movie_cli.editing.request import EditRequest, Reporter
 from movie_cli.editing.work_folder import ANCHORS, WorkFolder, differences, published, remove_published
 from movie_cli.errors import InterruptedEdit, MovieError, UsageError
+from movie_cli.options import STREAM
 
 LEAST_SEEN = 0.001
 """Share of a frame that a place must have in some frame to count as seen."""

@@ -21,8 +21,8 @@ import av
 from movie_cli.errors import OutputError
 from movie_cli.media.info import VideoInfo
 from movie_cli.media.pictures import WRITTEN, is_pattern
+from movie_cli.options import STREAM
 
-STDOUT = "-"
 DEFAULT_ENDING = ".mp4"
 
 ISO_MUXERS = frozenset({"mp4", "mov", "3gp"})
@@ -107,7 +107,7 @@ def container_for(out: str | Path, asked: str | None) -> Container:
     Raises:
         OutputError: it is not known, or cannot be written there.
     """
-    if asked is None and str(out) == STDOUT:
+    if asked is None and str(out) == STREAM:
         return CONTAINERS[".mkv"]
     asked = asked or Path(out).suffix
     known = {key.lstrip("."): value for key, value in CONTAINERS.items()}
@@ -117,11 +117,11 @@ def container_for(out: str | Path, asked: str | None) -> Container:
         what = f"the container {asked!r} is not known" if asked else f"{out} has no ending that says its container"
         raise OutputError(what, nearest(name, [key.lstrip(".") for key in CONTAINERS], "use a name that ends in ."))
     container = known[name]
-    if container.numbered and not (is_pattern(out, WRITTEN) or str(out) == STDOUT):
+    if container.numbered and not (is_pattern(out, WRITTEN) or str(out) == STREAM):
         raise OutputError(
             f"{out} would be a single picture", f"name a sequence: {Path(out).stem}_%04d{Path(out).suffix}"
         )
-    if str(out) == STDOUT and not container.pipes:
+    if str(out) == STREAM and not container.pipes:
         raise OutputError(f"{container.muxer} cannot be written to a pipe", "use matroska, nut or y4m")
     return container
 

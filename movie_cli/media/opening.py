@@ -25,15 +25,13 @@ from movie_cli import remote
 from movie_cli.errors import OutputError, SourceError, reason_of
 from movie_cli.media import pictures
 from movie_cli.media.boxes import diagnose
-from movie_cli.options import ReadOptions
+from movie_cli.options import STREAM, ReadOptions
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
     from av.video.stream import VideoStream
-
-STDIN = "-"
 
 _INDIRECT = {"hls", "concat", "dash", "rtsp", "rtp", "sdp", "sap", "lavfi", "tee", "webm_dash_manifest", "hds"}
 _INDIRECT |= {"smoothstreaming", "alsa", "fbdev", "x11grab", "kmsgrab", "oss", "pulse", "video4linux2,v4l2", "imf"}
@@ -65,13 +63,13 @@ def local_source(path: str | Path, reading: ReadOptions | None = None) -> Iterat
         with remote.local_copy(str(path)) as fetched, _converted(fetched, reading or ReadOptions()) as readable:
             yield readable
         return
-    if str(path) != STDIN and not _is_pipe(Path(path)):
+    if str(path) != STREAM and not _is_pipe(Path(path)):
         with _converted(Path(path), reading or ReadOptions()) as readable:
             yield readable
         return
     with tempfile.NamedTemporaryFile(prefix="movie-stdin-", suffix=".media") as copy:
         try:
-            if str(path) == STDIN:
+            if str(path) == STREAM:
                 if sys.stdin is None or sys.stdin.isatty():
                     raise SourceError(
                         "standard input is a terminal, not a video", "pipe a video in: cat in.mp4 | movie ..."

@@ -25,9 +25,7 @@ from movie_cli.files import rename_new
 from movie_cli.media import pictures
 from movie_cli.media.opening import demuxed, open_source
 from movie_cli.media.pictures import files_of
-
-PIPE = "-"
-"""Standard input or output instead of a file."""
+from movie_cli.options import STREAM
 
 Ready = Callable[[Path], None]
 
@@ -38,7 +36,7 @@ def check_not_same(source: str | Path, out: str | Path) -> None:
     Raises:
         UsageError: both names are the same file.
     """
-    if PIPE in {str(source), str(out)}:
+    if STREAM in {str(source), str(out)}:
         return
     source, out = Path(source), Path(out)
     with contextlib.suppress(OSError, ValueError):

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from movie_cli.errors import OutputError
-from movie_cli.media.containers import STDOUT
 from movie_cli.media.encoder import Picture, plan_video
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.muxer import Muxer
@@ -35,7 +34,7 @@ from movie_cli.media.outfile import (
     remove_temporary,
 )
 from movie_cli.media.segments import Segment
-from movie_cli.options import EncodeOptions
+from movie_cli.options import STREAM, EncodeOptions
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class VideoWriter:
         self._done = False
         self._last_end = 0
         self._muxer: Muxer | None = None
-        self._pipe = PipeFile(sys.stdout.buffer) if str(out_path) == STDOUT else None
+        self._pipe = PipeFile(sys.stdout.buffer) if str(out_path) == STREAM else None
         self._temporary: Path | None = None
         try:
             target = self._pipe or self._hide(hidden_in)
