@@ -86,15 +86,21 @@ def option(default: Any, kind: Kind, help: str, *, decides: Decides, theme: str,
     return dataclasses.field(default=default, metadata={"option": Option(kind, help, decides, theme, **rest)})
 
 
+_FOUND: dict[type[Any], Mapping[str, Option]] = {}
+
+
 def options_of(cls: type[Any]) -> Mapping[str, Option]:
-    """The options among a dataclass's fields, by field."""
-    found = {}
-    for field in dataclasses.fields(cls):
-        if made := field.metadata.get("option"):
-            flags = made.flags or (f"--{field.name.replace('_', '-')}",)
-            one = dataclasses.replace(made, flags=flags, name=field.name, default=field.default)
-            found[field.name] = dataclasses.replace(one, param=one.param or one.flag.lstrip("-").replace("-", "_"))
-    return found
+    """The options among a dataclass's fields, by field; found once, as an edit asks for them hundreds of times."""
+    if cls not in _FOUND:
+        _FOUND[cls] = {field.name: _of_field(field) for field in dataclasses.fields(cls) if "option" in field.metadata}
+    return _FOUND[cls]
+
+
+def _of_field(field: dataclasses.Field[Any]) -> Option:
+    made: Option = field.metadata["option"]
+    flags = made.flags or (f"--{field.name.replace('_', '-')}",)
+    one = dataclasses.replace(made, flags=flags, name=field.name, default=field.default)
+    return dataclasses.replace(one, param=one.param or one.flag.lstrip("-").replace("-", "_"))
 
 
 def check_options(values: Any) -> None:

@@ -18,6 +18,8 @@ import pytest
 from tools.command import PRELOAD, Child
 
 ROOT = Path(__file__).resolve().parents[1]
+BEGUN: list[int] = []
+"""The workers of batches that were begun."""
 
 
 class _Process(ForkServerProcess):
@@ -26,6 +28,7 @@ class _Process(ForkServerProcess):
     def start(self):
         self._environment = dict(os.environ)
         super().start()
+        BEGUN.append(self.pid)
 
     def run(self):
         os.environ.clear()

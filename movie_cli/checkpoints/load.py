@@ -26,6 +26,7 @@ from movie_cli.checkpoints.folder import check_safetensors
 from movie_cli.checkpoints.store import SCHEDULERS
 from movie_cli.errors import ModelError, first_line
 from movie_cli.models.autoencoder import AutoencoderAdapter, PatchAutoencoder, adapter_of
+from movie_cli.models.network import without_memory
 from movie_cli.models.region_names import REGIONS
 from movie_cli.models.regions import RegionNetwork, RegionShape
 from movie_cli.models.sampling import OneStep, Scheduler
@@ -253,16 +254,17 @@ def read_regions(folder: Path) -> RegionNetwork:
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{weights} cannot be loaded: {error}", _AGAIN) from error
     # Compared without memory first: a configuration may ask for any amount.
-    with torch.device("meta"):
-        wanted = {name: value for name, value in RegionNetwork(shape).state_dict().items() if _is_stored(name)}
+    with without_memory():
+        network = RegionNetwork(shape)
+    wanted = {name: value for name, value in network.state_dict().items() if _is_stored(name)}
     for name in sorted(wanted.keys() ^ tensors.keys()):
         raise ModelError(f"{weights} {'lacks' if name in wanted else 'has a tensor too many,'} {name}", _AGAIN)
     for name, value in wanted.items():
         if value.shape != tensors[name].shape:
             sizes = f"{list(tensors[name].shape)}, not {list(value.shape)}"
             raise ModelError(f"{weights}: {name} is of {sizes} as {path} says", _AGAIN)
-    network = RegionNetwork(shape)
-    network.load_state_dict({name: value.float() for name, value in tensors.items()}, strict=False)
+    seen = {name: torch.zeros((), dtype=torch.int64) for name in network.state_dict() if not _is_stored(name)}
+    network.load_state_dict(seen | {name: value.float() for name, value in tensors.items()}, assign=True)
     return network.eval()
 
 

@@ -6,10 +6,11 @@ The calls are those of diffusers' models, without diffusers: `from_pretrained`, 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -60,7 +61,7 @@ class Network(nn.Module):
         path = Path(folder) / WEIGHTS
         config = json.loads((Path(folder) / CONFIG).read_text(encoding="utf-8"))
         # Compared without memory first: a configuration may ask for any amount.
-        with torch.device("meta"), _Undrawn():
+        with without_memory():
             network = cls.from_config(config)
         try:
             stored = load_file(path)
@@ -99,6 +100,13 @@ def register_to_config(init: Callable[..., None]) -> Callable[..., None]:
         init(self, *args, **kwargs)
 
     return wrapped
+
+
+@contextlib.contextmanager
+def without_memory() -> Iterator[None]:
+    """Networks that are made meanwhile have shapes alone, until `load_state_dict` assigns their tensors."""
+    with torch.device("meta"), _Undrawn():
+        yield
 
 
 class _Undrawn(TorchFunctionMode):

@@ -16,8 +16,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from movie_cli.models.network import without_memory
 from movie_cli.models.region_names import REGIONS, SCENE
 
 PERSON = SCENE.index("person")
@@ -98,15 +99,19 @@ class RegionNetwork(nn.Module):
 
     def folded(self) -> RegionNetwork:
         """A copy for running alone: each normalization folded into its convolution."""
-        copy = RegionNetwork(self.shape)
-        copy.load_state_dict(self.state_dict())
-        copy.eval()
-        for module in list(copy.modules()):
+        with without_memory():
+            folded = RegionNetwork(self.shape)
+        folded.load_state_dict({name: value.clone() for name, value in self.state_dict().items()}, assign=True)
+        for module in list(folded.modules()):
             if isinstance(module, nn.Sequential) and len(module) > 1:
                 first, second = module[0], module[1]
                 if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                    module[0], module[1] = fuse_conv_bn_eval(first, second), nn.Identity()
-        return copy.requires_grad_(False)
+                    mean, variance = second.running_mean, second.running_var
+                    assert mean is not None and variance is not None
+                    rest = second.eps, second.weight, second.bias
+                    first.weight, first.bias = fuse_conv_bn_weights(first.weight, first.bias, mean, variance, *rest)
+                    module[1] = nn.Identity()
+        return folded.eval().requires_grad_(False)
 
     def config(self) -> dict[str, Any]:
         """What `RegionShape` and the order of the classes are, for a file."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
-import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -19,9 +20,10 @@ import numpy as np
 import pytest
 
 import movie_cli
-from movie_cli.batch import local
+from movie_cli.batch.local import LocalEngine
 from movie_cli.errors import UsageError
 from movie_cli.recipe import Recipe
+from tests import forked
 from tests.cli.running import MOVIE, assert_refused
 from tests.media.clips import make_clip
 
@@ -261,83 +263,83 @@ def test_a_manifest_that_cannot_be_meant_is_refused_whole(movie, tmp_path, kind)
     assert sorted(path.name for path in folder.iterdir()) == ["jobs.jsonl", "link"]
 
 
-def test_outside_when_that_is_allowed_and_no_module_from_there(movie, tmp_path, monkeypatch):
-    monkeypatch.setattr(local, "multiprocessing", multiprocessing)  # forked workers look for no modules
+def test_outside_where_allowed_without_modules_from_there_and_with_torch_in_workers_alone(movie, tmp_path):
+    """From nothing, and not forked: forked workers look for no modules."""
     for name in ("pickle", "socket", "torch"):
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     (tmp_path / "jobs").mkdir()
     write_jobs("jobs/jobs.jsonl", GOOD | {"output": "../a.mp4"})
-    assert movie("batch", "jobs/jobs.jsonl", *SHORT, "--allow-outside").returncode == 0
+    # The program itself has no such folder either.
+    program = "import sys; sys.path.remove(''); from movie_cli.cli import main; main(); print('torch' in sys.modules)"
+    command = [sys.executable, "-c", program, "batch", "jobs/jobs.jsonl", *SHORT, "--allow-outside"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert states("jobs/movie-batch.jsonl") == ["done"], done.stderr
+    assert done.stdout.splitlines()[-1] == "False"
     assert (tmp_path / "a.mp4").exists()
     assert not (tmp_path / "ran").exists()
 
 
-def start(folder, *arguments):
-    return subprocess.Popen(
-        [*MOVIE, "batch", *arguments],
-        cwd=folder,
-        env=os.environ | {"MOVIE_HOME": str(folder / "home")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@contextlib.contextmanager
+def once_kept(path, act):
+    """Call something beside what is run meanwhile, as soon as a segment is kept."""
+
+    def wait():
+        while not over.is_set():
+            if path.exists():
+                act()
+                return
+            time.sleep(0.01)
+
+    over, path = threading.Event(), path.absolute()
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
-def wait_for(path, process):
-    until = time.monotonic() + 120
-    while not path.exists() and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.01)
-
-
-def test_an_interrupted_batch_goes_on_where_it_stopped(movie, tmp_path, meadow):
+def test_an_interrupted_batch_goes_on_where_it_stopped(movie, meadow):
     job = GOOD | {"source": str(meadow)}
     write_jobs("jobs.jsonl", job, *(job | {"output": f"{number}.mp4"} for number in range(9)))
-    with start(tmp_path, "jobs.jsonl", "--duration", "20f", "--segment-frames", "6") as process:
-        wait_for(tmp_path / ".a.mp4.movie" / "000000.json", process)
-        process.send_signal(signal.SIGTERM)
-        table, said = process.communicate()
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
+    call = ("batch", "jobs.jsonl", "--duration", "20f", "--segment-frames", "6")
+    with once_kept(Path(".a.mp4.movie/000000.json"), lambda: os.kill(os.getpid(), signal.SIGTERM)):
+        stopped = movie(*call)
+    assert stopped.returncode == 130, stopped.stderr
+    assert "Traceback" not in stopped.stderr
     assert states() == ["interrupted"]
-    assert [line.split()[0] for line in table.splitlines()] == ["job", "1", "1"]
-    assert table.endswith("1 interrupted, 9 not begun\n")
+    assert [line.split()[0] for line in stopped.stdout.splitlines()] == ["job", "1", "1"]
+    assert stopped.stdout.endswith("1 interrupted, 9 not begun\n")
     write_jobs("jobs.jsonl", job)
-    done = movie("batch", "jobs.jsonl", "--duration", "20f", "--segment-frames", "6", "--json")
+    done = movie(*call, "--json")
     assert done.returncode == 0, done.stderr
     ended = next(event for event in map(json.loads, done.stdout.splitlines()) if event["type"] == "done")
     assert ended["resumed"] >= 6
     assert ended["frames"] == 20
 
 
-def test_a_worker_that_dies_fails_its_job_alone(tmp_path, meadow):
-    psutil = pytest.importorskip("psutil")
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_worker_that_dies_fails_its_job_alone(movie, meadow):
     job = GOOD | {"source": str(meadow)}
-    write_jobs(tmp_path / "jobs.jsonl", job, job | {"output": "b.mp4"})
-    with start(tmp_path, "jobs.jsonl", "--duration", "12f", "--segment-frames", "4", "--no-cache") as process:
-        wait_for(tmp_path / ".a.mp4.movie" / "000000.json", process)
-        workers = [child for child in psutil.Process(process.pid).children() if "spawn_main" in str(child.cmdline())]
-        workers[0].kill()
-        said = process.communicate()[1]
-    assert process.returncode == 6, said
-    assert states(tmp_path / "movie-batch.jsonl") == ["failed", "done"]
-    assert "SIGKILL" in said
+    write_jobs("jobs.jsonl", job, job | {"output": "b.mp4"})
+    with once_kept(Path(".a.mp4.movie/000000.json"), lambda: os.kill(forked.BEGUN[-1], signal.SIGKILL)):
+        found = movie("batch", "jobs.jsonl", "--duration", "12f", "--segment-frames", "4", "--no-cache")
+    assert found.returncode == 6, found.stderr
+    assert states() == ["failed", "done"]
+    assert "SIGKILL" in found.stderr
 
 
-def test_torch_stays_out_of_the_process_that_hands_out_jobs(tmp_path):
-    write_jobs(tmp_path / "jobs.jsonl", GOOD)
-    program = "import sys; from movie_cli.cli import main; main(); print('torch' in sys.modules)"
-    command = [sys.executable, "-c", program, "batch", "jobs.jsonl", *SHORT]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert states(tmp_path / "movie-batch.jsonl") == ["done"]
-    assert done.stdout.splitlines()[-1] == "False"
-
-
-def test_two_batches_on_one_ledger(tmp_path, movie):
+def test_two_batches_on_one_ledger(movie, monkeypatch):
     write_jobs("jobs.jsonl", GOOD)
-    with start(tmp_path, "jobs.jsonl", *SHORT) as process:
-        wait_for(tmp_path / "movie-batch.jsonl", process)
-        time.sleep(0.2)
-        second = movie("batch", "jobs.jsonl", *SHORT)
-        said = process.communicate()[1]
-    assert process.returncode == 0, said
-    assert_refused(second, 7, "another batch")
+    run, others = LocalEngine.run, []
+
+    def beside(*arguments, **options):
+        command = [*MOVIE, "batch", "jobs.jsonl", *SHORT]
+        others.append(subprocess.run(command, capture_output=True, text=True, check=False))
+        run(*arguments, **options)
+
+    monkeypatch.setattr(LocalEngine, "run", beside)
+    first = movie("batch", "jobs.jsonl", *SHORT)
+    assert first.returncode == 0, first.stderr
+    assert_refused(others[0], 7, "another batch")
