@@ -20,7 +20,7 @@ FLOORS = (
     {"backends"},
     {"checkpoints"},
     {"models", "media"},
-    {"child", "errors", "files", "kinds", "looks", "options", "presets", "recipe", "remote", "timeline"},
+    {"child", "errors", "files", "kinds", "looks", "options", "presets", "products", "recipe", "remote", "timeline"},
 )
 """Rooms from the top to the ground: one may import from floors below its own, and ground from ground."""
 LONGEST = 350

@@ -6,9 +6,8 @@ size: a detail of the source comes through in full where brightness was kept, no
 turned over where brightness was. What the map does not explain of the edit is enlarged with the offset.
 
 Maps are fitted on a coarse grid, as a window's mean changes little from a pixel to the next, and enlarged by cubic
-convolution. Both are products with matrices of which only the bands that are not zero are kept, small enough for BLAS
-to start no threads of its own, and are applied in strips that stay in a core's cache. numpy alone, so that exported
-graphs need no torch.
+convolution. Both are products with matrices of which only the bands that are not zero are kept, and are applied in
+strips that stay in a core's cache, all on the caller's thread. numpy alone, so that exported graphs need no torch.
 """
 
 from __future__ import annotations
@@ -21,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from movie_cli.products import product
 
 Pixels = NDArray[np.uint8]
 Planes = NDArray[np.float32]
@@ -35,8 +36,7 @@ EPSILON = 1e-4
 CUBIC = -0.75
 """The slope of the cubic kernel, as torch and Pillow's neighbours have it; Keys (1981) has -0.5."""
 COLUMNS, LINES, BLOCK = 32, 16, 2048
-"""Of the output, that are made at once, and columns of a strip: a product is below what OpenBLAS shares among threads
-(2^18 multiplications), as these would only take the network's cores."""
+"""Of the output, that are made at once, and columns of a strip."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,13 @@ def paint(
     wide = np.empty((len(parts) * count, high_before, width), np.float32)
     both = np.concatenate(parts)
     for band in _bands(wide_before, width, COLUMNS):
-        np.matmul(both[..., band.read], band.weights.T, out=wide[..., band.made])
+        product(both[..., band.read], band.weights.T, wide[..., band.made])
     blocks = [slice(first, min(width, first + BLOCK)) for first in range(0, width, BLOCK)]
     made = np.empty((len(wide), LINES, width), np.float32)
     for band in _bands(high_before, height, LINES):
         strip = made[:, : len(band.weights)]
         for block in blocks:
-            np.matmul(band.weights, wide[:, band.read, block], out=strip[..., block])
+            product(band.weights, wide[:, band.read, block], strip[..., block])
         values = strip[:count]
         if maps.slope is not None:
             strip[count:] *= luma(band.made).astype(np.float32, copy=False)
@@ -132,15 +132,13 @@ def applied(maps: Maps, full: Pixels, size: tuple[int, int]) -> Pixels:
     Gives `(H, W, C)` uint8, rounded and cut.
     """
     pixels = np.empty((size[1], size[0], len(maps.offset)), np.uint8)
-    weights = np.array(LUMA, np.float32)
-    paint(maps, lambda lines: full[lines] @ weights, [pixels[..., index] for index in range(pixels.shape[2])], 0, 255)
+    paint(maps, lambda lines: luma_of(full[lines]), [pixels[..., index] for index in range(pixels.shape[2])], 0, 255)
     return pixels
 
 
 def luma_of(pixels: Pixels, weights: Sequence[float] = LUMA) -> Planes:
     """Luma `(h, w)` of RGB `(h, w, 3)`, in the same unit."""
-    luma: Planes = np.tensordot(planes_of(pixels), np.array(weights, np.float32), axes=(0, 0))
-    return luma
+    return product(pixels.astype(np.float32), np.array(weights, np.float32)[:, None])[..., 0]
 
 
 def planes_of(pixels: Pixels) -> Planes:
@@ -183,10 +181,10 @@ def _multiplied(planes: Planes, down: Sequence[Band], across: Sequence[Band]) ->
     """Planes `(C, h, w)` with both axes multiplied by matrices."""
     wide = np.empty((*planes.shape[:2], across[-1].made.stop), np.float32)
     for band in across:
-        np.matmul(planes[..., band.read], band.weights.T, out=wide[..., band.made])
+        product(planes[..., band.read], band.weights.T, wide[..., band.made])
     made = np.empty((len(planes), down[-1].made.stop, wide.shape[2]), np.float32)
     for band in down:
-        np.matmul(band.weights, wide[:, band.read], out=made[:, band.made])
+        product(band.weights, wide[:, band.read], made[:, band.made])
     return made
 
 
