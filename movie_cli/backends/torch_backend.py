@@ -85,14 +85,17 @@ class TorchBackend:
     def encode_frames(self, frames: Pixels) -> Tensor:
         """Source latents `(N, C, H/8, W/8)`."""
         with self._memory():
-            pictures = self._pictures(frames)
-            # Not beside frames that are still decoded: more threads than cores wait for each other.
-            latents = self._condition(pictures) if self._team is None else self._team.each(self._condition, pictures)
+            if self._team is None:
+                latents = self._condition(frames)
+            else:
+                # Not beside frames that are still decoded: more threads than cores wait for each other.
+                each = [functools.partial(self._condition, frames[at : at + 1]) for at in range(len(frames))]
+                latents = torch.cat(self._team.all(each))
         return latents.to(self._latents_dtype, memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def _condition(self, pictures: Tensor) -> Tensor:
-        return (self.compiled or self._autoencoder).condition(pictures)
+    def _condition(self, frames: Pixels) -> Tensor:
+        return (self.compiled or self._autoencoder).condition(self._pictures(frames))
 
     @torch.inference_mode()
     def denoise(self, latents: Tensor, settings: Settings, carry: Carry | None = None) -> Tensor:
