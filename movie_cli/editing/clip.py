@@ -137,11 +137,16 @@ def batch_of(frames: list[Frame], keep_full: bool) -> Batch:
     return Batch(small, full, [(frame.pts, frame.duration) for frame in frames])
 
 
-def frame_at(path: Path, info: SourceInfo, span: Span, seconds: float | None, size: tuple[int, int]) -> Frame | None:
-    """The first frame at or after `seconds`, also at the working size; None where none can be read."""
+def frame_at(
+    path: Path, info: SourceInfo, span: Span, seconds: float | None, size: tuple[int, int], threads: int = 1
+) -> Frame | None:
+    """The first frame at or after `seconds`, also at the working size; None where none can be read.
+
+    Key frames may be far apart: `threads` are the decoder's, 0 for one a core.
+    """
     also = None if size == info.video.display_size else size
     try:
-        with FrameReader(path, start=seconds, end=span.end, info=info, also_size=also, threads=1) as reader:
+        with FrameReader(path, start=seconds, end=span.end, info=info, also_size=also, threads=threads) as reader:
             return next(iter(reader))
     except (SourceError, UsageError, StopIteration):  # nothing may be left after the middle of one frame
         return None

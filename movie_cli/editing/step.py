@@ -216,9 +216,10 @@ class Anchors:
             wanted = video.origin + seconds_to_pts(seconds or 0.0, video.time_base)
             late = (index for index, (pts, _) in enumerate(self._cached.times) if seconds is None or pts >= wanted)
             return self._editor.backend.from_cache(self._cached.at(next(late, 0))[0])
-        frame = clip.frame_at(self._path, plan.info, plan.span, seconds, plan.working)
+        threads = plan.request.threads or 0
+        frame = clip.frame_at(self._path, plan.info, plan.span, seconds, plan.working, threads)
         if frame is None:
-            frame = clip.frame_at(self._path, plan.info, plan.span, plan.span.start, plan.working)
+            frame = clip.frame_at(self._path, plan.info, plan.span, plan.span.start, plan.working, threads)
         return None if frame is None else self._editor.encode(self._seen(frame))
 
     def _latents(self, anchors: tuple[int, ...]) -> Any:
@@ -243,7 +244,7 @@ class Anchors:
         plan, video = self._plan, self._plan.info.video
         # Half a unit early: the instant must not round to after the frame.
         seconds = float((pts - video.origin - 0.5) * video.time_base) if pts > video.origin else None
-        frame = clip.frame_at(self._path, plan.info, plan.span, seconds, plan.working)
+        frame = clip.frame_at(self._path, plan.info, plan.span, seconds, plan.working, plan.request.threads or 0)
         if frame is None:
             raise SourceError(
                 f"{self._path} has no frame at {float(pts * video.time_base):.3f} s any more", "try again"

@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import heapq
 from collections.abc import Iterator
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import av
@@ -24,9 +22,6 @@ from movie_cli.media.opening import demuxed, only_stream, open_source
 
 CARRIERS = frozenset({"h264", "hevc", "mpeg2video"})
 """Codecs, by ffmpeg's common names, into whose pictures captions are put."""
-
-_PEEK = 96
-"""Packets among which captions are looked for before an edit; those that begin later are found on the way."""
 
 _REORDERED = 32
 """More packets than any stream stores before one that is shown earlier."""
@@ -78,12 +73,6 @@ def _is_slice(first: int, codec: str) -> bool:
     return first & 0x1F in {1, 5} if codec == "h264" else (first >> 1) & 0x3F < 32
 
 
-def has_captions(path: Path, index: int) -> bool:
-    """Whether captions are in the first pictures of the stream."""
-    with open_source(path) as container:
-        return any(captions_in(bytes(packet)) for packet in islice(_packets(container, index), _PEEK))
-
-
 def _packets(container: InputContainer, index: int) -> Iterator[Packet[Any]]:
     try:
         yield from demuxed(container, only_stream(container, index))
@@ -106,19 +95,29 @@ class CaptionCopier:
     def __init__(self, source: SourceInfo, codec: str, start: float | None) -> None:
         self.lost = False
         self._codec = codec
-        self._container = open_source(source.path)
-        self._packets = map(Clock(source.splices), _packets(self._container, source.video.index))
+        self._source, self._start = source, start
+        self._container: InputContainer | None = None
+        self._packets: Iterator[Packet[Any]] = iter(())
         self._origin = source.video.origin * source.video.time_base
         self._half = float(1 / source.video.average_rate) / 2 if source.video.average_rate else 0.01
-        if start is not None and not source.splices:
-            with contextlib.suppress(av.error.FFmpegError):
-                self._container.seek(int((float(self._origin) + max(0.0, start - _LEAD_IN)) * av.time_base))
         self._read: list[tuple[float, bytes]] = []
         self._begun = False
         self._waiting: dict[int, bytes] = {}
 
+    def _open(self) -> InputContainer:
+        """Open the source: with the first frame, as an output may only be tried, and opening decodes a picture."""
+        source, start = self._source, self._start
+        container = open_source(source.path)
+        self._packets = map(Clock(source.splices), _packets(container, source.video.index))
+        if start is not None and not source.splices:
+            with contextlib.suppress(av.error.FFmpegError):
+                container.seek(int((float(self._origin) + max(0.0, start - _LEAD_IN)) * av.time_base))
+        return container
+
     def meet(self, pts: int, time: float) -> None:
         """A frame comes that will be the packet of `pts`, and is shown at `time`, seconds on the source's timeline."""
+        if self._container is None:
+            self._container = self._open()
         until = time + self._half
         while sum(shown > until for shown, _ in self._read) < _REORDERED:
             packet = next(self._packets, None)
@@ -150,4 +149,5 @@ class CaptionCopier:
 
     def close(self) -> None:
         """Let go of the source."""
-        self._container.close()
+        if self._container is not None:
+            self._container.close()

@@ -107,11 +107,14 @@ class Clock:
         return packet
 
 
-def find_splices(container: InputContainer, video: int, path: Path) -> Splices:
+def may_step(container: InputContainer, path: Path) -> bool:
+    """Whether the clock of a file may step, so that all of it must be looked at."""
+    return bool(int(container.format.flags) & TS_DISCONT) or _may_restart(container.format.name, path)
+
+
+def find_splices(container: InputContainer, video: int) -> Splices:
     """Read all packets of picture and sound; `video` is the picture's stream. The container is used up."""
     jumps = bool(int(container.format.flags) & TS_DISCONT)
-    if not jumps and not _may_restart(container.format.name, path):
-        return Splices()
     tracks: dict[int, _Track] = {}
     for stream in container.streams:
         if stream.type == "audio" or stream.index == video:

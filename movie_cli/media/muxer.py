@@ -93,7 +93,7 @@ class Muxer:
             self._alpha = AlphaCopier(source, setup.size, start, end)
         begin = source.video.seconds(setup.zero) if start is None else start
         routes = Routes(source, options, container, begin, covers=not free)
-        if not container.only_video:
+        if source.streams and not container.only_video:
             self._copier = StreamCopier(source, routes, start, end, checked=checked)
         muxer_options = _muxer_options(setup, trimmed=start is not None, free=free)
         self._output = output = av.open(target, "w", format=container.muxer, container_options=muxer_options)

@@ -266,22 +266,21 @@ def check_written(path: Path, frames: int, size: tuple[int, int], name: Path) ->
 def _problem(path: Path, frames: int, size: tuple[int, int]) -> str:
     if pictures.is_animated(path):
         return pictures.webp_problem(path, size)
+    first = last = None
+    found = 0
     with open_source(path) as container:
         stream = container.streams.video[0]
-        found, last = 0, None
         for packet in demuxed(container, stream):
+            if first is None:
+                first = next(iter(packet.decode()), None)
             if packet.size:
                 found += 1
                 if packet.pts is not None:
                     last = packet.pts if last is None else max(last, packet.pts)
-        if found != frames:
-            return f"{found} frames instead of {frames}"
-    with open_source(path) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        first = next(container.decode(stream), None)
-        if first is None or (first.width, first.height) != size:
-            return "its first frame does not decode at the right size"
+    if found != frames:
+        return f"{found} frames instead of {frames}"
+    if first is None or (first.width, first.height) != size:
+        return "its first frame does not decode at the right size"
     if frames > 1 and not any(_ends_well(path, last, seconds) for seconds in REACH):
         return "its last frame does not decode"
     return ""

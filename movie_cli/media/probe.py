@@ -19,8 +19,8 @@ import numpy as np
 from movie_cli.errors import SourceError, reason_of
 from movie_cli.media import pictures
 from movie_cli.media.boxes import container_crop, diagnose
-from movie_cli.media.captions import CARRIERS, has_captions
-from movie_cli.media.clock import TS_DISCONT, find_splices
+from movie_cli.media.captions import CARRIERS, captions_in
+from movie_cli.media.clock import TS_DISCONT, Splices, find_splices, may_step
 from movie_cli.media.colour import has_alpha, tags_of
 from movie_cli.media.decoding import Decoder, cropped
 from movie_cli.media.info import Chapter, SourceInfo, StreamInfo, VideoInfo
@@ -39,7 +39,7 @@ NO_TIMESTAMPS = 0x0080
 """ffmpeg's AVFMT_NOTIMESTAMPS: a bare stream of pictures."""
 
 PEEK_PACKETS = 96
-"""Packets whose timestamps are looked at for the rate."""
+"""Packets that are looked at for the rate and for captions; those that begin later are found on the way."""
 
 HIDDEN = 1.0
 """Seconds by which pictures may end later than a header says, which adds up what lies between them in the file."""
@@ -63,7 +63,7 @@ def probe(path: str | Path, reading: ReadOptions | None = None) -> SourceInfo:
         stream = main_video(container, path)
         reading.check_size(path, stream.codec_context.width, stream.codec_context.height)
         declared = _declared_tags(stream)
-        frame, packets_pts, reached = _first_frame(container, stream, path, reading)
+        frame, packets_pts, reached, captions = _first_frame(container, stream, path, reading)
         reading.check_size(path, frame.width, frame.height)
         crop = container_crop(path, stream.index, container.format.name, (frame.width, frame.height))
         frame = next(cropped(iter([frame]), crop))
@@ -76,17 +76,19 @@ def probe(path: str | Path, reading: ReadOptions | None = None) -> SourceInfo:
         seen = float(reached * video.stored_time_base - video.start * video.time_base)
         if video.duration is not None and 0 < seen - video.duration < HIDDEN:
             video = dataclasses.replace(video, duration=seen)
-        captions = video.codec in CARRIERS and has_captions(path, stream.index)
         video = dataclasses.replace(video, captions=captions, stereo=stereo_of(frame, stream.metadata), crop=crop)
         notes += unkept(frame)
         if video.colour.hdr and reading.hdr == "refuse":
             raise SourceError(f"{path} is HDR ({HDR_NAMES[video.colour.transfer]})", "--hdr tonemap makes it SDR")
         duration = container.duration / av.time_base if container.duration and container.duration > 0 else None
         subtitled = any(other.type == "subtitle" for other in container.streams)
-        with open_source(path, reading) as other:
-            joined = find_splices(other, stream.index, path)
-            end = joined.end
-            if end is None and video.duration is None and subtitled:
+        joined = Splices()
+        if may_step(container, path):
+            with open_source(path, reading) as other:
+                joined = find_splices(other, stream.index)
+        end = joined.end
+        if end is None and video.duration is None and subtitled:
+            with open_source(path, reading) as other:
                 end = picture_end(other, stream.index)
         if end is not None and end > video.start * video.time_base:
             video = dataclasses.replace(video, duration=float(end - video.start * video.time_base))
@@ -123,9 +125,12 @@ def _chapters(container: InputContainer, video: VideoInfo) -> tuple[Chapter, ...
 
 def _first_frame(
     container: InputContainer, stream: VideoStream, path: Path, reading: ReadOptions
-) -> tuple[av.VideoFrame, list[int], int]:
-    """The first frame that decodes, the timestamps of the first packets in decoding order, and when they all end."""
+) -> tuple[av.VideoFrame, list[int], int, bool]:
+    """The first frame that decodes; and of the first packets the timestamps in decoding order, when they all end, and
+    whether any has captions.
+    """
     decode, stamps, elapsed, reached = Decoder(stream, reading), _stamps(container), 0, 0
+    carries, captions = stream.codec_context.codec.canonical_name in CARRIERS, False
     first: av.VideoFrame | None = None
     pts: list[int] = []
     problem = "its video stream is empty"
@@ -137,6 +142,7 @@ def _first_frame(
                 elapsed += packet.duration or 0
                 if not packet.is_discard:
                     reached = max(reached, stamp + (packet.duration or 0))
+            captions = captions or (carries and count < PEEK_PACKETS and bool(captions_in(bytes(packet))))
             if first is None:
                 try:
                     frames = decode(packet)
@@ -157,7 +163,7 @@ def _first_frame(
         raise SourceError(
             f"no frame of {path} can be decoded: {problem}", "the file may be cut off, damaged or of a rare format"
         )
-    return first, pts, reached
+    return first, pts, reached, captions
 
 
 def _video_info(
