@@ -13,6 +13,8 @@ Imports torch inside its functions only, and moves nothing to a device.
 from __future__ import annotations
 
 import dataclasses
+import gc
+import importlib
 import os
 import platform
 import re
@@ -50,6 +52,7 @@ class TorchRuntime:
         """The best device that is there, or the one asked for."""
         del descriptor
         require(self.name)
+        _import_torch()
         return choose_torch(asked.device, asked.dtype)
 
     def open(self, descriptor: Descriptor, config: RuntimeConfig) -> Backend:
@@ -57,6 +60,17 @@ class TorchRuntime:
         from movie_cli.backends.torch_backend import TorchBackend
 
         return TorchBackend(descriptor, config)
+
+
+def _import_torch() -> None:
+    """Import torch while the collector rests, which would look again and again at what is made and stays."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        importlib.import_module("torch")
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _devices() -> list[DeviceInfo]:

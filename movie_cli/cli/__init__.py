@@ -6,6 +6,8 @@ codes are made in `errors` and nowhere else.
 
 from __future__ import annotations
 
+import gc
+
 from movie_cli.cli.errors import run
 from movie_cli.cli.root import movie
 
@@ -14,4 +16,7 @@ __all__ = ["main"]
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the program with `arguments` (by default the process's own) and return its exit code."""
-    return run(movie, arguments)
+    code = run(movie, arguments)
+    if arguments is None:
+        gc.freeze()  # the process ends: looking for cycles among all that torch has made takes half a second
+    return code
