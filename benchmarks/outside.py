@@ -112,14 +112,9 @@ def masks(source: Path, recipe: movie_cli.Recipe, mask: Path | None) -> list[Pix
     bound = bounds.begin(0.0)
     begin = float(info.video.begin)
     with FrameReader(source, info=info, also_size=(2 * wide, 2 * high)) as reader:
-        found = [bound.mask(frame.pixels, _small(frame.small), frame.time - begin) for frame in reader]
+        found = [bound.mask(frame.pixels, frame.working, frame.time - begin) for frame in reader]
     bound.close()
     return found
-
-
-def _small(pixels: Pixels | None) -> Pixels:
-    assert pixels is not None
-    return pixels
 
 
 def outside(mask: Pixels, border: int) -> NDArray[np.bool_]:

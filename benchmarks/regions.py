@@ -182,8 +182,7 @@ def clip_frames(path: Path, count: int) -> Iterator[NDArray[np.uint8]]:
     start = float(info.video.duration or info.duration or 0) * 0.4
     with FrameReader(path, start=start or None, info=info, also_size=size) as reader:
         for frame in itertools.islice(reader, count):
-            assert frame.small is not None
-            yield frame.small
+            yield frame.working
 
 
 def picture_of(opinions: Opinions, row: int) -> Tensor:

@@ -93,7 +93,7 @@ def read_clip(path: Path, subject: Subject, frames: int) -> Clip:
         start = float(length or 0) * (2 * number + 1) / (2 * count) if count > 1 else None
         wanted = frames // count + (number < frames % count)
         with FrameReader(path, start=start, info=info, also_size=size) as reader:
-            run = [frame.small for frame in itertools.islice(reader, wanted) if frame.small is not None]
+            run = [frame.working for frame in itertools.islice(reader, wanted)]
         if run:
             runs.append(np.stack(run))
     pixels: Pixels = np.concatenate(runs)

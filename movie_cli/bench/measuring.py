@@ -257,7 +257,7 @@ def _compared(
 ) -> dict[str, Any]:
     size = Editor.size_for(descriptor, *probe(source).video.presentation_size)
     with FrameReader(source, also_size=size) as reader:
-        frames = [frame.pixels if frame.small is None else frame.small for frame, _ in zip(reader, range(COMPARED))]  # noqa: B905
+        frames = [frame.working for frame, _ in zip(reader, range(COMPARED))]  # noqa: B905
     seconds = seconds_a_frame(descriptor, config, recipe, np.stack(frames))
     return {
         "diffusers_pipeline": f"InstructPix2Pix, {STEPS} steps of 3 passes, the same weights",

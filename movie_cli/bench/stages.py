@@ -116,7 +116,7 @@ def measure_stages(request: EditRequest, editors: Editors) -> Stages:
     finishing = Finishing(made, 0, canvas)
     decoding, frames = _reading(made, path, luma=canvas is not None)
     batch = next(batches(iter(frames), made.batch, made.needs_full))
-    small = batch.small
+    small = batch.working
     editor.set_recipe(request.recipe)
     if request.recipe.anchors != "none":
         editor.set_anchors(editor.encode(small[:1]))
@@ -139,7 +139,7 @@ def measure_stages(request: EditRequest, editors: Editors) -> Stages:
     finished = [
         picture
         for each in batches(iter(frames), made.batch, made.needs_full)
-        for picture in finishing.frames(each, each.small)
+        for picture in finishing.frames(each, each.working)
     ]
     return Stages(decoding, encode, denoise, decode, back, _writing(made, frames, finished))
 

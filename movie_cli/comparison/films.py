@@ -112,7 +112,7 @@ def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 
 def in_step(films: Sequence[Film], size: tuple[int, int], limit: float | None = None) -> Iterator[tuple[Frame, ...]]:
-    """What all films show at each frame of the first; `Frame.small` has `size`. Ends with the shortest film.
+    """What all films show at each frame of the first; `Frame.working` has `size`. Ends with the shortest film.
 
     `limit` is in seconds of the first film. Constant memory: one frame a film.
 
@@ -312,7 +312,7 @@ def _tiled(
 
 
 def _small(frame: Frame) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(frame.pixels if frame.small is None else frame.small)
+    return np.ascontiguousarray(frame.working)
 
 
 def _even(side: int) -> int:

@@ -161,7 +161,7 @@ def write_copy(path: Path, film: Film, limit: float | None) -> None:
     reader = FrameReader(film.local, start=film.start, end=end, info=film.info, also_size=size)
     with reader, VideoWriter(path, film.info, options, size=size, start=begin, end=end) as writer:
         for frame in reader:
-            writer.write(frame.pixels if frame.small is None else frame.small, frame.pts, frame.duration)
+            writer.write(frame.working, frame.pts, frame.duration)
         writer.commit()
 
 

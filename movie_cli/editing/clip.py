@@ -48,7 +48,7 @@ class Batch:
     `full` are RGB or luma, None where the output has the working size. `times` holds `(pts, duration)` of each frame.
     """
 
-    small: Pixels
+    working: Pixels
     full: Sequence[Pixels | Luma] | None
     times: list[tuple[int, int | None]]
     latents: Any = None
@@ -132,7 +132,7 @@ def batches(frames: Iterator[Frame], size: int, keep_full: bool, cut: int | None
 
 def batch_of(frames: list[Frame], keep_full: bool) -> Batch:
     """A batch of these frames."""
-    small = np.stack([frame.pixels if frame.small is None else frame.small for frame in frames])
+    small = np.stack([frame.working for frame in frames])
     full = [frame.pixels if frame.luma is None else frame.luma for frame in frames] if keep_full else None
     return Batch(small, full, [(frame.pts, frame.duration) for frame in frames])
 
@@ -150,11 +150,6 @@ def frame_at(
             return next(iter(reader))
     except (SourceError, UsageError, StopIteration):  # nothing may be left after the middle of one frame
         return None
-
-
-def small_of(frame: Frame) -> Pixels:
-    """The frame at the working size, `(1, h, w, 3)`."""
-    return (frame.pixels if frame.small is None else frame.small)[None]
 
 
 def seconds_of(info: SourceInfo, time: TimeValue) -> float:
@@ -285,4 +280,4 @@ class FrameSource:
 
 
 def _picture(frame: Frame) -> int:
-    return picture_of(frame.pixels if frame.small is None else frame.small)
+    return picture_of(frame.working)

@@ -46,8 +46,8 @@ class Finishing:
 
     def frames(self, batch: Batch, edited: Pixels) -> Iterator[Picture]:
         """Frames at the output's size of those edited at the working size."""
-        sources = batch.full or list(batch.small)
-        for source, small, pixels, (pts, _) in zip(sources, batch.small, edited, batch.times, strict=True):
+        sources = batch.full or list(batch.working)
+        for source, small, pixels, (pts, _) in zip(sources, batch.working, edited, batch.times, strict=True):
             if isinstance(source, Luma):
                 assert self._canvas is not None
                 amount = self._plan.request.recipe.detail

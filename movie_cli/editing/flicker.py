@@ -132,7 +132,7 @@ def _samples(plan: Plan, path: Path) -> Iterator[tuple[Pixels, list[float]]]:
     for place in range(PLACES if length else 1):
         start = begin + length * (place + 0.5) / PLACES if length else span.start
         with FrameReader(path, start=start, end=span.end, info=plan.info, also_size=also, threads=1) as reader:
-            frames = [(clip.small_of(frame)[0], plan.seconds(frame.pts)) for frame in itertools.islice(reader, FRAMES)]
+            frames = [(frame.working, plan.seconds(frame.pts)) for frame in itertools.islice(reader, FRAMES)]
         if len(frames) > 1:
             yield np.stack([small for small, _ in frames]), [seconds for _, seconds in frames]
 
@@ -151,7 +151,7 @@ def _measured(
         if kind in {"scene", "every"}:
             editor.set_anchors(editor.encode(frames[len(frames) // 2][None]))
         elif kind != "none" and frame is not None:
-            editor.set_anchors(editor.encode(clip.small_of(frame)))
+            editor.set_anchors(editor.encode(frame.working[None]))
         edited = editor.edit(frames, None, Carry())
         if plan.bounds is not None:
             with contextlib.closing(plan.bounds.begin(times[0], plan.working[0] / plan.size[0])) as bound:

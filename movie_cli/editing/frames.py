@@ -77,7 +77,7 @@ class SourceFrames:
         Raises:
             SourceError: there is none.
         """
-        return clip.small_of(self._small.get(place, lambda: self._read(place)))
+        return self._small.get(place, lambda: self._read(place)).working[None]
 
     def seconds(self, place: TimeValue) -> float:
         """When that frame is shown, after the first picture."""
@@ -107,14 +107,14 @@ class SourceFrames:
         if frame is None:
             raise self._nothing_at(place)
         # The working size is all that is kept.
-        return dataclasses.replace(frame, pixels=clip.small_of(frame)[0], small=None)
+        return dataclasses.replace(frame, pixels=frame.working, scaled=None)
 
     def _read_whole(self, place: TimeValue) -> tuple[Pixels, Pixels]:
         also = None if self.size == self.info.video.display_size else self.size
         start = self._begin(place)
         with FrameReader(self.path, start=start, info=self.info, also_size=also, threads=1) as reader:
             for frame in reader:
-                return frame.pixels, frame.pixels if frame.small is None else frame.small
+                return frame.pixels, frame.working
         raise self._nothing_at(place)
 
     def _begin(self, place: TimeValue) -> float | None:
@@ -234,8 +234,8 @@ class FrameEditor:
     def _anchor(self, rule: str, before: tuple[Recipe, ...]) -> Pixels | None:
         frame = self.frames.anchor(rule)
         if frame is None or not before:
-            return None if frame is None else clip.small_of(frame)
-        return self._edit_chain(before, clip.small_of(frame), self.frames.after_first(frame), None)
+            return None if frame is None else frame.working[None]
+        return self._edit_chain(before, frame.working[None], self.frames.after_first(frame), None)
 
     def _encoded(self, frames: Pixels) -> Any:
         """Latents by what the frames show: the anchor may be one of those looked at."""

@@ -202,8 +202,7 @@ def write_mask(
         VideoWriter(output, info, options, start=start, end=end) as writer,
     ):
         for frame in reader:
-            assert frame.small is not None
-            mask = masks.mask(frame.pixels, frame.small, frame.time - float(info.video.begin))
+            mask = masks.mask(frame.pixels, frame.working, frame.time - float(info.video.begin))
             shares.append(float(mask.mean()) / 255)
             writer.write(np.repeat(mask[..., None], 3, axis=-1), frame.pts, frame.duration)
             advance(1)

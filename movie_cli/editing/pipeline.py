@@ -282,13 +282,13 @@ class Pipeline:
     def _encoded(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """Batches with the source latents that they lack."""
         for batch in batches:
-            yield batch if batch.latents is not None else replace(batch, latents=self._editor.encode(batch.small))
+            yield batch if batch.latents is not None else replace(batch, latents=self._editor.encode(batch.working))
 
     def _stored(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """Batches, kept for the next edit on their way."""
         for batch in batches:
             if self._cache.fills:
-                self._cache.store(self._editor.backend.to_cache(batch.latents), batch.small, batch.times)
+                self._cache.store(self._editor.backend.to_cache(batch.latents), batch.working, batch.times)
             yield batch
 
     def _edited(self, step: Step, batches: Iterator[Batch], position: int) -> Iterator[tuple[Batch, FetchFrames]]:
@@ -298,12 +298,12 @@ class Pipeline:
         for batch in batches:
             if position % segment == 0:
                 run = FrameRun(still)
-            position += len(batch.small)
+            position += len(batch.working)
             edited: list[FetchFrames] = []
             for part in step.anchors.runs([pts for pts, _ in batch.times]):
                 if part.other_anchors:
                     run = FrameRun(still)
-                small, latents = batch.small[part.frames], batch.latents[part.frames]
+                small, latents = batch.working[part.frames], batch.latents[part.frames]
                 if part.asked is None:
                     edited.append(partial(_same, small))
                 else:
@@ -332,13 +332,13 @@ class Pipeline:
     def _write(self, sink: Sink, finishing: Finishing, batch: Batch, fetch: FetchFrames) -> None:
         edited, shown = fetch(), []
         frames = finishing.frames(batch, edited)
-        for picture, small, pixels, (pts, duration) in zip(frames, batch.small, edited, batch.times, strict=True):
+        for picture, small, pixels, (pts, duration) in zip(frames, batch.working, edited, batch.times, strict=True):
             sink.write(picture, pts, duration, small)
             self._reporter.advance(1)
             if self._flicker is not None:
                 shown.append(finishing.seen_small(small, pixels, pts))
         if self._flicker is not None:
-            self._flicker.add(batch.small, np.stack(shown))
+            self._flicker.add(batch.working, np.stack(shown))
 
     def _depth(self, wanted: int, frames: int) -> int:
         """How many items of so many frames may wait: fewer where frames are very large."""

@@ -120,7 +120,7 @@ class Previewer:
             frames = iter(reader)
             runs = [(recipe, [Carry() for _ in recipe.chain]) for recipe in self.request.recipes()]
             while batch := list(itertools.islice(frames, CLIP_BATCH)):
-                small = np.stack([frame.pixels if frame.small is None else frame.small for frame in batch])
+                small = np.stack([frame.working for frame in batch])
                 seconds = [frame.time - float(self.info.video.begin) for frame in batch]
                 versions = []
                 for recipe, carries in runs:

@@ -259,7 +259,7 @@ class Step:
         self.plan, self._editor, self._before = plan, editor, before
         # Frames that are looked at out of turn must leave those in their row as they are.
         self.anchors, self._aside = (
-            Anchors(plan, path, editor, lambda frame: self.seen(frame).small, cached) for _ in range(2)
+            Anchors(plan, path, editor, lambda frame: self.seen(frame).working, cached) for _ in range(2)
         )
         self._scaler = Scaler(plan.working)
 
@@ -278,9 +278,9 @@ class Step:
         """A frame of the film as the next step gets it."""
         batch = self.seen(frame)
         run = next(self._aside.runs([frame.pts]))
-        edited: FetchFrames = lambda: batch.small  # noqa: E731
+        edited: FetchFrames = lambda: batch.working  # noqa: E731
         if run.asked is not None:
-            edited = self._editor.edit_later(batch.small, self._editor.encode(batch.small))
+            edited = self._editor.edit_later(batch.working, self._editor.encode(batch.working))
         with contextlib.closing(Finishing(self.plan, 0)) as finishing:
             return self.finished(finishing, batch, edited)
 
@@ -294,7 +294,7 @@ class Step:
         lumas = [luma for luma in batch.full or () if isinstance(luma, Luma)]
         if lumas:
             size, amount = self.plan.size, self.plan.request.recipe.detail
-            three = zip(lumas, batch.small, fetch(), strict=True)
+            three = zip(lumas, batch.working, fetch(), strict=True)
             made = [carried(*each, size, amount) for each in three]
             return Batch(np.stack([small for small, _ in made]), [luma for _, luma in made], batch.times)
         full = [np.asarray(picture) for picture in finishing.frames(batch, fetch())]

@@ -122,7 +122,7 @@ def open_clip(clip: Clip, subject: Subject, frames: int) -> OpenClip:
 def read_frames(path: Path, size: tuple[int, int], frames: int) -> Pixels:
     """The first `frames` frames of a video at `size` (width, height)."""
     with FrameReader(path, also_size=size) as reader:
-        found = [frame.small for frame in itertools.islice(reader, frames) if frame.small is not None]
+        found = [frame.working for frame in itertools.islice(reader, frames)]
     return np.stack(found)
 
 

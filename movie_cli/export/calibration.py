@@ -84,7 +84,7 @@ def _spread(clip: Path, size: tuple[int, int], count: int) -> Iterator[Pixels]:
             frame = next(iter(reader), None)
         if frame is not None:
             found += 1
-            yield frame.pixels if frame.small is None else frame.small
+            yield frame.working
     if not found:
         raise SourceError(f"{clip} has no frames to calibrate with", "name another clip")
 

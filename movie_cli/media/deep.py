@@ -100,9 +100,9 @@ class DeepCopier:
         while self._waiting is not None and self._waiting.pts < pts:
             self._waiting = next(self._frames, self._waiting)
         assert self._waiting is not None
-        assert self._waiting.small is not None
+        assert self._waiting.scaled is not None
         codes: NDArray[Any] = self._waiting.pixels
-        return self._add_edit(codes, self._waiting.small, edited)
+        return self._add_edit(codes, self._waiting.scaled, edited)
 
     def _open(self, start: float | None) -> None:
         self.close()

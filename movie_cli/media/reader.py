@@ -42,8 +42,8 @@ class Frame:
 
     `pixels` is `(H, W, 3)` uint8 RGB in the source's own primaries and transfer curve (HDR: BT.709), upright. `pts`
     and `duration` (None where unknown) count in the video's `time_base`; `time` is in seconds from the start of the
-    file's timeline. `small` is the same picture at the size asked for with `also_size`, else None. `index` counts
-    from 0. Where luma was asked for `luma` is the picture's, upright, and `pixels` are `small`, where there is one.
+    file's timeline. `scaled` is the same picture at the size asked for with `also_size`, else None. `index` counts
+    from 0. Where luma was asked for `luma` is the picture's, upright, and `pixels` are `scaled`, where there is one.
     """
 
     pixels: NDArray[np.uint8]
@@ -51,8 +51,13 @@ class Frame:
     time: float
     duration: int | None
     index: int
-    small: NDArray[np.uint8] | None = None
+    scaled: NDArray[np.uint8] | None = None
     luma: Luma | None = None
+
+    @property
+    def working(self) -> NDArray[np.uint8]:
+        """The picture at the size asked for with `also_size`, its own size without."""
+        return self.pixels if self.scaled is None else self.scaled
 
 
 def check_range(info: SourceInfo, start: float | None, end: float | None) -> None:
@@ -90,14 +95,14 @@ class FrameReader:
         start: First instant wanted; None for the beginning.
         end: Instant before which to stop; None for the end.
         strict: Raise a SourceError at the first damage instead of noting it.
-        also_size: (width, height), upright, of an additional small copy of each frame, scaled from the stored pixels.
+        also_size: (width, height), upright, of an additional copy of each frame, scaled from the stored pixels.
         info: What `probe` said about the same file, to spare looking again.
         threads: Decoder threads; 0 for ffmpeg's choice.
         decode_on: Number of the GPU that decodes, as `hardware.find_hardware` found it; empty for software.
         alpha_size: (width, height), upright: yield only the transparency, `(H, W, 1)` of that size, as `pixels`.
         luma: Give the luma of the full size in place of RGB, which costs next to nothing.
         deep_size: (width, height), upright: yield `pixels` of that size in uint16, of the source's own transfer curve
-            and primaries, and as `small` what they are in uint8.
+            and primaries, and as `scaled` what they are in uint8.
 
     Raises:
         SourceError: as `probe`; or, when `strict`, where the file is damaged; or no frame lies in the range; or more
@@ -140,7 +145,7 @@ class FrameReader:
         self._to_luma = ToLuma(video.colour, video.coded_size) if luma else None
         if deep_size is not None:
             self._to_rgb, also_size = ToDeep(video.colour, video.orientation.turned(deep_size)), deep_size
-        self._to_small = ToRgb(video.colour, video.orientation.turned(also_size)) if also_size else None
+        self._to_scaled = ToRgb(video.colour, video.orientation.turned(also_size)) if also_size else None
         self._container: InputContainer | None = None
         self._frames: Iterator[Frame] | None = None
 
@@ -192,18 +197,18 @@ class FrameReader:
             zero = pts if zero is None else zero
             self.info.reading.check_length(self.path, float((pts - zero) * video.time_base))
             self.resized += (decoded.width, decoded.height) != video.coded_size
-            small = video.orientation.upright(self._to_small(decoded)) if self._to_small else None
+            scaled = video.orientation.upright(self._to_scaled(decoded)) if self._to_scaled else None
             luma = self._to_luma.luma(decoded) if self._to_luma else None
             if luma is not None:
                 luma = dataclasses.replace(luma, plane=video.orientation.turn(luma.plane))
-            pixels = video.orientation.upright(self._to_rgb(decoded)) if luma is None or small is None else small
+            pixels = video.orientation.upright(self._to_rgb(decoded)) if luma is None or scaled is None else scaled
             yield Frame(
                 pixels=pixels,
                 pts=pts,
                 time=video.seconds(pts),
                 duration=decoded.duration or None,
                 index=self.frames_read,
-                small=small,
+                scaled=scaled,
                 luma=luma,
             )
             self.frames_read += 1

@@ -16,7 +16,6 @@ from typing import Any
 from movie_cli import remote
 from movie_cli.backends import Carry, Pixels
 from movie_cli.checkpoints.store import open_model
-from movie_cli.editing.clip import small_of
 from movie_cli.editing.directing import advice, understood
 from movie_cli.editing.editor import Editor
 from movie_cli.editing.frames import FrameEditor, Latest, SourceFrames, open_editor
@@ -180,7 +179,7 @@ class Session:
         with FrameReader(self.path, start=span.start, end=span.end, info=self.info, also_size=also) as reader:
             for number, frame in enumerate(reader):
                 if number % every == 0:
-                    found.append((frame.time - float(self.info.video.begin), small_of(frame)[0]))
+                    found.append((frame.time - float(self.info.video.begin), frame.working))
                 if len(found) == LOOP_FRAMES:
                     break
         return found

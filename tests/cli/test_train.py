@@ -73,7 +73,7 @@ def test_an_autoencoder_gives_the_source_back(movie, tmp_path):
     from movie_cli.media.reader import FrameReader
 
     with FrameReader(Path("a.mp4")) as made, FrameReader(SAMPLE, also_size=(64, 48)) as source:
-        pair = next(iter(made)).pixels.astype(float), next(iter(source)).small.astype(float)
+        pair = next(iter(made)).pixels.astype(float), next(iter(source)).scaled.astype(float)
     assert abs(pair[0] - pair[1]).mean() < 12
 
 

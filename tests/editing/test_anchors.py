@@ -88,7 +88,7 @@ def test_frames_attend_to_their_own_anchors(tmp_path, model, monkeypatch, anchor
     editor = Editor(TorchBackend(open_model(str(model)), choose_torch("cpu", "float32")))
     editor.set_recipe(asked.recipe)
     with FrameReader(source, also_size=working) as reader:
-        frames = {frame.pts: (frame.pixels if frame.small is None else frame.small)[None] for frame in reader}
+        frames = {frame.pts: frame.working[None] for frame in reader}
     schedule = make_schedule(AnchorRule.parse(anchors), source, probe(source), span(source))
     for index in (0, 19, 20, 41, 59):
         pts = sorted(frames)[index]

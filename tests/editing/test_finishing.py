@@ -78,7 +78,7 @@ def test_an_identity_edit_keeps_every_matrix_and_range(tmp_path, pix_fmt, matrix
     for source in (pixels, np.repeat(np.linspace(0, 255, size[0])[None, :, None], size[1], 0).repeat(3, 2)):
         path = stored(tmp_path / "in.mkv", source.astype(np.uint8), pix_fmt, matrix, colour_range, size)
         _, frame, canvas, setup = opened(path, tmp_path / "out.mkv", small=(384, 32), codec="ffv1", pix_fmt=pix_fmt)
-        made = painted(canvas, frame.luma, frame.small, frame.small, setup.size, 1.0)
+        made = painted(canvas, frame.luma, frame.working, frame.working, setup.size, 1.0)
         assert (made.colorspace, made.color_range) == (matrix, colour_range)
         with av.open(str(path)) as container:
             before = planes(next(container.decode(video=0)))
@@ -98,7 +98,7 @@ def test_an_identity_edit_keeps_every_matrix_and_range(tmp_path, pix_fmt, matrix
 def test_it_gives_what_the_way_over_rgb_gives(tmp_path, pix_fmt, edit, amount):
     path = stored(tmp_path / "in.mkv", textured(SIZE), pix_fmt)
     frame, luma, canvas, setup = opened(path, tmp_path / "out.mkv", codec="ffv1", pix_fmt=pix_fmt)
-    small = frame.small
+    small = frame.working
     edited = {
         "same": small,
         "turned over": 255 - small,
@@ -106,7 +106,7 @@ def test_it_gives_what_the_way_over_rgb_gives(tmp_path, pix_fmt, edit, amount):
         "dark": (small // 2).astype(np.uint8),
     }[edit]
     wanted = FromRgb(setup.tags, pix_fmt)(transfer(frame.pixels, small, edited, setup.size, amount))
-    made = painted(canvas, luma.luma, luma.small, edited, setup.size, amount)
+    made = painted(canvas, luma.luma, luma.working, edited, setup.size, amount)
     assert made.format.name == wanted.format.name == pix_fmt
     most = 1023 if "10" in pix_fmt else 255
     for one, other in zip(planes(wanted), planes(made), strict=True):
@@ -124,7 +124,7 @@ def test_ten_bits_come_through_where_the_output_has_them(tmp_path):
         for packet in (*stream.encode(frame.reformat(format="yuv420p10le")), *stream.encode(None)):
             container.mux(packet)
     _, read, canvas, setup = opened(path, tmp_path / "out.mkv", codec="ffv1", pix_fmt="yuv420p10le")
-    luma = planes(painted(canvas, read.luma, read.small, read.small, setup.size, 1.0))[0]
+    luma = planes(painted(canvas, read.luma, read.working, read.working, setup.size, 1.0))[0]
     assert len(np.unique(luma)) > 8
 
 
@@ -134,9 +134,9 @@ def test_turned_pictures_stay_turned(tmp_path, rotate):
     small = SMALL[::-1]
     frame, luma, canvas, setup = opened(path, tmp_path / "out.mp4", small=small, rotate=rotate)
     assert setup.size == SIZE[::-1] and setup.stored == (SIZE if rotate == "keep" else SIZE[::-1])
-    edited = (255 - frame.small // 2).astype(np.uint8)
-    made = painted(canvas, luma.luma, luma.small, edited, setup.size, 1.0)
-    wanted = setup.orientation.undo(transfer(frame.pixels, frame.small, edited, setup.size, 1.0))
+    edited = (255 - frame.working // 2).astype(np.uint8)
+    made = painted(canvas, luma.luma, luma.working, edited, setup.size, 1.0)
+    wanted = setup.orientation.undo(transfer(frame.pixels, frame.working, edited, setup.size, 1.0))
     for one, other in zip(planes(FromRgb(setup.tags, "yuv420p")(wanted)), planes(made), strict=True):
         assert psnr(one, other) > 45
 
@@ -146,8 +146,8 @@ def test_turned_pictures_stay_turned(tmp_path, rotate):
 def test_another_output_size_than_the_sources(tmp_path, size, amount, pix_fmt):
     path = stored(tmp_path / "in.mkv", textured(SIZE), pix_fmt)
     frame, luma, canvas, setup = opened(path, tmp_path / "out.mkv", size=size, codec="ffv1", pix_fmt="yuv420p")
-    made = painted(canvas, luma.luma, luma.small, 255 - frame.small, size, amount)
-    wanted = FromRgb(setup.tags, "yuv420p")(transfer(frame.pixels, frame.small, 255 - frame.small, size, amount))
+    made = painted(canvas, luma.luma, luma.working, 255 - frame.working, size, amount)
+    wanted = FromRgb(setup.tags, "yuv420p")(transfer(frame.pixels, frame.working, 255 - frame.working, size, amount))
     for one, other in zip(planes(wanted), planes(made), strict=True):
         assert psnr(one, other) > 40
 
@@ -157,9 +157,9 @@ def test_another_output_size_than_the_sources(tmp_path, size, amount, pix_fmt):
 def test_the_next_edit_gets_the_luma_of_this_one(tmp_path, size, amount, pix_fmt):
     path = stored(tmp_path / "in.mkv", textured(SIZE), pix_fmt)
     frame, luma, *_ = opened(path, tmp_path / "out.mkv", size=size)
-    edited = (200 - frame.small // 2).astype(np.uint8)
-    small, made = carried(luma.luma, luma.small, edited, size, amount)
-    wanted = transfer(frame.pixels, frame.small, edited, size, amount)
+    edited = (200 - frame.working // 2).astype(np.uint8)
+    small, made = carried(luma.luma, luma.working, edited, size, amount)
+    wanted = transfer(frame.pixels, frame.working, edited, size, amount)
     assert psnr(small, Scaler(SMALL)(wanted)) > 45
     assert made.plane.dtype == luma.luma.plane.dtype and made.plane.shape == size[::-1]
     grey = wanted @ np.array(made.weights, np.float32)
@@ -170,9 +170,9 @@ def test_odd_sides(tmp_path):
     size = (161, 97)
     path = stored(tmp_path / "in.mkv", textured((162, 98)), size=size)
     frame, luma, canvas, setup = opened(path, tmp_path / "out.mkv", small=(80, 48), codec="ffv1", pix_fmt="yuv420p")
-    made = painted(canvas, luma.luma, luma.small, frame.small, size, 1.0)
+    made = painted(canvas, luma.luma, luma.working, frame.working, size, 1.0)
     assert [plane.shape for plane in planes(made)] == [(97, 161), (49, 81), (49, 81)]
-    wanted = FromRgb(setup.tags, "yuv420p")(transfer(frame.pixels, frame.small, frame.small, size, 1.0))
+    wanted = FromRgb(setup.tags, "yuv420p")(transfer(frame.pixels, frame.working, frame.working, size, 1.0))
     for one, other in zip(planes(wanted), planes(made), strict=True):
         assert psnr(one, other) > 40
 
@@ -184,7 +184,7 @@ def test_the_luma_of_rgb_and_of_hdr_is_that_of_the_picture_shown(tmp_path, pix_f
     frame, luma, canvas, setup = opened(path, tmp_path / "out.mkv", codec="ffv1", pix_fmt="yuv420p")
     grey = frame.pixels @ np.array(luma.luma.weights, np.float32)
     assert np.abs(luma.luma.plane - grey).max() <= 0.51
-    made = painted(canvas, luma.luma, luma.small, frame.small, setup.size, 1.0)
+    made = painted(canvas, luma.luma, luma.working, frame.working, setup.size, 1.0)
     assert psnr(ToRgb(setup.tags, SIZE)(made), frame.pixels) > 30
 
 
@@ -201,7 +201,7 @@ def test_a_frame_read_for_its_luma_has_no_rgb_of_full_size(tmp_path):
     path = stored(tmp_path / "in.mkv", textured(SIZE))
     frame, luma, *_ = opened(path, tmp_path / "out.mkv")
     assert frame.luma is None and frame.pixels.shape == (*SIZE[::-1], 3)
-    assert luma.pixels is luma.small and np.array_equal(luma.small, frame.small)
+    assert luma.pixels is luma.working and np.array_equal(luma.working, frame.working)
     assert luma.luma.plane.shape == SIZE[::-1]
     with av.open(str(path)) as container:
         assert np.array_equal(planes(next(container.decode(video=0)))[0], luma.luma.plane)

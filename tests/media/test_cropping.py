@@ -54,8 +54,8 @@ def test_the_part_that_players_show_is_edited(tmp_path, ending, start):
     assert len(frames) == 6 - first
     for number, frame in enumerate(frames, first):
         assert np.abs(frame.pixels.astype(int) - picture(number)[4:, 8:]).mean() < 4
-        assert frame.small is not None
-        assert frame.small.shape == (22, 28, 3)
+        assert frame.scaled is not None
+        assert frame.scaled.shape == (22, 28, 3)
     assert identity_edit(source, tmp_path / "out.mp4").frames == 6
     assert probe(tmp_path / "out.mp4").video.coded_size == (56, 44)
 

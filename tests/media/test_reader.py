@@ -34,17 +34,17 @@ def test_pixels_are_the_picture(tmp_path):
     assert frames[0].pixels.dtype == np.uint8
     assert frames[0].pixels.flags.c_contiguous
     assert np.abs(frames[0].pixels.astype(int) - picture(0)).mean() < 4
-    assert frames[0].small.shape == (24, 32, 3)
-    assert np.abs(frames[0].small[2:6, 2:8].astype(int) - (230, 20, 20)).max() < 12
+    assert frames[0].scaled.shape == (24, 32, 3)
+    assert np.abs(frames[0].scaled[2:6, 2:8].astype(int) - (230, 20, 20)).max() < 12
 
 
 @pytest.mark.parametrize(("rotation", "red_corner"), [(-90, (0, -1)), (90, (-1, 0)), (180, (-1, -1)), (0, (0, 0))])
 def test_frames_stand_upright(tmp_path, rotation, red_corner):
     frames, _ = read(make_clip(tmp_path / "a.mp4", rotation=rotation), also_size=(20, 30))
-    for pixels in (frames[0].pixels, frames[0].small):
+    for pixels in (frames[0].pixels, frames[0].scaled):
         assert pixels[red_corner].astype(int) @ (1, -1, -1) > 120
     assert frames[0].pixels.shape[:2] == ((48, 64) if rotation in {0, 180} else (64, 48))
-    assert frames[0].small.shape == (30, 20, 3)
+    assert frames[0].scaled.shape == (30, 20, 3)
 
 
 @pytest.mark.parametrize("ending", [".mp4", ".mkv", ".ts"])
