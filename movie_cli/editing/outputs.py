@@ -71,97 +71,6 @@ def frames_if_finished(request: EditRequest) -> int | None:
     return frames if alike and frames else None
 
 
-class _Held:
-    """Passes everything on but the end, which has not come before the output is in its place."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
-        self.summary: Mapping[str, object] | None = None
-
-    def message(self, level: Literal["info", "warning"], text: str) -> None:
-        self._reporter.message(level, text)
-
-    def start(self, total_frames: int | None, title: str) -> None:
-        self._reporter.start(total_frames, title)
-
-    def advance(self, frames: int) -> None:
-        self._reporter.advance(frames)
-
-    def done(self, summary: Mapping[str, object]) -> None:
-        self.summary = summary
-
-
-@contextlib.contextmanager
-def staged(request: EditRequest, reporter: Reporter) -> Iterator[tuple[EditRequest, Reporter]]:
-    """The request and the reporter to edit with; where the output is named by a URL it is sent there at the end.
-
-    Raises:
-        MovieError: the output cannot be sent. It is kept, and `--resume` sends it.
-    """
-    if not remote.is_url(request.output):
-        yield request, reporter
-        return
-    here, held = prepare(request), _Held(reporter)
-    try:
-        yield here, held
-    except BaseException:
-        clean(here)
-        raise
-    reporter.message("info", f"sending the output to {request.output}")
-    send(here, request)
-    if held.summary is not None:
-        reporter.done({**held.summary, "output": request.output})
-
-
-def prepare(request: EditRequest) -> EditRequest:
-    """The request with an output on this machine, in a folder that no other request has.
-
-    Raises:
-        OutputError: the folder cannot be made.
-    """
-    if not remote.is_url(request.output):
-        return request
-    path = files.outputs_folder() / request.key / remote.file_name(request.output)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not request.resume:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise output_error(path, error) from error
-    return dataclasses.replace(request, output=str(path))
-
-
-def is_staged(request: EditRequest) -> bool:
-    """Whether a request came from `prepare`, which sends its output to a store when it is whole."""
-    return files.outputs_folder() in Path(request.output).parents
-
-
-def send(here: EditRequest, request: EditRequest) -> None:
-    """Send the output of a `prepare`d request to where it was asked for, and remove it here.
-
-    Raises:
-        MovieError: that failed; the hint says that the output is kept.
-    """
-    if here is request:
-        return
-    path = Path(here.output)
-    try:
-        remote.upload(path, request.output, overwrite=request.overwrite)
-    except MovieError as error:
-        error.hint = f"{error.hint}; the output is kept as {path}, and the same command with --resume sends it"
-        raise
-    with contextlib.suppress(OSError, MovieError):
-        path.unlink()
-        remove_published(path)
-    clean(here)
-
-
-def clean(here: EditRequest) -> None:
-    """Remove the folder of a `prepare`d request unless something is kept in it."""
-    with contextlib.suppress(OSError):
-        Path(here.output).parent.rmdir()
-
-
 class Sink(Protocol):
     """Takes edited frames in order."""
 
@@ -281,3 +190,94 @@ def join(plan: Plan, folder: WorkFolder, count: int, watch: SourceWatch, until: 
         for number in range(count):
             writer.write_segment(folder.load(number), folder.packets(number))
         return writer.commit(until=until, naming=naming_of(plan, watch, folder))
+
+
+class _Held:
+    """Passes everything on but the end, which has not come before the output is in its place."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self.summary: Mapping[str, object] | None = None
+
+    def message(self, level: Literal["info", "warning"], text: str) -> None:
+        self._reporter.message(level, text)
+
+    def start(self, total_frames: int | None, title: str) -> None:
+        self._reporter.start(total_frames, title)
+
+    def advance(self, frames: int) -> None:
+        self._reporter.advance(frames)
+
+    def done(self, summary: Mapping[str, object]) -> None:
+        self.summary = summary
+
+
+@contextlib.contextmanager
+def staged(request: EditRequest, reporter: Reporter) -> Iterator[tuple[EditRequest, Reporter]]:
+    """The request and the reporter to edit with; where the output is named by a URL it is sent there at the end.
+
+    Raises:
+        MovieError: the output cannot be sent. It is kept, and `--resume` sends it.
+    """
+    if not remote.is_url(request.output):
+        yield request, reporter
+        return
+    here, held = prepare(request), _Held(reporter)
+    try:
+        yield here, held
+    except BaseException:
+        clean(here)
+        raise
+    reporter.message("info", f"sending the output to {request.output}")
+    send(here, request)
+    if held.summary is not None:
+        reporter.done({**held.summary, "output": request.output})
+
+
+def prepare(request: EditRequest) -> EditRequest:
+    """The request with an output on this machine, in a folder that no other request has.
+
+    Raises:
+        OutputError: the folder cannot be made.
+    """
+    if not remote.is_url(request.output):
+        return request
+    path = files.outputs_folder() / request.key / remote.file_name(request.output)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not request.resume:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise output_error(path, error) from error
+    return dataclasses.replace(request, output=str(path))
+
+
+def is_staged(request: EditRequest) -> bool:
+    """Whether a request came from `prepare`, which sends its output to a store when it is whole."""
+    return files.outputs_folder() in Path(request.output).parents
+
+
+def send(here: EditRequest, request: EditRequest) -> None:
+    """Send the output of a `prepare`d request to where it was asked for, and remove it here.
+
+    Raises:
+        MovieError: that failed; the hint says that the output is kept.
+    """
+    if here is request:
+        return
+    path = Path(here.output)
+    try:
+        remote.upload(path, request.output, overwrite=request.overwrite)
+    except MovieError as error:
+        error.hint = f"{error.hint}; the output is kept as {path}, and the same command with --resume sends it"
+        raise
+    with contextlib.suppress(OSError, MovieError):
+        path.unlink()
+        remove_published(path)
+    clean(here)
+
+
+def clean(here: EditRequest) -> None:
+    """Remove the folder of a `prepare`d request unless something is kept in it."""
+    with contextlib.suppress(OSError):
+        Path(here.output).parent.rmdir()
