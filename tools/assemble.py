@@ -18,7 +18,7 @@ import torch
 from diffusers import LCMScheduler
 
 from movie_cli.checkpoints.diffusers_parts import save_checkpoint
-from movie_cli.checkpoints.load import FOLDER as REGIONS
+from movie_cli.checkpoints.load import REGIONS_FOLDER
 from movie_cli.models.autoencoder import PatchAutoencoder
 from movie_cli.models.denoiser import GuidedUNet2DConditionModel
 from movie_cli.models.text import InstructionEncoder
@@ -52,8 +52,8 @@ def assemble(networks: Path, text: Path, output: Path, *others: Path) -> None:
         LCMScheduler.from_pretrained(networks / "scheduler"),
         description=DESCRIPTION.format(len(encoder.edits)),
     )
-    if (networks / REGIONS).is_dir():
-        shutil.copytree(networks / REGIONS, output / REGIONS, dirs_exist_ok=True)
+    if (networks / REGIONS_FOLDER).is_dir():
+        shutil.copytree(networks / REGIONS_FOLDER, output / REGIONS_FOLDER, dirs_exist_ok=True)
 
 
 @torch.no_grad()

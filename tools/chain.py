@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from movie_cli.backends.torch_devices import bfloat16_feature
-from movie_cli.checkpoints.load import FOLDER as REGIONS
+from movie_cli.checkpoints.load import REGIONS_FOLDER
 from movie_cli.errors import SourceError, UsageError
 from tools.options import end
 
@@ -101,8 +101,8 @@ class Chain:
         if code:
             raise SourceError(f"the step {step.name} ended with {code}", "the same command goes on with it")
         if step.regions:
-            regions = Path(self.checkpoint(step.regions)) / REGIONS
-            shutil.copytree(regions, folder / "checkpoint" / REGIONS, dirs_exist_ok=True)
+            regions = Path(self.checkpoint(step.regions)) / REGIONS_FOLDER
+            shutil.copytree(regions, folder / "checkpoint" / REGIONS_FOLDER, dirs_exist_ok=True)
         (folder / DONE).touch()
 
 

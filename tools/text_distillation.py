@@ -27,7 +27,7 @@ from movie_cli.train.instructions import EDITS, Part
 from movie_cli.train.run_folder import RunFolder
 from movie_cli.train.samples import Draws, rng_of
 from movie_cli.train.settings import StageSettings
-from movie_cli.train.stages.stage import Loss, Stage
+from movie_cli.train.stages import Loss, Stage
 from movie_cli.train.trainer import Trainer
 from tools import text_data, text_evaluation
 from tools.text_data import Batch, Pool, Teacher, build_pool, draw

@@ -26,8 +26,7 @@ from diffusers import (
 from torch.utils.flop_counter import FlopCounterMode
 
 from movie_cli.checkpoints.diffusers_parts import save_checkpoint
-from movie_cli.checkpoints.load import FOLDER as REGIONS
-from movie_cli.checkpoints.load import network_class
+from movie_cli.checkpoints.load import REGIONS_FOLDER, network_class
 from movie_cli.checkpoints.store import DEFAULT_MODEL, EMBEDDED
 from movie_cli.models.text import InstructionEncoder
 from movie_cli.models.tokenizer import InstructionTokenizer
@@ -129,7 +128,7 @@ def save_random(kind: str, folder: Path) -> Path:
         edits=[],
     )
     if not shape.clip:  # its denoiser is told what is where
-        shutil.copytree(NANO / REGIONS, folder / REGIONS)
+        shutil.copytree(NANO / REGIONS_FOLDER, folder / REGIONS_FOLDER)
     return folder
 
 

@@ -205,21 +205,21 @@ def load_text(folder: Path) -> TextConditioner:
     raise ModelError(f"{path} is no text encoder that is known here", "InstructionEncoder and CLIPTextModel are")
 
 
-FOLDER, CONFIG, WEIGHTS = "regions", "config.json", "model.safetensors"
-CLASS_NAME = "RegionNetwork"
-SCALE = ".scale"
-WIDEST, DEEPEST = 4096, 64
+REGIONS_FOLDER, REGIONS_CONFIG, REGIONS_WEIGHTS = "regions", "config.json", "model.safetensors"
+REGIONS_CLASS = "RegionNetwork"
+_SCALE = ".scale"
+_WIDEST, _DEEPEST = 4096, 64
 
 
 def save_regions(network: RegionNetwork, folder: Path, packed: bool = False) -> None:
     """Write a region network into `folder`; `packed` for publishing: convolutions' weights in eight bits."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = {"_class_name": CLASS_NAME, **network.config()}
-    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    config = {"_class_name": REGIONS_CLASS, **network.config()}
+    (folder / REGIONS_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     tensors = {
         name: value.detach().cpu().contiguous() for name, value in network.state_dict().items() if _is_stored(name)
     }
-    save_file(_packed(tensors) if packed else tensors, folder / WEIGHTS)
+    save_file(_packed(tensors) if packed else tensors, folder / REGIONS_WEIGHTS)
 
 
 def load_regions(checkpoint: Path) -> RegionNetwork | None:
@@ -228,7 +228,7 @@ def load_regions(checkpoint: Path) -> RegionNetwork | None:
     Raises:
         ModelError: the network's files are damaged, or are of another kind.
     """
-    folder = checkpoint / FOLDER
+    folder = checkpoint / REGIONS_FOLDER
     if not folder.exists():
         return None
     return read_regions(folder).folded()
@@ -240,14 +240,14 @@ def read_regions(folder: Path) -> RegionNetwork:
     Raises:
         ModelError: the network's files are missing, damaged, or are of another kind.
     """
-    path = folder / CONFIG
+    path = folder / REGIONS_CONFIG
     config = read_json(path)
-    if config.get("_class_name") != CLASS_NAME:
-        raise ModelError(f"{path} is not of a {CLASS_NAME}", _AGAIN)
+    if config.get("_class_name") != REGIONS_CLASS:
+        raise ModelError(f"{path} is not of a {REGIONS_CLASS}", _AGAIN)
     if config.get("regions") != list(REGIONS):
         raise ModelError(f"{path} has other regions than this version knows", "it knows " + ", ".join(REGIONS))
     shape = _shape(path, config)
-    weights = folder / WEIGHTS
+    weights = folder / REGIONS_WEIGHTS
     check_safetensors(weights)
     try:
         tensors = _unpacked(load_file(weights))
@@ -272,7 +272,7 @@ def _shape(path: Path, config: dict[str, Any]) -> RegionShape:
     values: dict[str, Any] = {}
     for field in dataclasses.fields(RegionShape):
         value, usual = config.get(field.name), field.default
-        most = WIDEST if field.name in ("widths", "decoder") else DEEPEST
+        most = _WIDEST if field.name in ("widths", "decoder") else _DEEPEST
         numbers = value if isinstance(value, list) else [value]
         length = len(usual) if isinstance(usual, tuple) else 1
         if len(numbers) != length or not all(type(one) is int and 0 < one <= most for one in numbers):
@@ -292,7 +292,7 @@ def _packed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     for name, value in tensors.items():
         if value.dim() == 4:
             scale = value.abs().amax(dim=(1, 2, 3)).clamp_min(1e-12) / 127
-            packed[name + SCALE] = scale
+            packed[name + _SCALE] = scale
             packed[name] = (value / scale.view(-1, 1, 1, 1)).round().to(torch.int8)
     return packed
 
@@ -301,8 +301,8 @@ def _unpacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """What `_packed` made, in float32 again; a scale that fits no weights stays a tensor too many."""
     values = dict(tensors)
     for name, value in tensors.items():
-        scale = tensors.get(name + SCALE)
+        scale = tensors.get(name + _SCALE)
         if scale is not None and value.dim() == 4 and scale.shape == value.shape[:1]:
             values[name] = value.float() * scale.view(-1, 1, 1, 1)
-            del values[name + SCALE]
+            del values[name + _SCALE]
     return values

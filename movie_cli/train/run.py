@@ -16,13 +16,13 @@ from movie_cli.train.regions.samples import open_opinions, open_samples
 from movie_cli.train.run_folder import RunFolder
 from movie_cli.train.samples import SampleSource, Share
 from movie_cli.train.settings import StageName, StageSettings
+from movie_cli.train.stages import EditorStage
 from movie_cli.train.stages.adversarial import adversarial_stage
 from movie_cli.train.stages.autoencoder import autoencoder_stage
 from movie_cli.train.stages.base import base_stage, mobile_stage
 from movie_cli.train.stages.direct import direct_stage
 from movie_cli.train.stages.guidance import guidance_stage
 from movie_cli.train.stages.regions import RegionsStage
-from movie_cli.train.stages.stage import EditorStage
 from movie_cli.train.trainer import Say, Trainer
 
 

@@ -22,11 +22,10 @@ from tqdm import tqdm
 
 from movie_cli.errors import TrainingError
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE
-from movie_cli.train.run_folder import RunFolder
+from movie_cli.train.run_folder import Average, RunFolder, load_state, optimizer_tensors, restore_optimizer, save_state
 from movie_cli.train.samples import Draws, SampleBatch, SampleSource, Share, batches, seed_of, stacking
 from movie_cli.train.settings import StageSettings
-from movie_cli.train.stages.stage import Loss, Stage
-from movie_cli.train.state import Average, load_state, optimizer_tensors, restore_optimizer, save_state
+from movie_cli.train.stages import Loss, Stage
 
 BUCKET = 2**26
 """Gradients are reduced in pieces of about this many values."""

@@ -15,7 +15,7 @@ from movie_cli.train.run import make_stage, train
 from movie_cli.train.samples import Sample, SampleBatch, collate
 from movie_cli.train.settings import StageName
 from movie_cli.train.settings_file import read_settings
-from movie_cli.train.stages.stage import EditorStage
+from movie_cli.train.stages import EditorStage
 from tests import tiny
 
 EDIT = "brighter"

@@ -23,7 +23,7 @@ from movie_cli.train.samples import Draws, SampleBatch, collate
 from movie_cli.train.schedule import training_scheduler
 from movie_cli.train.settings import DataSettings
 from movie_cli.train.settings_file import read_settings
-from movie_cli.train.stages.stage import pixel_scale
+from movie_cli.train.stages import pixel_scale
 from tests import tiny
 from tests.train import small
 from tests.train.small import batch_of, stage_of

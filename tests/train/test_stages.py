@@ -22,8 +22,8 @@ from movie_cli.train.discriminator import Heads, encoder_features, feature_width
 from movie_cli.train.run import make_stage, train
 from movie_cli.train.samples import Draws, Sample, SampleBatch, collate
 from movie_cli.train.settings_file import read_settings
+from movie_cli.train.stages import Latents
 from movie_cli.train.stages.adversarial import DISCRIMINATOR, STUDENT
-from movie_cli.train.stages.stage import Latents
 from movie_cli.train.surgery import plain_copy, train_low_rank
 from tests import tiny
 from tests.train import small

@@ -19,10 +19,10 @@ from torch import nn
 
 from movie_cli.errors import TrainingError, UsageError
 from movie_cli.train.run import train
+from movie_cli.train.run_folder import Average, load_state, optimizer_tensors, restore_optimizer, save_state, states
 from movie_cli.train.samples import Share, batches
 from movie_cli.train.settings import BaseSettings
 from movie_cli.train.settings_file import read_settings
-from movie_cli.train.state import Average, load_state, optimizer_tensors, restore_optimizer, save_state, states
 from movie_cli.train.trainer import rate_factor
 from tests import tiny
 from tests.cli.running import MOVIE

@@ -26,7 +26,7 @@ from movie_cli.train.objectives import decoded_loss, gain
 from movie_cli.train.samples import Draws, SampleBatch, SampleSource, collate
 from movie_cli.train.schedule import TIMESTEPS, NoiseSchedule, euler_timesteps, prediction_of, training_scheduler
 from movie_cli.train.settings import AdversarialSettings
-from movie_cli.train.stages.stage import EditorStage, Latents, Loss, joined
+from movie_cli.train.stages import EditorStage, Latents, Loss, joined
 from movie_cli.train.start import Start, as_teacher, open_start
 
 STUDENT, DISCRIMINATOR = "student", "discriminator"

@@ -21,7 +21,7 @@ from movie_cli.train.conditioning import conditioning_of
 from movie_cli.train.objectives import decoded_loss
 from movie_cli.train.samples import Draws, SampleBatch, SampleSource
 from movie_cli.train.settings import AutoencoderSettings
-from movie_cli.train.stages.stage import EditorStage, Loss
+from movie_cli.train.stages import EditorStage, Loss
 from movie_cli.train.start import Start, open_start
 
 DECODER = "decoder"

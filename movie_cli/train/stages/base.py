@@ -27,7 +27,7 @@ from movie_cli.train.objectives import decoded_loss, gain
 from movie_cli.train.samples import Draws, SampleBatch
 from movie_cli.train.schedule import TIMESTEPS, NoiseSchedule, prediction_of, training_scheduler
 from movie_cli.train.settings import BaseSettings, MobileSettings
-from movie_cli.train.stages.stage import EditorStage, Latents, Loss, joined
+from movie_cli.train.stages import EditorStage, Latents, Loss, joined
 from movie_cli.train.start import Start, as_teacher, check_trained, new_unet, open_start
 
 DENOISER = "denoiser"

@@ -28,7 +28,7 @@ from movie_cli.train.conditioning import conditioning_of
 from movie_cli.train.samples import Draws, SampleBatch
 from movie_cli.train.schedule import TIMESTEPS, prediction_of
 from movie_cli.train.settings import DirectSettings
-from movie_cli.train.stages.stage import EditorStage, Latents, Loss, joined
+from movie_cli.train.stages import EditorStage, Latents, Loss, joined
 from movie_cli.train.start import Start, check_trained, new_unet, open_start
 from movie_cli.train.surgery import BETAS
 

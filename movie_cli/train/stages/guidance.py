@@ -19,7 +19,7 @@ from movie_cli.train.conditioning import conditioning_of
 from movie_cli.train.samples import Draws, SampleBatch
 from movie_cli.train.schedule import TIMESTEPS, NoiseSchedule, prediction_of, training_scheduler
 from movie_cli.train.settings import GuidanceSettings
-from movie_cli.train.stages.stage import EditorStage, Latents, Loss, joined
+from movie_cli.train.stages import EditorStage, Latents, Loss, joined
 from movie_cli.train.start import Start, as_teacher, open_start
 
 STUDENT = "student"

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from movie_cli.checkpoints.load import FOLDER, read_regions, save_regions
+from movie_cli.checkpoints.load import REGIONS_FOLDER, read_regions, save_regions
 from movie_cli.checkpoints.store import open_model
 from movie_cli.errors import ModelError
 from movie_cli.models.region_names import SCENE
@@ -25,7 +25,7 @@ from movie_cli.train.regions.samples import RegionBatch
 from movie_cli.train.regions.teachers import FEATURE_WIDTH
 from movie_cli.train.samples import Draws
 from movie_cli.train.settings import RegionsSettings
-from movie_cli.train.stages.stage import Loss, Stage
+from movie_cli.train.stages import Loss, Stage
 
 NETWORK, READER = "network", "reader"
 CALIBRATION = 64
@@ -95,7 +95,7 @@ class RegionsStage(Stage):
     def save(self, folder: Path, name: str) -> None:
         """Write the region network as it is now, where a checkpoint has it."""
         del name
-        save_regions(self.network, folder / FOLDER)
+        save_regions(self.network, folder / REGIONS_FOLDER)
 
     def place(self, device: torch.device) -> None:
         """Bring the networks to a device."""
@@ -127,9 +127,9 @@ def _network(settings: RegionsSettings) -> RegionNetwork:
         return RegionNetwork(shape)
     # A run of this stage leaves the region network alone, which is no whole checkpoint.
     folder = Path(settings.start).expanduser()
-    if not (folder / FOLDER).is_dir():
+    if not (folder / REGIONS_FOLDER).is_dir():
         folder = open_model(settings.start).folder
-    network = read_regions(folder / FOLDER)
+    network = read_regions(folder / REGIONS_FOLDER)
     if settings.network and network.shape != shape:
         raise ModelError(f"{settings.start} has a region network of another shape than network=", "leave network= out")
     return network.train()
