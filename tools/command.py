@@ -33,7 +33,8 @@ class IdentityBackend:
         self.device, self.dtype, self.reason = config.device, config.dtype, config.reason
         self.notes: tuple[str, ...] = ()
         self.anchors: Any = None
-        self.decode_later: Callable[[Any, Pixels], FetchFrames] | None = None
+        self.encode_later: Callable[[Pixels], Callable[[], Any]] | None = None
+        self.edit_later: Callable[[Any, Pixels, Settings, Carry], FetchFrames] | None = None
 
     def embed_text(self, instruction: str) -> EmbeddedInstruction:
         """Nothing, as nothing is asked of the network."""

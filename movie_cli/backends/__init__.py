@@ -173,8 +173,10 @@ class Backend(Protocol):
     device: str
     dtype: str
     reason: str
-    decode_later: Callable[[Any, Pixels], FetchFrames] | None
-    """As `decode_latents`, without waiting for the frames; None where the device does not work beside its caller."""
+    encode_later: Callable[[Pixels], Callable[[], Any]] | None
+    """As `encode_frames`, without waiting for the latents; None where the device does not work beside its caller."""
+    edit_later: Callable[[Any, Pixels, Settings, Carry], FetchFrames] | None
+    """As `denoise` and `decode_latents` of latents and their source frames, without waiting for the frames; or None."""
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from movie_cli.backends import Backend, Pixels, Settings
+from movie_cli.backends import Backend, Carry, Pixels, Settings
 from movie_cli.recipe import Recipe
 
 SMALLEST, LARGEST = 0.01, 0.5
@@ -61,11 +61,11 @@ def _run(backend: Backend, frames: Pixels) -> Callable[[], None]:
     def run() -> None:
         fetch = None
         for _ in range(BATCHES):
-            latents = backend.denoise(backend.encode_frames(frames), settings)
-            if backend.decode_later is None:
-                backend.decode_latents(latents, frames)
+            latents = backend.encode_frames(frames)
+            if backend.edit_later is None:
+                backend.decode_latents(backend.denoise(latents, settings), frames)
                 continue
-            following = backend.decode_later(latents, frames)
+            following = backend.edit_later(latents, frames, settings, Carry())
             if fetch is not None:
                 fetch()
             fetch = following

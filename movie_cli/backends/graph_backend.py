@@ -85,7 +85,8 @@ class GraphBackend:
     def __init__(self, descriptor: Descriptor, config: RuntimeConfig, export: Export, graphs: Graphs) -> None:
         self.descriptor, self._export, self._graphs = descriptor, export, graphs
         self.device, self.dtype, self.reason = config.device, config.dtype, config.reason
-        self.decode_later: Callable[[Any, Pixels], FetchFrames] | None = None
+        self.encode_later: Callable[[Pixels], Callable[[], Array]] | None = None
+        self.edit_later: Callable[[Array, Pixels, Settings, Carry], FetchFrames] | None = None
         self._text = graphs.open(TEXT_ENCODER)
         self._folder = graphs.folder
         self._noise: tuple[tuple[object, ...], Array] | None = None

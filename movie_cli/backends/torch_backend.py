@@ -1,11 +1,7 @@
 """The torch backend: CUDA, MPS and CPU through one path.
 
 On CUDA frames go to the device and back while it computes, by pinned memory and streams; elsewhere by plain copies. On
-a CPU the frames of one-step networks run beside each other, each in a thread of its own with its share of the cores,
-and are decoded while the next ones are denoised. Threads that share an operation wait for each other hundreds of times
-a frame, and one that another program or the encoder keeps from its core keeps all. Frames have nothing to wait for: two
-at once on one core each are faster than one after the other on two, and lose no more to a busy machine than their share
-of it.
+a CPU the frames of one-step networks run beside each other and beside the caller, in the threads of a `team`.
 """
 
 from __future__ import annotations
@@ -13,9 +9,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +19,7 @@ from torch import Tensor
 
 from movie_cli.backends import Carry, EmbeddedInstruction, FetchFrames, Pixels, RuntimeConfig, Settings
 from movie_cli.backends.compiled import CompiledNetworks
+from movie_cli.backends.team import Team
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.load import load_checkpoint, load_scheduler
 from movie_cli.errors import DeviceMemoryError
@@ -51,8 +47,9 @@ class TorchBackend:
             torch.set_num_threads(threads)
             if descriptor.steps == 1 and not (config.alone or config.compiled or self._transfers.overlap):
                 self._team = Team(threads, torch.set_num_threads)
-        self.decode_later: Callable[[Any, Pixels], FetchFrames] | None = (
-            self._decode_later if self._transfers.overlap or self._team else None
+        self.encode_later: Callable[[Pixels], Callable[[], Tensor]] | None = self._encode_later if self._team else None
+        self.edit_later: Callable[[Any, Pixels, Settings, Carry], FetchFrames] | None = (
+            self._edit_later if self._transfers.overlap or self._team else None
         )
         self._latents_dtype = torch.float32 if self._dtype == torch.float32 else torch.float16
         self.compiled: CompiledNetworks | None = None
@@ -84,14 +81,25 @@ class TorchBackend:
     @torch.inference_mode()
     def encode_frames(self, frames: Pixels) -> Tensor:
         """Source latents `(N, C, H/8, W/8)`."""
+        if self._team is not None:
+            # Not beside frames that are still decoded: more threads than cores wait for each other.
+            return self._encode_later(frames)()
         with self._memory():
-            if self._team is None:
-                latents = self._condition(frames)
-            else:
-                # Not beside frames that are still decoded: more threads than cores wait for each other.
-                each = [functools.partial(self._condition, frames[at : at + 1]) for at in range(len(frames))]
-                latents = torch.cat(self._team.all(each))
-        return latents.to(self._latents_dtype, memory_format=torch.channels_last)
+            return self._as_latents(self._condition(frames))
+
+    def _encode_later(self, frames: Pixels) -> Callable[[], Tensor]:
+        assert self._team is not None
+        made = self._team.later(self._condition, frames)
+
+        @torch.inference_mode()
+        def latents() -> Tensor:
+            with self._memory():
+                return self._as_latents(torch.cat([future.result() for future in made]))
+
+        return latents
+
+    def _as_latents(self, made: Tensor) -> Tensor:
+        return made.to(self._latents_dtype, memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def _condition(self, frames: Pixels) -> Tensor:
@@ -106,7 +114,7 @@ class TorchBackend:
             if not is_recurrent(self._unet):
                 if self._team is not None and settings.steps == 1:
                     run = functools.partial(self._beside, seed=settings.seed, guidance=guidance)
-                    return self._team.each(run, latents)
+                    return torch.cat([future.result() for future in self._team.later(run, latents)])
                 return self._in_batches(lambda part: self._sample(part, settings.seed, guidance), latents)
             edited = []
             for frame in latents.split(1):
@@ -120,12 +128,21 @@ class TorchBackend:
         return self._decode(latents, source)()
 
     @torch.inference_mode()
-    def _decode_later(self, latents: Tensor, source: Pixels) -> FetchFrames:
+    def _edit_later(self, latents: Tensor, source: Pixels, settings: Settings, carry: Carry) -> FetchFrames:
+        """As `denoise` and `decode_latents`; frames that know nothing of each other run beside the caller for both."""
         if self._team is None:
-            return self._decode(latents, source)
-        frames = [slice(index, index + 1) for index in range(len(source))]
-        made = self._team.later([functools.partial(self.decode_latents, latents[at], source[at]) for at in frames])
+            return self._decode(self.denoise(latents, settings, carry), source)
+        run: Callable[[Tensor, Pixels], Pixels]
+        if settings.steps == 1 and not is_recurrent(self._unet):
+            run = functools.partial(self._edited, seed=settings.seed, guidance=self._guidance(settings))
+        else:
+            latents, run = self.denoise(latents, settings, carry), self.decode_latents
+        made = self._team.later(run, latents, source)
         return functools.cache(lambda: np.concatenate([future.result() for future in made]))
+
+    def _edited(self, latents: Tensor, source: Pixels, seed: int, guidance: Guidance) -> Pixels:
+        with self._memory():
+            return self.decode_latents(self._beside(latents, seed, guidance), source)
 
     def _decode(self, latents: Tensor, source: Pixels) -> FetchFrames:
         with self._memory():
@@ -136,6 +153,8 @@ class TorchBackend:
     @torch.inference_mode()
     def set_anchors(self, latents: Tensor | None, settings: Settings) -> None:
         """Keep the anchors' keys and values; every anchor attends to itself alone while they are made."""
+        if self._team is not None:
+            self._team.settle()  # what frames on their way attend to stays until then
         self._anchors.clear()
         if latents is None:
             if self.compiled is not None:
@@ -153,6 +172,8 @@ class TorchBackend:
 
     @anchors.setter
     def anchors(self, kept: tuple[Mode, Entries]) -> None:
+        if self._team is not None:
+            self._team.settle()
         self._anchors.mode, self._anchors.entries = kept
         self._anchors.go_to(0)
 
@@ -303,33 +324,3 @@ def _used_on(stream: Any, tensor: Tensor) -> None:
     """Keep the tensor's memory from other tensors until the stream has come so far."""
     if tensor.is_cuda:
         tensor.record_stream(stream)
-
-
-Value = TypeVar("Value")
-FRAMES = 2
-"""Frames at once where there are two cores or more: each needs memory of its own."""
-
-
-class Team:
-    """Threads that run calls in the order in which they come.
-
-    Args:
-        threads: Threads in all.
-        begin: Called once in each of the team's threads with the number of threads that its operations may share.
-    """
-
-    def __init__(self, threads: int, begin: Callable[[int], object]) -> None:
-        size = min(FRAMES, max(1, threads))
-        self._pool = ThreadPoolExecutor(size, "network", begin, (max(1, threads // size),))
-
-    def later(self, calls: Sequence[Callable[[], Value]]) -> list[Future[Value]]:
-        """What the calls give, once they have run."""
-        return [self._pool.submit(call) for call in calls]
-
-    def all(self, calls: Sequence[Callable[[], Value]]) -> list[Value]:
-        """What the calls give, in their order."""
-        return [future.result() for future in self.later(calls)]
-
-    def each(self, run: Callable[[Tensor], Tensor], frames: Tensor) -> Tensor:
-        """What `run` gives for each frame of a batch by itself, as a batch."""
-        return torch.cat(self.all([functools.partial(run, frame) for frame in frames.split(1)]))

@@ -124,6 +124,12 @@ class Editor:
             return parts[0]
         return self.backend.from_cache(np.concatenate([self.backend.to_cache(part) for part in parts]))
 
+    def encode_later(self, frames: Pixels) -> Callable[[], Any]:
+        """As `encode`, made beside the caller where the device works so, else when it is called."""
+        if self.backend.encode_later is not None:
+            return self.backend.encode_later(frames)
+        return functools.partial(self.encode, frames)
+
     def set_anchors(self, latents: Any) -> None:
         """Let all frames edited from now on attend to these source latents."""
         self.backend.set_anchors(latents, self.settings)
@@ -175,11 +181,10 @@ class Editor:
             latents = self.encode(frames)
         # Taken over at the end only: where memory runs out the same frames are tried again.
         reached = dataclasses.replace(carry)
-        edited = self.backend.denoise(latents, self.settings, reached)
-        if self.backend.decode_later is not None:
-            later = self.backend.decode_later(edited, frames)
+        if self.backend.edit_later is not None:
+            later = self.backend.edit_later(latents, frames, self.settings, reached)
         else:
-            decoded = self.backend.decode_latents(edited, frames)
+            decoded = self.backend.decode_latents(self.backend.denoise(latents, self.settings, reached), frames)
             later = lambda: decoded  # noqa: E731
         carry.edited = reached.edited
         return later

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +93,6 @@ class FrameRun:
         sums = np.add.reduceat(np.add.reduceat(change, rows, axis=0), columns, axis=1)
         areas = np.diff(np.append(rows, change.shape[0]))[:, None] * np.diff(np.append(columns, change.shape[1]))
         return bool((sums / areas).max() <= self._threshold)
-
-
-def _same(frames: Pixels) -> Pixels:
-    return frames
 
 
 def _at(edited: FetchFrames | None, index: int) -> Pixels:
@@ -280,9 +276,12 @@ class Pipeline:
     # The network
 
     def _encoded(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """Batches with the source latents that they lack."""
-        for batch in batches:
-            yield batch if batch.latents is not None else replace(batch, latents=self._editor.encode(batch.working))
+        """Batches with the source latents that they lack; those of the next one are on their way meanwhile."""
+        make = self._editor.encode_later
+        begun = ((batch, make(batch.working) if batch.latents is None else None) for batch in batches)
+        for this, _ in pairwise(chain(begun, [None])):
+            assert this is not None
+            yield this[0] if this[1] is None else replace(this[0], latents=this[1]())
 
     def _stored(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """Batches, kept for the next edit on their way."""
@@ -305,7 +304,7 @@ class Pipeline:
                     run = FrameRun(still)
                 small, latents = batch.working[part.frames], batch.latents[part.frames]
                 if part.asked is None:
-                    edited.append(partial(_same, small))
+                    edited.append(partial(np.asarray, small))
                 else:
                     edited.append(self._edit(small, latents, run, part.asked))
             yield batch, joined(edited)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -18,9 +20,12 @@ from tests.media.clips import make_clip
 
 
 class Small(TorchBackend):
-    """Fails as torch does where more than `room` frames are denoised or encoded at once."""
+    """Fails as torch does where more than `room` frames are denoised or encoded at once, as devices with batches do."""
 
     room = 2
+
+    def __init__(self, descriptor, config):
+        super().__init__(descriptor, dataclasses.replace(config, alone=True))
 
     def encode_frames(self, frames):
         if len(frames) > self.room + 1:
