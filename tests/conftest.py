@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -19,10 +18,13 @@ WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 if WORKERS > 1:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))
 
-# What tests write is not to last: in memory, where there is enough, nothing waits until a disk has it.
+# What tests write is not to last: in memory, where there is enough, nothing waits until a disk has it. Torch's compiler
+# also runs what it writes.
 MEMORY = Path("/dev/shm")
-if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 4 << 30:
-    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+if "TMPDIR" not in os.environ and MEMORY.is_dir():
+    memory = os.statvfs(MEMORY)
+    if memory.f_bavail * memory.f_frsize > 4 << 30 and not memory.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 # A job that a script puts into the background ignores Ctrl-C, one of nohup ignores that its terminal is closed, and so
 # would every program that a test starts.
@@ -34,22 +36,23 @@ if hasattr(signal, "SIGHUP"):
 LONG = (
     "export/test_qnn",
     "benchmarks/",
-    "export/test_onnx",
-    "cli/test_cluster",
     "cli/test_batch",
+    "cli/test_cluster",
     "fuzz/test_properties",
-    "cli/test_terminal",
     "train/test_trainer",
+    "export/test_onnx",
     "cli/test_resume",
-    "backends/test_openvino",
     "tune/",
+    "backends/test_openvino",
+    "cli/test_terminal",
     "backends/test_compiling",
     "tools/",
     "train/",
     "cli/",
     "comparison/",
 )
-"""Files that take longest: begun first, no worker has to wait for another that is still at one of them in the end."""
+"""Files that take longest: begun first, no worker has to wait for another that is still at one of them in the end. What
+makes an export that others look at is well before them: nobody waits for it."""
 
 
 def pytest_collection_modifyitems(items):

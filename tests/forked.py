@@ -1,15 +1,24 @@
 """Processes of the program that need not import torch first: forked from one that has.
 
 Importing torch and diffusers takes longer than a small edit. A forked process runs the same code with a pid, signals
-and an environment of its own; how the program begins is tried by the tests that start `MOVIE`.
+and an environment of its own; how the program begins is tried by the tests that start `MOVIE`. `started` gives such a
+process, `program` a command that begins one, for terminals and for programs that start others.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
+import json
 import multiprocessing
 import os
-from multiprocessing import forkserver
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from multiprocessing import connection, forkserver, reduction
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
@@ -19,7 +28,7 @@ from tools.command import PRELOAD, Child
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGUN: list[int] = []
-"""The workers of batches that were begun."""
+"""The processes that were begun, workers of batches for one."""
 
 
 class _Process(ForkServerProcess):
@@ -51,7 +60,8 @@ def get_context(method: str) -> ForkServerContext:
 def begin_server() -> None:
     """Start this process's server, which imports diffusers whole: no command decides for the next how it is."""
     if forkserver._forkserver._forkserver_pid is None:
-        modules = ("diffusers", "movie_cli.batch.local", "movie_cli.backends.torch_backend", __name__)
+        ours = ("batch.local", "backends.torch_backend", "train.run")
+        modules = ("diffusers", *(f"movie_cli.{name}" for name in ours), __name__)
         multiprocessing.get_context("forkserver").set_forkserver_preload([*modules, *PRELOAD])
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTHONPATH", str(ROOT))
@@ -63,3 +73,65 @@ def started(folder: Path, *arguments: str, **environment: str) -> Child:
     begin_server()
     with contextlib.chdir(folder):
         return Child(arguments, environment={"MOVIE_HOME": str(folder / "home"), **environment})
+
+
+@functools.cache
+def program() -> list[str]:
+    """The words before the program's arguments, as `tests.cli.running.MOVIE`, of a program that is forked."""
+    begin_server()
+    folder = tempfile.TemporaryDirectory(prefix="movie-door-")
+    atexit.register(folder.cleanup)
+    path = f"{folder.name}/door"
+    door = socket.create_server(path, family=socket.AF_UNIX)
+    threading.Thread(target=_keep, args=(door,), daemon=True).start()
+    return [sys.executable, "-IS", str(ROOT / "tests" / "forked_program.py"), path]
+
+
+def _keep(door: socket.socket) -> None:
+    while True:
+        caller, _ = door.accept()
+        threading.Thread(target=_serve, args=(caller,), daemon=True).start()
+
+
+def _serve(caller: socket.socket) -> None:
+    """Fork a process for a caller, hand it the caller's signals, and tell how it ended; it ends with its caller."""
+    with caller:
+        length, streams, _, _ = socket.recv_fds(caller, 4, 3)
+        with caller.makefile("rb") as said:
+            values = json.loads(said.read(int.from_bytes(length, "big")))
+        process = _Context().Process(target=_run_with, args=(*values, [_Stream(number) for number in streams]))
+        process.start()
+        for number in streams:
+            os.close(number)
+        while caller in connection.wait([process.sentinel, caller]) and process.exitcode is None:
+            for number in caller.recv(10) or [signal.SIGKILL]:
+                os.kill(process.pid, number)
+        process.join()
+        with contextlib.suppress(OSError):  # the caller has ended
+            caller.send(str(process.exitcode).encode())
+
+
+class _Stream:
+    """A file descriptor that a process takes with it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __getstate__(self) -> reduction.DupFd:
+        return reduction.DupFd(self.number)
+
+    def __setstate__(self, given: reduction.DupFd) -> None:
+        self.number = given.detach()
+
+
+def _run_with(words: list[str], folder: str, environment: dict[str, str], streams: list[_Stream]) -> None:
+    for number, stream in enumerate(streams):
+        os.dup2(stream.number, number)
+    sys.stdin, sys.stdout, sys.stderr = map(os.fdopen, range(3), ("r", "w", "w"))
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    from movie_cli.cli import main
+
+    sys.exit(main(words))

@@ -51,10 +51,10 @@ def jobs_of(folder, model, *sources):
 
 def test_fail_fast_where_two_fail_at_once(tmp_path, tiny):
     cut = []
-    for frames in (40, 90):
+    for frames in (20, 45):
         cut.append(make_clip(tmp_path / f"in{frames}.mp4", frames=frames))
         cut[-1].write_bytes(cut[-1].read_bytes()[:-300])
-    heard = Heard(pause=4)  # both have failed when the second thing is heard, and the longer one has said more
+    heard = Heard(pause=2)  # both have failed when the second thing is heard, and the longer one has said more
     LocalEngine(2).run(jobs_of(tmp_path, tiny, *cut, *cut), heard, fail_fast=True)
     assert heard.ends[1] == "failed"
     assert set(heard.ends) == {1, 2}

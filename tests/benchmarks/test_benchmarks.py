@@ -1,3 +1,4 @@
+import importlib
 import json
 import runpy
 import subprocess
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.media.clips import make_clip
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
@@ -13,11 +15,13 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 @pytest.fixture
 def run(monkeypatch, capfd):
-    """Run a benchmark as its command does, in this process."""
+    """Run a benchmark as its command does, in this process; its edits in forked ones, unless `from_nothing`."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     before = set(sys.modules)
 
-    def values(name, *options):
+    def values(name, *options, from_nothing=False):
+        if not from_nothing:
+            monkeypatch.setattr(importlib.import_module("harness"), "MOVIE", forked.program())
         monkeypatch.setattr(sys, "argv", [name, *options, "--json"])
         runpy.run_path(str(BENCHMARKS / name), run_name="__main__")
         return json.loads(capfd.readouterr().out)
@@ -33,7 +37,7 @@ def model(tiny):
 
 
 def test_start_up_is_measured(run):
-    values = run("startup.py", "--runs", "1", "--beside", str(BENCHMARKS.parent))
+    values = run("startup.py", "--runs", "1", "--beside", str(BENCHMARKS.parent), from_nothing=True)
     assert values["help_s"] > values["python_s"] > 0
     assert values["edit_s"] > values["torch_s"] > 0
     assert values["edit_over_beside"] > 0
@@ -64,7 +68,8 @@ def test_threads_are_compared_beside_busy_processes(model, run):
 
 
 def test_memory_is_compared(model, run):
-    values = run("memory.py", "--model", model, "--short", "2", "--long", "4", "--size", "64x64", "--threads", "1")
+    options = ["--model", model, "--short", "2", "--long", "4", "--size", "64x64", "--threads", "1"]
+    values = run("memory.py", *options, from_nothing=True)
     assert 0.5 < values["long_over_short"] < 2
     assert values["short_mb"] > 50
 

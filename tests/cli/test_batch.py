@@ -29,7 +29,7 @@ from tests.media.clips import make_clip
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "samples" / "meadow.mp4"
-SHORT = ["--duration", "2f", "--no-cache"]
+SHORT = ["--duration", "2f", "--no-cache", "--size", "128x96"]
 
 
 def pictures(path):

@@ -33,13 +33,13 @@ def left_behind(folder: Path) -> list[str]:
 
 
 def test_the_main_job(movie, tmp_path):
-    done = movie("edit", str(SAMPLE), WINTER, "-o", "winter.mp4", "--duration", "6f", "--json")
+    done = movie("edit", str(SAMPLE), WINTER, "-o", "winter.mp4", "--duration", "3f", "--json")
     assert done.returncode == 0, done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert events[-1]["type"] == "done"
-    assert events[-1]["frames"] == 6
-    edited, source = frames("winter.mp4"), frames(SAMPLE)[:6]
-    assert len(edited) == 6
+    assert events[-1]["frames"] == 3
+    edited, source = frames("winter.mp4"), frames(SAMPLE)[:3]
+    assert len(edited) == 3
     assert edited[0].shape == source[0].shape
     # Winter is paler and bluer than a green meadow in the sun, and still the same meadow.
     difference = edited[0].astype(float) - source[0]
@@ -63,12 +63,10 @@ def test_the_scales_steer(movie):
     assert near_source < usual
 
 
-def test_an_edit_is_repeated_from_its_output(movie):
-    assert (
-        movie("edit", str(SAMPLE), "make it night", "-o", "a.mkv", "--duration", "2f", "--codec", "ffv1").returncode
-        == 0
-    )
-    again = movie("edit", str(SAMPLE), "--recipe-from", "a.mkv", "-o", "b.mkv", "--duration", "2f", "--codec", "ffv1")
+def test_an_edit_is_repeated_from_its_output(movie, meadow):
+    part = ("--duration", "2f", "--codec", "ffv1")
+    assert movie("edit", str(meadow), "make it night", "-o", "a.mkv", *part).returncode == 0
+    again = movie("edit", str(meadow), "--recipe-from", "a.mkv", "-o", "b.mkv", *part)
     assert again.returncode == 0, again.stderr
     assert all(np.array_equal(a, b) for a, b in zip(frames("a.mkv"), frames("b.mkv"), strict=True))
 
@@ -213,6 +211,7 @@ def test_ctrl_c_leaves_nothing(tmp_path):
 @pytest.mark.skipif(not ODD.is_dir(), reason="the odd files of ../shared/data are not there")
 def test_a_damaged_file_is_edited_as_far_as_it_goes(movie, tmp_path, tiny):
     source, small = str(ODD / "decord__corrupted.mp4"), ["--model", str(tiny), "--size", "64x48"]
+    small += ["--detail", "0", "--encoder-preset", "ultrafast"]  # its frames are large
     done = movie("edit", source, WINTER, "-o", "out.mp4", "--progress", "none", *small)
     if done.returncode == 0:
         assert len([line for line in done.stderr.splitlines() if line.startswith("warning: ")]) == 1

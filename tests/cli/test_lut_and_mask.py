@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import av
 import numpy as np
@@ -13,8 +12,6 @@ from tests import tiny
 from tests.cli.running import assert_refused
 from tests.comparison.clips import counting
 from tests.media.clips import make_clip, pixels
-
-MEADOW = Path(__file__).resolve().parents[2] / "samples" / "meadow.mp4"
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +33,9 @@ def test_a_film_graded_by_an_edits_table_looks_like_the_edit(movie, clip, tmp_pa
     assert np.square(pixels(clip) - edited).mean() > 500
 
 
-def test_an_edit_that_is_more_than_colour_is_refused(movie, tmp_path):
+def test_an_edit_that_is_more_than_colour_is_refused(movie, meadow, tmp_path):
     # A pale drawing is near to its table in dB, and far from it for its own contrast.
-    done = movie("lut", str(MEADOW), "as a pencil drawing", "-o", "pencil.cube", "--frames", "2")
+    done = movie("lut", str(meadow), "as a pencil drawing", "-o", "pencil.cube", "--frames", "2")
     assert done.returncode == 2
     assert "more than a table of colours holds" in done.stderr
     assert "edit the video itself" in done.stderr

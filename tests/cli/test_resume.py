@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from movie_cli.editing.work_folder import WorkFolder
+from movie_cli.media.writer import VideoWriter
 from tests.cli.running import assert_refused
 from tests.editing.test_taken_names import killed
 from tests.forked import started
@@ -254,43 +255,47 @@ def test_an_edit_stopped_after_its_output_got_its_name(movie, tmp_path, meadow, 
     assert left_behind(tmp_path) == ["out.mp4"]
 
 
-STOPPED = """
-import pathlib, sys, time
+KILLED = """
+import os, signal, sys
 from movie_cli.media import writer
 from movie_cli.cli import main
-def stop(*arguments):
-    pathlib.Path("here").touch()
-    time.sleep(100)
-copy = writer.VideoWriter.write_segment
-def copy_one(self, segment, path):
-    copy(self, segment, path)
-    stop()
-if sys.argv.pop(1) == "joined":
-    writer.VideoWriter.write_segment = copy_one
-else:
-    writer.check_written = stop
+writer.check_written = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
 sys.exit(main())
 """
 
 
-@pytest.mark.parametrize(("number", "where"), [(signal.SIGINT, "joined"), (signal.SIGKILL, "checked")])
-def test_stopped_while_segments_are_put_together(movie, tmp_path, meadow, number, where):
-    few = ["--segment-frames", "2", "--duration", "4f", "--no-cache", "--size", "64x48", "-o", "out.mp4"]
-    command = [sys.executable, "-c", STOPPED, where, "edit", str(meadow), "make it winter", *few]
-    home = os.environ | {"MOVIE_HOME": str(tmp_path / "home")}
-    with subprocess.Popen(command, cwd=tmp_path, env=home, stderr=subprocess.PIPE, text=True) as process:
-        while not (tmp_path / "here").exists() and process.poll() is None:
-            time.sleep(0.01)
-        process.send_signal(number)
-        said = process.communicate()[1]
-    (tmp_path / "here").unlink()
-    assert process.returncode == (130 if number == signal.SIGINT else -9), said
-    assert ("4 frames are kept" in said) == (number == signal.SIGINT)
-    assert left_behind(tmp_path) == [KEPT]
-    done = movie("edit", str(meadow), "make it winter", *few, "--resume", "--json")
+FEW = ["--segment-frames", "2", "--duration", "4f", "--no-cache", "--size", "64x48", "-o", "out.mp4"]
+
+
+def assert_resumed(movie, folder, source):
+    assert left_behind(folder) == [KEPT]
+    done = movie("edit", str(source), "make it winter", *FEW, "--resume", "--json")
     assert json.loads(done.stdout.splitlines()[-1])["resumed"] == 4, done.stderr
-    assert left_behind(tmp_path) == ["out.mp4"]
-    assert len(pictures(tmp_path / "out.mp4")) == 4
+    assert left_behind(folder) == ["out.mp4"]
+    assert len(pictures(folder / "out.mp4")) == 4
+
+
+def test_stopped_while_segments_are_put_together(movie, tmp_path, meadow, monkeypatch):
+    copy = VideoWriter.write_segment
+
+    def copied(*arguments):
+        copy(*arguments)
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VideoWriter, "write_segment", copied)
+        stopped = movie("edit", str(meadow), "make it winter", *FEW)
+    assert stopped.returncode == 130, stopped.stderr
+    assert "4 frames are kept" in stopped.stderr
+    assert_resumed(movie, tmp_path, meadow)
+
+
+def test_killed_while_what_was_put_together_is_checked(movie, tmp_path, meadow):
+    command = [sys.executable, "-c", KILLED, "edit", str(meadow), "make it winter", *FEW]
+    home = os.environ | {"MOVIE_HOME": str(tmp_path / "home")}
+    killed = subprocess.run(command, cwd=tmp_path, env=home, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert_resumed(movie, tmp_path, meadow)
 
 
 def test_damage_before_the_mark_is_told_of_at_the_end(movie, tmp_path, monkeypatch, tiny):

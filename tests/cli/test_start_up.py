@@ -19,6 +19,7 @@ UNUSED = (
     "onnxruntime",
     "openvino",
 )
+ONE_TILE = ("--text-scale", "7.5", "--image-scale", "1.5")
 COMPILERS = ("torch._dynamo", "torch._inductor", "torch.onnx")
 PROGRAM = """
 import json, sys
@@ -32,7 +33,7 @@ print(json.dumps([code, [name for name in json.loads(sys.argv[2]) if name in sys
     "command",
     [
         ["edit", SAMPLE, "make it winter", "--duration", "2f", "-o", "edited.mp4"],
-        ["preview", SAMPLE, "make it winter", "--tile-width", "64", "-o", "sheet.png"],
+        ["preview", SAMPLE, "make it winter", "--tile-width", "64", *ONE_TILE, "-o", "sheet.png"],
     ],
     ids=lambda command: command[0],
 )

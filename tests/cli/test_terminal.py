@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import tiny
+from tests import forked, tiny
 from tests.cli.running import MOVIE
 from tests.comparison.clips import counting
 
@@ -68,7 +68,8 @@ def screen(folder, tmp_path):
         ended, sent = tmp_path / f"ended-{number}", tmp_path / f"sent-{number}"
         variables = {"MOVIE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
         exports = "; ".join(f"export {name}={shlex.quote(value)}" for name, value in (variables | environment).items())
-        typed = shlex.join([*MOVIE, *arguments])
+        # What Python itself reads as it starts is for a program that starts.
+        typed = shlex.join([*(MOVIE if "PYTHONUTF8" in environment else forked.program()), *arguments])
         # What is sent is recorded from the first byte: the program waits for the recorder.
         script = f"unset NO_COLOR COLUMNS LINES; {exports}; cd {shlex.quote(str(folder))}; "
         script += f"while [ ! -e {sent} ]; do sleep 0.05; done; "

@@ -28,7 +28,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
-    return make_clip(tmp_path_factory.mktemp("clip") / "in.mp4", frames=10, size=(160, 96))
+    return make_clip(tmp_path_factory.mktemp("clip") / "in.mp4", frames=7, size=(160, 96))
 
 
 @pytest.fixture

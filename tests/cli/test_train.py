@@ -24,8 +24,9 @@ def edit(movie, checkpoint, name):
     assert Path(f"{name}.mp4").stat().st_size > 0
 
 
-def stage(movie, name, start, folder, **options):
-    path = small.config(Path(f"{name}-{folder}.toml"), name, **options)
+def stage(movie, name, start, folder, extra="", steps=2, **options):
+    extra = f"steps = {steps}\nsample_every = {steps}\n{extra}"
+    path = small.config(Path(f"{name}-{folder}.toml"), name, extra=extra, **options)
     found = movie("train", name, str(start), "-c", str(path), "--data", "photos", "-o", folder, "-q")
     assert found.returncode == 0, found.stderr
     return Path(folder) / "checkpoint"
@@ -47,7 +48,7 @@ def test_the_whole_chain_from_nothing(movie, tmp_path):
     guided = stage(movie, "guidance", again, "d")
     edit(movie, guided, "d")
     assert (model(movie, guided)["stage"], model(movie, guided)["passes"]) == ("guided", 1)
-    last = stage(movie, "adversarial", guided, "e")
+    last = stage(movie, "adversarial", guided, "e", steps=10)
     edit(movie, last, "e")
     assert (model(movie, last)["stage"], model(movie, last)["steps"]) == ("one-step", 1)
     assert model(movie, last)["edits"] == list(BANK)  # a checkpoint that is trained on the bank knows all of it
@@ -67,7 +68,7 @@ def test_the_whole_chain_from_nothing(movie, tmp_path):
 
 def test_an_autoencoder_gives_the_source_back(movie, tmp_path):
     small.photos(tmp_path / "photos")
-    coded = stage(movie, "autoencoder", "nano", "a", extra="latent_channels = 96\nsteps = 1")
+    coded = stage(movie, "autoencoder", "nano", "a", extra="latent_channels = 96", steps=1)
 
     edit(movie, coded, "a")
     from movie_cli.media.reader import FrameReader

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests import forked
 from tests.train import small
 from tools import chain
 
@@ -28,7 +29,9 @@ def words(tmp_path):
     return [str(tmp_path / "photos"), *folders, "-o", str(tmp_path / "runs"), "--plan", str(tmp_path / "plan.toml")]
 
 
-def test_a_chain_goes_on_where_it_was_stopped(words, tmp_path, capfd):
+def test_a_chain_goes_on_where_it_was_stopped(words, tmp_path, capfd, monkeypatch):
+    module = chain._module
+    monkeypatch.setattr(chain, "_module", lambda name: forked.program() if name == "movie_cli" else module(name))
     assert chain.main([*words, "--until", "code"]) == 0
     runs = tmp_path / "runs"
     assert sorted(path.name for path in runs.iterdir()) == ["code", "targets"]

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import signal
 import socket
-import subprocess
 import time
 from pathlib import Path
 
@@ -25,7 +23,6 @@ from movie_cli.train.settings import BaseSettings
 from movie_cli.train.settings_file import read_settings
 from movie_cli.train.trainer import rate_factor
 from tests import tiny
-from tests.cli.running import MOVIE
 from tests.forked import started
 from tests.train import small
 from tools.command import Child
@@ -68,9 +65,8 @@ def weights(work: Path, run: str) -> dict[str, torch.Tensor]:
 @pytest.fixture(scope="module")
 def whole(work):
     """The run that nobody disturbs."""
-    root = str(Path(__file__).resolve().parents[2])
-    environment = os.environ | {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
-    subprocess.run([*MOVIE, *command(work, "whole")], check=True, env=environment, timeout=200)
+    with begun(work, "whole") as process:
+        assert process.wait(200) == 0
     return weights(work, "whole")
 
 

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 from PIL import Image
 
-from tests.cli.running import Finished
+from tests import forked
+from tests.cli.running import MOVIE, Finished
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 120
@@ -68,16 +68,17 @@ class Page:
 def run(folder: Path, *arguments: str) -> Finished:
     """Run the program as the page's command says."""
     environment = {"MOVIE_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": ""}
-    done = subprocess.run([sys.executable, "-m", "movie_cli", *arguments], cwd=folder, env=environment,
+    done = subprocess.run([*forked.program(), *arguments], cwd=folder, env=environment,
                           capture_output=True, text=True, check=False, timeout=SECONDS)  # fmt: skip
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
 @contextlib.contextmanager
-def tuning(folder: Path, *arguments: str) -> Iterator[tuple[Page, subprocess.Popen[str]]]:
-    """The program with these arguments, in a folder, with settings of its own."""
+def tuning(folder: Path, *arguments: str, from_nothing: bool = False) -> Iterator[tuple[Page, subprocess.Popen[str]]]:
+    """The program with these arguments, in a folder, with settings of its own; forked, unless `from_nothing`."""
     environment = os.environ | {"MOVIE_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "movie_cli", "tune", *arguments, "--no-browser"]
+    program = MOVIE if from_nothing else forked.program()
+    command = [*program, "tune", *arguments, "--no-browser"]
     with subprocess.Popen(
         command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
