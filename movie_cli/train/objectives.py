@@ -1,12 +1,15 @@
-"""The losses of the method as plain functions of tensors, in the paper's notation, and those of decoded pictures.
+"""The method as plain functions of tensors, in the paper's notation: noise and what predicts it, losses, guidance.
 
-Predictions and scores come in, scalars come out. Pictures are `(N, 3, H, W)`, in [0, 1] where not said.
+The forward process is variance-preserving: `x_t = alpha_t x + sigma_t eps` with `alpha_t^2 + sigma_t^2 = 1`. An Euler
+schedule's `c_in (x + s eps)`, `c_in = 1 / sqrt(s^2 + 1)`, is the same with `s = sigma_t / alpha_t`. Of losses
+predictions and scores come in, scalars come out. Pictures are `(N, 3, H, W)`, in [0, 1] where not said.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +17,61 @@ from torch import Tensor
 
 from movie_cli.train.bank.edit import DEFAULT_STRENGTH
 
+TIMESTEPS = 1000
 Dropout = tuple[float, float, float]
 SATURATION = 1.1
 """Full edits that no text scale goes beyond, where guidance saturates."""
+
+
+@dataclass(frozen=True)
+class NoiseSchedule:
+    """`alpha` and `sigma` by timestep, both `(T,)` float32, timestep 0 the least noisy."""
+
+    alpha: Tensor
+    sigma: Tensor
+
+    @classmethod
+    def of(cls, scheduler: Any) -> NoiseSchedule:
+        """The schedule that a diffusers scheduler was made for."""
+        cumulative = scheduler.alphas_cumprod.double()
+        return cls(cumulative.sqrt().float(), (1 - cumulative).sqrt().float())
+
+    def to(self, device: torch.device) -> NoiseSchedule:
+        """The same on a device."""
+        return NoiseSchedule(self.alpha.to(device), self.sigma.to(device))
+
+    def at(self, timesteps: Tensor) -> tuple[Tensor, Tensor]:
+        """`alpha` and `sigma`, each `(N, 1, 1, 1)`, at timesteps `(N,)`."""
+        return self.alpha[timesteps].view(-1, 1, 1, 1), self.sigma[timesteps].view(-1, 1, 1, 1)
+
+    def noised(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """`alpha_t x + sigma_t eps`."""
+        alpha, sigma = self.at(timesteps)
+        return alpha * latents + sigma * noise
+
+    def velocity_of_noise(self, prediction: Tensor, noised: Tensor, timesteps: Tensor) -> Tensor:
+        """`v = alpha eps - sigma x` from a predicted noise: `(eps - sigma x_t) / alpha`."""
+        alpha, sigma = self.at(timesteps)
+        return (prediction - sigma * noised) / alpha
+
+    def picture_of_velocity(self, prediction: Tensor, noised: Tensor, timesteps: Tensor) -> Tensor:
+        """`x = alpha x_t - sigma v`."""
+        alpha, sigma = self.at(timesteps)
+        return alpha * noised - sigma * prediction
+
+    def nearest(self, log_sigma: Tensor) -> Tensor:
+        """The timestep whose `log(sigma_t / alpha_t)` is nearest to each of `log_sigma` `(N,)`."""
+        table = (self.sigma / self.alpha.clamp_min(1e-6)).log()
+        return (table[None] - log_sigma[:, None]).abs().argmin(dim=1)
+
+
+def euler_timesteps(count: int) -> list[int]:
+    """`count` timesteps of an Euler schedule, the noisiest first, ending at the last training timestep.
+
+    Spaced as diffusers' `trailing`: it starts at the last one, which the student is run at, and leaves out 0,
+    where there is nothing to learn.
+    """
+    return [round(TIMESTEPS - TIMESTEPS * index / count) - 1 for index in range(count)]
 
 
 def guided(none: Tensor, image: Tensor, full: Tensor, text_scale: Tensor, image_scale: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The checkpoint that a stage starts from: found, checked, loaded, and refused where the stage cannot use it."""
+"""The checkpoint that a stage starts from: found, checked, loaded, refused where it cannot be used; its scheduler."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import SchedulerMixin, UNet2DConditionModel
+from diffusers import DDIMScheduler, SchedulerMixin, UNet2DConditionModel
 from torch import nn
 
 from movie_cli.checkpoints.descriptor import Descriptor, Stage, read_descriptor
@@ -20,7 +20,7 @@ from movie_cli.checkpoints.load import load_checkpoint
 from movie_cli.checkpoints.store import resolve
 from movie_cli.errors import ModelError, UsageError
 from movie_cli.models.autoencoder import AutoencoderAdapter
-from movie_cli.train.schedule import prediction_of
+from movie_cli.train.surgery import BETAS
 
 TEXT_TO_IMAGE = "StableDiffusionPipeline"
 _SET_HERE = {"self", "in_channels", "out_channels", "args", "kwargs"}
@@ -143,3 +143,30 @@ def _text_to_image(folder: Path) -> Descriptor:
         description="a text-to-image pipeline",
         edits=(),
     )
+
+
+def training_scheduler(scheduler: SchedulerMixin | None, prediction: str = "epsilon") -> DDIMScheduler:
+    """A deterministic scheduler over the same noise levels, which starts at the last training timestep.
+
+    Without one, the noise levels of Stable Diffusion 1.x. A network that predicts the picture starts from noise alone
+    (zero terminal signal, arXiv 2305.08891), which one that predicts noise could not.
+    """
+    config: dict[str, Any] = {"beta_start": BETAS[0], "beta_end": BETAS[1], "beta_schedule": "scaled_linear"}
+    if scheduler is not None:
+        known: Any = scheduler.config
+        keys = ("beta_start", "beta_end", "beta_schedule", "trained_betas", "num_train_timesteps")
+        config = {key: known[key] for key in keys if key in known}
+    return DDIMScheduler(
+        **config,
+        prediction_type=prediction,
+        rescale_betas_zero_snr=prediction == "sample",
+        timestep_spacing="trailing",
+        clip_sample=False,
+        set_alpha_to_one=True,
+    )
+
+
+def prediction_of(scheduler: SchedulerMixin) -> str:
+    """What a scheduler's network predicts, in diffusers' words: epsilon, sample, v_prediction."""
+    config: Any = scheduler.config
+    return str(config.get("prediction_type", "epsilon"))

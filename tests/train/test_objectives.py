@@ -8,8 +8,8 @@ from diffusers import DDIMScheduler, LCMScheduler
 
 from movie_cli.models.sampling import Guidance, three_pass
 from movie_cli.train import objectives
+from movie_cli.train.objectives import NoiseSchedule, euler_timesteps
 from movie_cli.train.samples import Draws, seed_of
-from movie_cli.train.schedule import NoiseSchedule, euler_timesteps
 
 
 def planes(*values):

@@ -20,10 +20,10 @@ from movie_cli.train.bank.edit import blend
 from movie_cli.train.bank_samples import BankSamples
 from movie_cli.train.run import make_stage, train
 from movie_cli.train.samples import Draws, SampleBatch, collate
-from movie_cli.train.schedule import training_scheduler
 from movie_cli.train.settings import DataSettings
 from movie_cli.train.settings_file import read_settings
 from movie_cli.train.stages import pixel_scale
+from movie_cli.train.start import training_scheduler
 from tests import tiny
 from tests.train import small
 from tests.train.small import batch_of, stage_of

@@ -22,12 +22,11 @@ from movie_cli.train import bank, objectives, surgery
 from movie_cli.train.bank.edit import Strengths, extended
 from movie_cli.train.conditioning import conditioning_of
 from movie_cli.train.discriminator import Heads, encoder_features, feature_widths
-from movie_cli.train.objectives import decoded_loss, gain
+from movie_cli.train.objectives import TIMESTEPS, NoiseSchedule, decoded_loss, euler_timesteps, gain
 from movie_cli.train.samples import Draws, SampleBatch, SampleSource, collate
-from movie_cli.train.schedule import TIMESTEPS, NoiseSchedule, euler_timesteps, prediction_of, training_scheduler
 from movie_cli.train.settings import AdversarialSettings
 from movie_cli.train.stages import EditorStage, Latents, Loss, joined
-from movie_cli.train.start import Start, as_teacher, open_start
+from movie_cli.train.start import Start, as_teacher, open_start, prediction_of, training_scheduler
 
 STUDENT, DISCRIMINATOR = "student", "discriminator"
 CALIBRATION = 24

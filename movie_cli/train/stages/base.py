@@ -23,12 +23,19 @@ from movie_cli.models.sampling import is_recurrent
 from movie_cli.recipe import DEFAULT_IMAGE_SCALE, DEFAULT_TEXT_SCALE
 from movie_cli.train import objectives, surgery
 from movie_cli.train.conditioning import conditioning_of
-from movie_cli.train.objectives import decoded_loss, gain
+from movie_cli.train.objectives import TIMESTEPS, NoiseSchedule, decoded_loss, gain
 from movie_cli.train.samples import Draws, SampleBatch
-from movie_cli.train.schedule import TIMESTEPS, NoiseSchedule, prediction_of, training_scheduler
 from movie_cli.train.settings import BaseSettings, MobileSettings
 from movie_cli.train.stages import EditorStage, Latents, Loss, joined
-from movie_cli.train.start import Start, as_teacher, check_trained, new_unet, open_start
+from movie_cli.train.start import (
+    Start,
+    as_teacher,
+    check_trained,
+    new_unet,
+    open_start,
+    prediction_of,
+    training_scheduler,
+)
 
 DENOISER = "denoiser"
 

@@ -25,11 +25,11 @@ from movie_cli.models.scene import SCENE_CHANNELS, sees_scene
 from movie_cli.train import objectives, surgery
 from movie_cli.train.augmentation import grainy, neighbours
 from movie_cli.train.conditioning import conditioning_of
+from movie_cli.train.objectives import TIMESTEPS
 from movie_cli.train.samples import Draws, SampleBatch
-from movie_cli.train.schedule import TIMESTEPS, prediction_of
 from movie_cli.train.settings import DirectSettings
 from movie_cli.train.stages import EditorStage, Latents, Loss, joined
-from movie_cli.train.start import Start, check_trained, new_unet, open_start
+from movie_cli.train.start import Start, check_trained, new_unet, open_start, prediction_of
 from movie_cli.train.surgery import BETAS
 
 STUDENT = "student"

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from movie_cli.errors import UsageError
 from movie_cli.train import objectives, surgery
 from movie_cli.train.conditioning import conditioning_of
+from movie_cli.train.objectives import TIMESTEPS, NoiseSchedule
 from movie_cli.train.samples import Draws, SampleBatch
-from movie_cli.train.schedule import TIMESTEPS, NoiseSchedule, prediction_of, training_scheduler
 from movie_cli.train.settings import GuidanceSettings
 from movie_cli.train.stages import EditorStage, Latents, Loss, joined
-from movie_cli.train.start import Start, as_teacher, open_start
+from movie_cli.train.start import Start, as_teacher, open_start, prediction_of, training_scheduler
 
 STUDENT = "student"
 
