@@ -7,6 +7,7 @@ takes.
 from __future__ import annotations
 
 import argparse
+import functools
 import re
 import sys
 from dataclasses import dataclass
@@ -84,7 +85,8 @@ def inference_table(found: Networks) -> list[tuple[str, float, float, float]]:
     ]
 
 
-def training_table(found: Networks, side: int = 256) -> list[tuple[str, float]]:
+@functools.cache
+def training_table(found: Networks, side: int = 256) -> tuple[tuple[str, float], ...]:
     """Stage, TFLOPs a sample and step at `side` pixels with attention; a backward pass counts as two forward ones.
 
     The autoencoder's whole cost stands for encoding two pictures.
@@ -94,14 +96,14 @@ def training_table(found: Networks, side: int = 256) -> list[tuple[str, float]]:
     coded = autoencoder_cost(found.small_autoencoder, side, side).total / 1e12
     judged = _encoder_cost(found.guided, side) / 1e12
     heads = _heads_cost(found, side) / 1e12
-    return [
+    return (
         ("mobile", 3 * mobile + coded),
         ("guidance", 3 * mobile + 3 * student + coded),
         ("adversarial: conversion", 4 * student + coded),
         # Five passes of the teacher; the student without and with gradients; the encoder on real and fake, then on
         # fake with gradients to its input; the heads thrice over.
         ("adversarial", 5 * student + 4 * student + 2 * judged + 2 * judged + 9 * heads + coded),
-    ]
+    )
 
 
 @dataclass(frozen=True)
