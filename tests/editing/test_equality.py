@@ -56,24 +56,30 @@ CASES = {
 }
 
 
-@pytest.fixture(params=CASES)
-def ask(request_of_case, request):
-    name, batch, recipe = CASES[request.param]
+@pytest.fixture(scope="module", params=CASES)
+def case(request):
+    return CASES[request.param]
 
-    def made(output, **more):
-        return request_of_case(name, output, recipe, {"batch_size": batch} | more)
 
-    return made
+@pytest.fixture(scope="module")
+def whole(case, models, source, tmp_path_factory):
+    """The pictures of an edit in one go."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOVIE_HOME", str(folder / "home"))
+        return edited(request_of(case, models, source, folder / "whole.mkv"))
 
 
 @pytest.fixture
-def request_of_case(models, source, tmp_path):
-    def made(name, output, recipe, more):
-        values = {"segment_frames": SEGMENT, "use_cache": False} | more
-        asked = request(models[name], source, tmp_path / output, **values)
-        return dataclasses.replace(asked, recipe=dataclasses.replace(asked.recipe, **recipe))
+def ask(case, models, source, tmp_path):
+    return lambda output, **more: request_of(case, models, source, tmp_path / output, **more)
 
-    return made
+
+def request_of(case, models, source, output, **more):
+    name, batch, recipe = case
+    values = {"segment_frames": SEGMENT, "use_cache": False, "batch_size": batch} | more
+    asked = request(models[name], source, output, **values)
+    return dataclasses.replace(asked, recipe=dataclasses.replace(asked.recipe, **recipe))
 
 
 def edited(asked):
@@ -86,8 +92,7 @@ def assert_equal(ours, theirs, most=0):
     assert max(np.abs(a.astype(int) - b).max() for (_, a), (_, b) in zip(ours, theirs, strict=True)) <= most
 
 
-def test_continued(ask):
-    whole = edited(ask("whole.mkv"))
+def test_continued(ask, whole):
     for stop in (7, 22):
         asked = ask(f"{stop}.mkv")
         with pytest.raises(InterruptedEdit):
@@ -102,8 +107,8 @@ def test_from_the_cache(ask):
     assert_equal(pictures(asked.output), whole)
 
 
-def test_another_batch_size_is_the_same_but_for_rounding(ask):
-    assert_equal(edited(ask("one.mkv", batch_size=2)), edited(ask("other.mkv")), most=2)
+def test_another_batch_size_is_the_same_but_for_rounding(ask, whole):
+    assert_equal(edited(ask("one.mkv", batch_size=2)), whole, most=2)
 
 
 def test_halves_after_memory_has_run_out(ask, monkeypatch):
@@ -119,18 +124,16 @@ def test_halves_after_memory_has_run_out(ask, monkeypatch):
     assert_equal(edited(ask("halves.mkv", batch_size=6)), whole, most=2)
 
 
-def test_segments_made_apart(ask, source):
+def test_segments_made_apart(ask, source, whole):
     """What the workers of a cluster do, in any order, each knowing only where its segment begins."""
-    asked = ask("whole.mkv", backend="torch")
-    whole = edited(asked)
+    asked = ask("apart.mkv", backend="torch")
     worker, times = Worker(2), [pts for pts, _ in whole]
     config = make_plan(asked, source).runtime
     anchors, _ = worker.anchors(asked, config)
     numbers = list(range(-(-FRAMES // SEGMENT)))
     random.Random(3).shuffle(numbers)
 
-    apart = dataclasses.replace(asked, output=asked.output.replace("whole", "apart"))
-    with work_folder(make_plan(apart, source), source) as folder:
+    with work_folder(make_plan(asked, source), source) as folder:
         for number in numbers:
             first = number * SEGMENT
             mark = ResumePoint(first, tuple(times[max(0, first - 3) : first]), None) if first else None
@@ -141,4 +144,4 @@ def test_segments_made_apart(ask, source):
         if anchors is not None:
             folder.store(ANCHORS, anchors)
         folder.note(segments=len(numbers), damage={})
-    assert_equal(edited(dataclasses.replace(apart, resume=True)), whole)
+    assert_equal(edited(dataclasses.replace(asked, resume=True)), whole)
