@@ -43,7 +43,7 @@ class Phrasing:
             return False
         if self.says in VERBS and not self.look:
             return True
-        same = _regions(found.only, found.spared) == _regions(self.only, self.spared)
+        same = regions_of(found.only, found.spared) == regions_of(self.only, self.spared)
         return same and set(content(found.look)) == set(content(self.look))
 
 
@@ -70,7 +70,7 @@ def shares(phrasings: Iterable[Phrasing]) -> dict[str, tuple[int, int]]:
     return counted
 
 
-def _regions(only: str | None, spared: str | None) -> tuple[Sequence[str], Sequence[str]]:
+def regions_of(only: str | None, spared: str | None) -> tuple[Sequence[str], Sequence[str]]:
     """Regions that an edit goes to, and those among them that it leaves; the whole picture is no region."""
     kept = read_place(spared) if spared else {}
     if not only:

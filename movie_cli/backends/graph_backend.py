@@ -26,11 +26,12 @@ from movie_cli.backends import Carry, EmbeddedInstruction, FetchFrames, Pixels, 
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import TEXT_ENCODER, Export, graph_name
 from movie_cli.errors import ModelError, UsageError
+from movie_cli.looks import looks_of
+from movie_cli.models.reading import Judgement, Reader
 from movie_cli.models.tokenizer import InstructionTokenizer, mended_texts, padded_ids, surest_rows
 
 Array = NDArray[Any]
 Feeds = Mapping[str, Array]
-NEAREST = 3
 
 
 class Graph(Protocol):
@@ -107,15 +108,18 @@ class GraphBackend:
             ids = padded_ids(self._folder / "tokenizer", instruction, facts.length, facts.pad)
             return EmbeddedInstruction(self._text.run({"input_ids": ids})["tokens"], None)
         tokenizer = InstructionTokenizer.from_pretrained(self._folder / "tokenizer")
-        mended = mended_texts(tokenizer, [instruction])
-        found = [self._encode_text(tokenizer, text) for text in (instruction, *mended.values())]
-        row = surest_rows([float(each["logits"].max()) for each in found], 1, list(mended))[0]
-        nearness, logits, edits = found[row]["nearness"][0], found[row]["logits"][0], self.descriptor.edits
-        nearest = tuple(edits[index] for index in np.argsort(-nearness, kind="stable")[:NEAREST])
-        known = bool(nearness.max() >= facts.known_threshold)
-        order = np.argsort(-logits, kind="stable")[: max(1, int((logits >= 0).sum()))]  # as `asked_edits` has it
-        asked = tuple(edits[index] for index in order) if known else ()
-        return EmbeddedInstruction(found[row]["tokens"], None, known, nearest, asked)
+        looks = {look.name: look.words for look in looks_of(self.descriptor.edits)}
+
+        def judge(text: str) -> Judgement:
+            mended = mended_texts(tokenizer, [text])
+            found = [self._encode_text(tokenizer, each) for each in (text, *mended.values())]
+            row = surest_rows([float(each["logits"].max()) for each in found], 1, list(mended))[0]
+            return Judgement(found[row]["tokens"], found[row]["logits"][0].tolist(), found[row]["nearness"][0].tolist())
+
+        read = Reader(self.descriptor.edits, facts.known_threshold, judge, lambda name: judge(looks[name]).tokens).read(
+            instruction
+        )
+        return EmbeddedInstruction(read.tokens, None, read.known, read.nearest, read.asked)
 
     def _encode_text(self, tokenizer: InstructionTokenizer, text: str) -> Mapping[str, Array]:
         ids, mask = tokenizer.ids_and_mask([text], self._export.text.length)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from movie_cli.backends import EmbeddedInstruction, registry
 from movie_cli.checkpoints.descriptor import Descriptor
@@ -15,7 +16,7 @@ from movie_cli.checkpoints.store import open_model
 from movie_cli.editing.request import EditRequest
 from movie_cli.errors import MovieError, UsageError
 from movie_cli.looks import looks_of
-from movie_cli.models.directions import Directions, content, read_directions
+from movie_cli.models.directions import PEOPLE, Directions, content, own_place, read_directions
 from movie_cli.recipe import Recipe
 from movie_cli.timeline import texts_of
 
@@ -29,8 +30,21 @@ _VERBS = {"put": "add", "insert": "add", "delete": "remove", "erase": "remove", 
 
 
 def directions_of(descriptor: Descriptor, instruction: str) -> Directions:
-    """Look and place of one instruction; of a checkpoint that sees no regions the whole text is the look."""
-    return read_directions(instruction) if descriptor.sees else Directions(instruction)
+    """Look and place of one instruction; of a checkpoint that sees no regions the whole text is the look.
+
+    A look that has a place of its own (blonde: the hair) goes there, unless another place than people is named.
+    """
+    if not descriptor.sees:
+        return Directions(instruction)
+    found = read_directions(instruction)
+    return replace(found, only=_narrowed(descriptor, found.look, found.only, found.spared))
+
+
+def _narrowed(descriptor: Descriptor, look: str, only: str | None, spared: str | None) -> str | None:
+    """Where a look goes that has a place of its own: there, if no place is named, or people are."""
+    own = own_place(look, descriptor.edits) if only is None or {*only.split(",")} <= PEOPLE else None
+    kept = set(spared.split(",")) if spared else set()
+    return only if own is None or kept & {own, *PEOPLE} else own
 
 
 def places_of(descriptor: Descriptor, recipe: Recipe, *, masked: bool = False) -> tuple[str | None, str | None]:
@@ -41,8 +55,14 @@ def places_of(descriptor: Descriptor, recipe: Recipe, *, masked: bool = False) -
     Raises:
         UsageError: instructions at different times name different places.
     """
-    if masked or recipe.only is not None:
+    if masked:
         return recipe.only, recipe.except_for
+    if recipe.only is not None:
+        looks = (
+            [directions_of(descriptor, text).look for text in texts_of(recipe.instruction)] if descriptor.sees else []
+        )
+        own = {_narrowed(descriptor, look, recipe.only, recipe.except_for) for look in looks}
+        return own.pop() if len(own) == 1 else recipe.only, recipe.except_for
     found = [directions_of(descriptor, text) for text in texts_of(recipe.instruction)]
     places = {(each.only, each.spared) for each in found}
     if len(places) > 1:

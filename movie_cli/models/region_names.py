@@ -38,30 +38,42 @@ _WORDS = {
     "sky": "cloud clouds skies heaven heavens",
     "tree": "forest woods woodland bush bushes hedge leaf leaves foliage branch branches flower maple oak pine palm",
     "grass": "lawn meadow field pasture turf",
-    "water": "sea ocean lake river pond stream wave canal pool",
+    "water": "sea ocean lake river pond stream wave canal pool waterfall fountain",
     "mountain_and_earth": "mountain earth hill rock soil sand cliff dune peak",
-    "road_and_floor": "road floor street pavement sidewalk path asphalt tarmac highway",
-    "building": "house tower church churches castle skyscraper skyline facade barn hut cottage",
+    "road_and_floor": "road floor street pavement sidewalk path asphalt tarmac highway motorway driveway",
+    "building": "house tower church churches castle cathedral mansion temple palace skyscraper skyline facade barn hut"
+    " cottage",
     "wall_and_furniture": "wall furniture",
     "person": "man men woman women girl boy guy lady ladies gentleman gentlemen child children kid baby babies body"
     " dancer actor singer player rider cyclist skier surfer bride groom driver runner human tourist passenger couple"
-    " mother father mom mum dad sister brother grandma grandpa wife husband son daughter friend family",
+    " mother father mom mum dad sister brother grandma grandpa wife husband son daughter friend family performer"
+    " athlete pedestrian boyfriend girlfriend granddaughter grandson"
+    " grandad nephew colleague",
     "animal": "dog cat horse cow bird sheep duck swan bear pony ponies pet puppy puppies kitten goat pig elephant lion"
-    " tiger wolf wolves fox foxes deer rabbit chicken pigeon seagull monkey fur",
+    " tiger wolf wolves fox foxes deer rabbit chicken pigeon seagull monkey squirrel dolphin donkey hamster fur",
     "vehicle": "car truck bus buses lorry lorries van boat ship train plane airplane aeroplane bike bicycle motorbike"
-    " motorcycle tram taxi taxis jeep ferry ferries yacht helicopter scooter tractor automobile",
+    " motorcycle tram taxi taxis jeep ferry ferries yacht helicopter scooter tractor automobile minivan sailboat",
     "hair": "hairs hairdo",
     "face_and_skin": "face skin complexion cheek",
     "clothes": "clothing dress dresses shirt tshirt t-shirt jacket coat suit outfit costume trousers pants jeans skirt"
     " sweater jumper hoodie blouse robe uniform garment gown cloak kimono",
     "background": "backdrop bg",
-    "subject": "foreground",
+    "subject": "foreground fg",
     "plants": "plant vegetation greenery",
     "ground": "terrain",
-    "people": "folk crowd",
+    "people": "folk crowd ppl",
 }
 WORDS: Mapping[str, str] = {word: place for place, words in _WORDS.items() for word in words.split()}
 """Other words for places, plurals that are not made with an `s` among them."""
+
+OWN_PLACES: Mapping[str, tuple[str, str]] = {
+    "blonde": (
+        "hair",
+        r"blond(?:e|er|i?sh)?s?|(?:fair|golden|blonde?|light)-haired|flaxen|peroxide|goldilocks|rapunzel",
+    ),
+    "pale": ("face_and_skin", r"paler?|pallid|bloodless|vampir\w*|dracula|nosferatu|ghostly|deathly|death|ghosts?"),
+}
+"""Looks that have a place of their own, and the words that ask for them: "make her blonde" is about her hair."""
 
 
 def place_of(word: str) -> str | None:

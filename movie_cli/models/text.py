@@ -8,7 +8,6 @@ one instruction into what the UNet's cross-attention takes (`TextConditioner`).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from movie_cli.models.negation import negations
 from movie_cli.models.network import Network, register_to_config
+from movie_cli.models.reading import Encoded, Judgement, Reader
 from movie_cli.models.tokenizer import InstructionTokenizer, mended_texts, surest_rows
 
 SHARPNESS = 2.0
@@ -170,16 +169,6 @@ def encode_texts(
     return InstructionEncoding(encoding.tokens[rows], encoding.embedding[rows], encoding.logits[rows])
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """Tokens `(1, L, D)` of one instruction; whether the model knows such an edit, the nearest ones, what is asked."""
-
-    tokens: Tensor
-    known: bool = True
-    nearest: tuple[str, ...] = ()
-    asked: tuple[str, ...] = ()
-
-
 class TextConditioner(Protocol):
     """Encodes one instruction at a time; the empty string is the null text."""
 
@@ -203,25 +192,17 @@ class InstructionConditioner:
 
     @torch.inference_mode()
     def encode(self, text: str) -> Encoded:
-        """Summary tokens `(1, 4, 192)`. What the text negates is never asked for.
+        """Summary tokens `(1, 4, 192)`. What the text negates is never asked for (see `reading`)."""
+        edits = self.encoder.edits
+        threshold = self.encoder.config["known_threshold"]
+        return Reader(edits, threshold, self._judge, lambda name: self.encoder.codes[edits.index(name)][None]).read(
+            text
+        )
 
-        A look's own name and nothing else is that look, whatever the encoder makes of so few words.
-        """
+    def _judge(self, text: str) -> Judgement:
         encoding = encode_texts(self.encoder, self.tokenizer, [text])
-        name = re.sub(r"\W+", "_", text.strip(" .!").casefold())
-        if name in self.encoder.edits:
-            others = [edit for edit in self.encoder.nearest_edits(encoding, 3)[0] if edit != name]
-            return Encoded(self.encoder.codes[self.encoder.edits.index(name)][None], True, (name, *others[:2]), (name,))
-        asked = self.encoder.asked_edits(encoding)[0]
-        for rest, negated in negations(text):
-            told = encode_texts(self.encoder, self.tokenizer, [negated])
-            meant = {*self.encoder.asked_edits(told)[0], *self.encoder.nearest_edits(told, 2)[0]}
-            if not asked or meant & {*asked}:
-                left = self.encode(rest)
-                # What is left counts if it says something, else nothing is asked for.
-                return left if left.known or not rest else self.encode("")
-        nearest = self.encoder.nearest_edits(encoding, 3)[0]
-        return Encoded(encoding.tokens, bool(self.encoder.is_known(encoding)[0]), nearest, asked)
+        nearness = self.encoder.nearness(encoding)[0].tolist()
+        return Judgement(encoding.tokens, encoding.logits[0].tolist(), nearness)
 
 
 class ClipConditioner:

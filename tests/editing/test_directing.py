@@ -42,6 +42,35 @@ def test_what_options_say_of_where_wins(seeing):
     assert understood(seeing, recipe) == {"look": "winter", "place": "tree except people"}
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("blonde", "hair"),
+        ("make her blonde", "hair"),
+        ("make everyone blonde", "hair"),
+        ("make the car blonde", "vehicle"),
+        ("make them look like vampires", "face_and_skin"),
+        ("as pale as death", "face_and_skin"),
+        ("make the sky pale", "sky"),
+        ("pale winter light", None),
+        ("winter", None),
+    ],
+)
+def test_a_look_with_a_place_of_its_own_goes_there(seeing, text, place):
+    named = dataclasses.replace(seeing, edits=("winter", "blonde", "pale"))
+    assert places_of(named, Recipe(text)) == (place, None)
+    assert understood(named, Recipe(text)).get("place", None) == (place and place.replace("_", " "))
+    assert places_of(named, Recipe(text), masked=True) == (None, None)
+
+
+def test_a_place_of_its_own_is_within_people_and_of_checkpoints_that_have_the_look(seeing):
+    named = dataclasses.replace(seeing, edits=("blonde", "pale"))
+    assert places_of(named, Recipe("make it blonde", only="people")) == ("hair", None)
+    assert places_of(named, Recipe("make it blonde", only="vehicle")) == ("vehicle", None)
+    assert places_of(named, Recipe("make everything but the people pale")) == (None, "people")
+    assert places_of(dataclasses.replace(seeing, edits=("winter",)), Recipe("make it blonde")) == (None, None)
+
+
 def test_instructions_at_times_go_to_one_place(seeing):
     assert places_of(seeing, Recipe("0s: make the sky pink; 4s: make the sky blue")) == ("sky", None)
     with pytest.raises(UsageError, match="different places: sky; grass"):

@@ -8,6 +8,7 @@ import pytest
 from movie_cli.looks import KINDS
 from movie_cli.models.directions import LONGEST, read_directions
 from movie_cli.models.region_names import PLACES, place_of
+from tools import understanding
 from tools.directions import read_table, shares
 
 LEAST = 0.95
@@ -35,6 +36,12 @@ def test_phrasings_are_understood():
         ("only the trees in autumn colours", "make it in autumn colours", "tree", None),
         ("make the sky and the water pink", "make it pink", "sky,water", None),
         ("winter", "winter", None, None),
+        ("make whatever is behind her blurry", "make it blurry", "background", None),
+        ("what if the grass was purple", "make it purple", "grass", None),
+        ("only the dog in colour", "black and white", None, "animal"),
+        ("mosaic floor", "mosaic", "road_and_floor", None),
+        ("trun teh cars pikn, the dog stays", "turn it pink", "vehicle", "animal"),
+        ("restore the colours", "restore the colours", None, None),
     ],
 )
 def test_look_and_place(text, look, only, spared):
@@ -47,6 +54,8 @@ def test_what_cannot_be_done_is_told_beside_what_can():
     assert (found.look, found.cannot) == ("make it winter", "remove")
     found = read_directions("make the hat blue")
     assert (found.unknown, found.nearest, found.only) == ("hat", "clothes", None)
+    found = read_directions("winter except the sofa")
+    assert (found.look, found.unknown, found.nearest) == ("winter", "sofa", "wall and furniture")
     found = read_directions("make the sky pink and the grass blue")
     assert (found.look, found.only, found.left_out) == ("make it pink", "sky", "the grass blue")
 
@@ -69,6 +78,14 @@ def test_a_place_is_one_of_those_that_options_take():
         found = read_directions(phrasing.phrase)
         for name in f"{found.only or ''},{found.spared or ''}".split(","):
             assert not name or (name in PLACES and place_of(name) == name)
+
+
+def test_the_embedded_model_understands_look_and_place():
+    instructions = understanding.read_table()
+    taken = understanding.judge("nano", instructions)
+    for kind, least in (("placed", 0.95), ("plain", 0.95), ("unknown", 0.9), ("negation", 1.0)):
+        right = [found.right for each, found in zip(instructions, taken, strict=True) if each.kind == kind]
+        assert sum(right) >= least * len(right) > 0, kind
 
 
 @pytest.mark.parametrize(

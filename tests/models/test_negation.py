@@ -30,6 +30,10 @@ def conditioner():
         ("it never stopped raining", []),
         ("never make it night", [("", "night")]),
         ("stop the rain", [("", "rain")]),
+        ("summer instead of winter", [("summer", "winter")]),
+        ("make the fog disappear", [("", "fog")]),
+        ("why not winter?", []),
+        ("couldn't it be winter?", []),
     ],
 )
 def test_what_is_negated_is_found(text, found):
@@ -53,6 +57,9 @@ def test_what_is_negated_is_not_made(conditioner, name):
         ("a sunset, no fog", "sunset"),
         ("make it less blue and more orange", "warmer"),
         ("black ink on white, no grey", "ink"),
+        ("not so bright", "darker"),
+        ("summer rather than winter", "summer"),
+        ("don't make it darker, make it brighter", "brighter"),
     ],
 )
 def test_what_is_left_counts(conditioner, text, edit):

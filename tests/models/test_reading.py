@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import movie_cli
-from movie_cli.models.text import InstructionEncoder, encode_texts
+from movie_cli.models.text import InstructionConditioner, InstructionEncoder, encode_texts
 from movie_cli.models.tokenizer import InstructionTokenizer
 
 NANO = Path(movie_cli.__path__[0]) / "checkpoints" / "nano"
@@ -32,3 +32,21 @@ def test_what_is_spelt_right_is_read_as_it_is(nano):
     texts = ["make it winter", "", "turn the street into a pencil drawing"]
     encoding, plain = encode_texts(encoder, tokenizer, texts), encoder(*tokenizer.encode(texts))
     assert torch.allclose(encoding.logits, plain.logits, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("winter at night", {"winter", "night"}),
+        ("foggy sunset", {"fog", "sunset"}),
+        ("autumn, but no rain", {"autumn"}),
+        ("turn the wedding dance into black & white", {"black_and_white"}),
+        ("turn it teal", {"turquoise"}),
+        ("teal and orange", {"teal_and_orange"}),
+        ("brighten it a bit", {"brighter"}),
+        ("a comic book", {"comic"}),
+        ("a red apple on white paper", set()),
+    ],
+)
+def test_names_and_plain_words_count_where_the_encoder_misses_them(text, asked):
+    assert {*InstructionConditioner.from_folder(NANO).encode(text).asked} == asked

@@ -10,24 +10,30 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from movie_cli.models.directions.clauses import SOFT, Target, body_of, content, target_of
-from movie_cli.models.directions.naming import LOOK, VERB, Named, P
+from movie_cli.models.directions.naming import LOOK, PEOPLE, VERB, Named, P
 from movie_cli.models.directions.refusals import Refusal, nearest, refused
+from movie_cli.models.directions.words import SHADES
+from movie_cli.models.region_names import OWN_PLACES
 
 LONGEST = 400
 """Characters of an instruction that may name places; a longer one is for the whole picture."""
 _SPLIT = re.compile(
     r"(\s*(?:[,.;:!?\n]+|=+>?|-+>)\s*|\s+(?:but|then|and then|while|whereas|yet)\s+"
-    rf"|\s+(?:and|&)\s+(?={VERB}\b|§|the rest|everything else))"
+    rf"|(?<=§)\s+(?:and|&)\s+(?=(?:[a-z&/-]+ ){{1,3}}(?:for|on) §)|\s+(?:and|&)\s+(?={VERB}\b|§|the rest"
+    rf"|everything else))"
 )
 _WHOLE = re.compile(rf"{SOFT}(?:make|turn|give|add|apply|put|render|transform|convert|change|set) .+")
 _TALK = re.compile(
     r"\b(?:is|are|was|were|it's|that's|i'm|here|have|my|we|you|i|this|filmed|shot|too)\b|^(?:hi|hey|hello|ok)\b"
 )
 """What is in a sentence that tells something, and asks for nothing."""
+
+
+_INTRODUCED = re.compile(rf"{SOFT}(?:this|these|here|that)(?:'s| is| are) ")
 
 
 @dataclass(frozen=True)
@@ -72,9 +78,21 @@ def read_directions(text: str) -> Directions:
         "left_out": _clean(named.restored(found.left_out)),
     }
     look = _clean(named.restored(found.look))
+    if named.spared and not found.names and not content(look) and re.search(r"\bin (?:full )?colou?r\b", text.lower()):
+        look = "black and white"  # "only the car in colour"
     if not (found.names or named.spared or found.refusals or found.left_out) or not (content(look) or cannot):
         return Directions(text, **said)
     return Directions(look, _joined(found.names), _joined(named.spared), **said)
+
+
+def own_place(look: str, edits: Collection[str]) -> str | None:
+    """The place that a look has by itself, of those in `edits`; None where the words say that of no such look alone."""
+    said = content(look)
+    for name, (place, words) in OWN_PLACES.items():
+        asks = [word for word in said if re.fullmatch(words, word)]
+        if name in edits and asks and {*said} <= {*asks, *SHADES, "really", "much", "completely", "all", "white"}:
+            return place
+    return None
 
 
 @dataclass(frozen=True)
@@ -108,6 +126,9 @@ def _aimed(parts: list[str], named: Named) -> _Aimed:
         # One of several clauses may be there to describe a scene: "mist, bare trees, a pink sky".
         targets = {index: found for index, found in targets.items() if not found.weak}
     own = [index for index, found in targets.items() if content(found.look)]
+    gone += [
+        index for index in range(0, len(parts), 2) if own and index not in targets and _INTRODUCED.match(parts[index])
+    ]
     if not own:
         names = [name for found in targets.values() for name in found.names]
         return _Aimed(_without(parts, [*gone, *targets]), names, "", refusals)
@@ -154,4 +175,4 @@ def _joined(names: Iterable[str]) -> str | None:
     return ",".join(dict.fromkeys(names)) or None
 
 
-__all__ = ["LOOK", "Directions", "content", "read_directions"]
+__all__ = ["LOOK", "PEOPLE", "Directions", "content", "own_place", "read_directions"]

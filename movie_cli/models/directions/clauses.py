@@ -5,17 +5,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from movie_cli.models.directions.naming import ABSTRACT, LOOK, PEOPLE, PUT, VERB, Named, P, Place
+from movie_cli.looks import looks_of
+from movie_cli.models.directions.naming import ABSTRACT, LOOK, PEOPLE, PUT, THING_PLACES, VERB, Named, P, Place
 from movie_cli.models.directions.words import listed
 
 SOFT = (
-    r"(?:(?:please|pls|plz|could you|can you|would you|will you|i want|i need|i(?:'d| would)? (?:like|love)|we want"
+    r"(?:(?:please|pls|plz|(?:could|can|would|will) (?:you|u|ya)|i (?:wanna|want|wish)(?: that| to)?|it should"
+    r"|i need|i(?:'?d| would)? (?:like|love)|we want"
     r"|let's|now|so|hey|hi|and|also|then|maybe|kindly|just|you to|to see|to have|me|to|if|what if|how about|what about"
-    r"|ok|okay|well|yo|um|hello|dear|(?:can|could|may) (?:we|i) have|(?:get|show|give) me|go for|as for|regarding"
+    r"|ok|okay|well|yo|um|hello|dear|(?:can|could|may) (?:we|i) have|(?:get|show|give) me|go (?:for|with)|i fancy"
+    r"|i'?d love|imagine|as for|regarding"
     r"|concerning|since|try|(?:is|would) it (?:be )?possible to(?: have)?)\b,? ?)*"
 )
 """What is only polite before an instruction."""
-_THANKS = re.compile(r"(?: (?:please|pls|plz|thanks|thank you|thx|lol|for me|if possible|ok))+$")
+_THANKS = re.compile(
+    r"(?: (?:please|pls|plz|thanks|thank you|thx|lol|for me|if possible|ok|(?:would|might) be (?:nice|great|good"
+    r"|lovely|cool|better)))+$"
+)
 _FILL = frozenset(
     listed(
         "make turn paint dye tint colour color colours colors give get have let want set change use do add apply"
@@ -26,7 +32,24 @@ _FILL = frozenset(
         " dude dear ok pretty hello hi hey though"
     )
 )
-_TURNED = re.compile(rf"{SOFT}{VERB} (?:it|them)\b")
+MATERIAL = r"(?:lava|ice|stone|gold|silver|bronze|marble|wood|clay|glass|water|sand|mud|grass|snow|paper|chrome)"
+_PLACE = r"§\d+§"
+OWN = ABSTRACT | THING_PLACES
+"""Places of which a look with nothing beside it is one of their own: "a bokeh background", and no snowy road."""
+STYLES = ("drawing_and_painting", "film_and_device", "photography", "colours_and_materials")
+"""Kinds of looks of which no scene is described."""
+NO_LOOK = (
+    r"(?:with|for|on|in|of|at|to|from|and|or|no|not|only|just|some|more|less|very|like|as|by|use|see|real|is|are)\b"
+)
+_WISHED = re.compile(
+    r"^(?:.*\b)?(?:want|wish|need|love|fancy|imagine|suppose|think|try|i'?d like|would like|(?:any )?chance of"
+    r"|go with|make it so|so"
+    r"|(?:how|what) (?:would|if|about)|see (?:what|how))(?: that| if| what| for)? (§\d+§)"
+    r"(?: (?:would|could|should|was|were|is|are|to|look|looked|looking|be|being|go|going|turn|turning|become))+"
+    r"(?: (?:nicer|better|good|great|nice|cool|like))* "
+)
+"""How a sentence begins that wishes something of a place: what if the grass was purple."""
+_TURNED = re.compile(rf"{SOFT}(?:{VERB}|tone|sharpen|warm|cool|soften) (?:it|them|that)\b")
 _BECOME = r"(?:(?:to )?(?:be|become|appear|turn|get)|to)"
 _PLAIN = frozenset(listed("change set get have let want convert transform shade show do"))
 _DYED = frozenset(listed("paint dye colour color tint spray recolour recolor"))
@@ -45,7 +68,7 @@ _SITUATION = re.compile(r"\b(?:he|she|it|they|we)(?:'s|'re| is| are| was| were|'
 _PAST = re.compile(r"\b(?:was|were|had)\b")
 _TOLD = re.compile(
     r"\b(?:hung|lay|fell|rolled|(?!infrared|red)\w+ed"
-    r"|(?!painting|drawing|engraving|lighting|lightning|etching)\w+ing)$"
+    r"|(?!painting|drawing|engraving|lighting|lightning|etching|spring|evening|morning)\w+ing)$"
 )
 """How a sentence ends that tells: mist hung, the sun going."""
 _OPENER = re.compile(
@@ -88,7 +111,7 @@ def content(text: str) -> list[str]:
 
 def body_of(clause: str) -> str:
     """A clause without what is only polite."""
-    return _THANKS.sub("", re.sub(rf"^{SOFT}", "", clause.strip()))
+    return _THANKS.sub("", re.sub(rf"^{SOFT}", "", _WISHED.sub(r"\1 should be ", clause.strip())))
 
 
 def target_of(body: str, named: Named, separator: str = "", following: str = "") -> Target | None:
@@ -105,6 +128,7 @@ def target_of(body: str, named: Named, separator: str = "", following: str = "")
     body = re.sub(rf"(?<=§)(.*? (?:with|into|to|like|as|than)(?: [a-z]+)??) {P}", wanted, body)
     body = re.sub(rf"^((?:[a-z]+ )?){P}(?= (?:on|onto|over|all over|across) )", bare, body)
     body = re.sub(rf"^give {P} (?:an? )?(?={P})|^{P}.* (?:should|must|could|to|shall) have (?={P})", "give ", body)
+    body = re.sub(rf"^(?:see|show|have|imagine) (?:{P}|him|her|them|me|us) with (?:an? )?(?={P})", "give ", body)
     numbers = re.findall(P, body)
     if not numbers:
         return None
@@ -120,7 +144,7 @@ def target_of(body: str, named: Named, separator: str = "", following: str = "")
     return Target(place.names, look, weak=not asks and bool(content(look)))
 
 
-def _look(body: str, place: Place, separator: str, following: str) -> str | None:  # noqa: PLR0911 - one for each way to say it
+def _look(body: str, place: Place, separator: str, following: str) -> str | None:  # noqa: PLR0911, PLR0912 - all ways to say it
     if _SITUATION.search(body):
         return None
     if found := re.fullmatch(rf"(?:replace|swap|exchange|substitute)(?: out)? {P} (?:with|for|by) (?P<x>.+)", body):
@@ -128,16 +152,35 @@ def _look(body: str, place: Place, separator: str, following: str) -> str | None
     colour = r"(?P<colour>(?:all )?(?:of )?(?:the )?colou?rs?)"
     if found := re.fullmatch(rf"(?:remove|take) {colour}(?: out)?(?: away)? (?:from|of|in) {P}", body):
         return f"remove {found['colour']}"
-    if found := re.fullmatch(rf"(?P<verb>[a-z]+)(?P<way> (?:up|down|out))? {P}(?: (?P<tail>.+))?", body):
+    if found := re.fullmatch(
+        rf"(?P<verb>[a-z]+)(?P<way> (?:up|down|out|(?<=paint )over))? {P}(?: (?P<tail>.+))?", body
+    ):
         look = _done(found["verb"], found["way"] or "", found["tail"] or "", place)
         if look is not None:
             return look
     found = re.fullmatch(rf"(?P<look>.+?),? (?P<prep>{_PREPOSITION})(?: the)? {P}(?P<tail> .*)?", body)
     if found and _is_put(found["look"], found["prep"], place):
         return found["look"] + (found["tail"] or "")
+    limits = r"(?:limit|confine|restrict)(?: (?:it|everything|(?:the )?(?:edit|effect|change|look)s?|(?P<look>.+?)))?"
+    if found := re.fullmatch(rf"{limits} (?:only )?to {P}(?P<tail>.*)", body):
+        return (found["look"] or "") + found["tail"]
+    for way in (
+        rf"(?P<look>.+?) (?:instead of|where) (?:there(?:'s| is| are) )?{P}(?: is| are)?",
+        rf"where (?:there(?:'s| is| are) )?{P}(?: is| are)?,? (?:i want|i'd like|put|make it) (?P<look>.+)",
+        rf"make (?P<look>.+) out of {P}",
+    ):
+        if found := re.fullmatch(way, body):
+            return f"make it {found['look']}"
     told = r"(?:i want|i'd like|there should be|everything should be|put|make it|add|give it)"
     if found := re.fullmatch(rf"(?:in|on|for) {P},? {told} (?P<look>.+)", body):
         return found["look"]
+    alone = rf"(?:an? )?(?P<look>(?!(?:{VERB}|{NO_LOOK})\b)[\w-]+(?<!-haired)(?: (?!{NO_LOOK})[\w-]+)?) {P}"
+    if not place.kind and (found := re.fullmatch(alone, body)) and _is_own(found["look"], place):
+        return found["look"]
+    if (found := re.fullmatch(rf"(?P<more>more|less)(?P<look> [a-z]+)? {P}", body)) and (
+        found["look"] or place.attributes
+    ):
+        return f"make it {found['more']}{found['look'] or ''} {place.attributes}".rstrip()
     amount = r"(?P<look>(?:more|some|a bit|an?|less) .+)"
     if found := re.fullmatch(rf"{P} (?:needs?|wants?|could (?:use|do with)) {amount}", body):
         return found["look"]
@@ -151,20 +194,27 @@ def _look(body: str, place: Place, separator: str, following: str) -> str | None
     return _said(body, place, following)
 
 
+def _is_own(look: str, place: Place) -> bool:
+    """Whether a look before a place is that place's, as no scene is described by them: "a mosaic floor"."""
+    return place.names[0] in OWN or looks_of([look.rsplit(maxsplit=1)[-1]])[0].kind in STYLES
+
+
 def _is_topic(body: str, place: Place, separator: str, following: str) -> bool:
     """Whether a clause names a place of which the following one says the look: "the sky, but pink"."""
     if place.kind == "a" or not content(following):
         return False
     if re.fullmatch(rf"i (?:don't|do not|hate|dislike)(?: like)? {P}", body):
         return bool(_TURNED.match(following))
-    if re.fullmatch(rf"{P} (?:is|are|looks?|seems?)\b.*", body):
-        return bool(_TURNED.match(following))
+    if re.fullmatch(rf"{P} (?:is|are|looks?|seems?)\b.*", body) or re.fullmatch(rf"{P}(?: [a-z]+){{1,4}}", body):
+        return place.kind == "the" and bool(_TURNED.match(following))
     if re.fullmatch(rf"(?:on|in|for) {P}", body) and place.kind == "the" and "," in separator:
         return not re.match(r"(?:at|in|on|with|under|by)\b", following)
     changed = rf"(?:(?:make|change|edit|alter|affect) )?(?:{PUT} )?(?:the )?{P}(?: (?:should|must) (?:be )?change\w*)?"
     if not re.fullmatch(changed, body):
         return False
-    plain = separator in {"but", ",", ", but"} and re.fullmatch(rf"{LOOK}(?: [a-z]+)?", following)
+    plain = separator in {"but", ",", ", but"} and re.fullmatch(
+        rf"(?:{LOOK}(?: [a-z]+)?|as .+)", re.sub(r"^(?:but|only|just) ", "", following)
+    )
     return bool(place.sure or re.search("[:=>]", separator) or plain or place.names[0] in ABSTRACT)
 
 
@@ -174,6 +224,8 @@ def _done(verb: str, way: str, tail: str, place: Place) -> str | None:  # noqa: 
     if verb in _NO_VERB or place.kind == "a" or not (place.kind or known):
         return None
     if not tail:
+        if way and "colo" in place.words:
+            return f"turn the colours{way}"
         return "" if verb in _ALTER else None if known and verb not in _ACT else f"{verb} it{way}"
     become = re.sub(rf"^{_BECOME} ", "", tail)
     says = says_look(become, place)
@@ -183,7 +235,9 @@ def _done(verb: str, way: str, tail: str, place: Place) -> str | None:  # noqa: 
         return None
     if re.match(r"[a-z]+ (?:it|everything)\b", tail):
         return None
-    if re.match(r"(?:into|look like|to look like) ", tail) and re.search(r"\b(?:street|skyline|football)", place.words):
+    if re.match(rf"(?:into|look like|to look like) (?!{MATERIAL}$)", tail) and re.search(
+        r"\b(?:street|skyline|football)", place.words
+    ):
         return None  # a street that is to look like another is the scene
     if verb in _HANDLE and not re.match(rf"{_BECOME} |out of focus|into an? |in (?:an? )?{LOOK}\b", tail):
         return None
@@ -221,10 +275,13 @@ def _is_put(look: str, preposition: str, place: Place) -> bool:  # noqa: PLR0911
     return asks or preposition != "over" or not _TIMES.search(look)
 
 
-def _said(body: str, place: Place, following: str) -> str | None:
+def _said(body: str, place: Place, following: str) -> str | None:  # noqa: PLR0911 - one for each way to say it
     """The look of a sentence whose subject is the place."""
     polite = r"(?:maybe |perhaps |please |just |all |also )*"
-    asked = rf"(?:can|could|should|may|will|would) (?:the )?{P} {polite}(?:be|look|become|have|get) (?P<tail>.+)"
+    asked = (
+        rf"(?:can|could|should|may|will|would) (?:the )?{P} {polite}(?:(?:be|look|become|have|get) |(?=glow|shine"
+        rf"|sparkle))(?P<tail>.+)"
+    )
     if found := re.fullmatch(asked, body):
         return f"make it {found['tail']}"
     if not (found := re.fullmatch(rf"(?P<a>an? )?(?:the )?{P} (?P<tail>.+)", body)):
@@ -237,6 +294,10 @@ def _said(body: str, place: Place, following: str) -> str | None:
     if wanted := re.fullmatch(rf"{should} {become}(?P<tail>.+)", tail):
         sure = re.search(rf"\b{LOOK}$", tail) or (wanted["become"] and place.names[0] not in PEOPLE)
         return f"make it {wanted['tail']}" if sure or says_look(wanted["tail"], place) else None
+    if re.match(r"(?:is|are|looks?) (?:much |way |far )?too ", tail):
+        return f"it is {tail.split(' ', 1)[1]}"
+    if re.fullmatch(rf"(?:is|are) {MATERIAL}", tail):  # "the floor is lava"
+        return f"make it {tail.split()[1]}"
     if re.match(r"(?:is|are|looks?|seems?)\b", tail):
         return None
     anything = (place.kind == "the" and place.names[0] in ABSTRACT) or (
@@ -247,11 +308,17 @@ def _said(body: str, place: Place, following: str) -> str | None:
 
 def says_look(tail: str, place: Place) -> bool:
     """Whether words after a place say what it is to look like."""
-    words = r"(?:(?:in|more|less|very|bright|deep|light|dark|pale|all|a bit|a little|a lot|into|an?|completely|look) )*"
+    words = (
+        r"(?:(?:in|both|more|less|very|bright|deep|light|dark|pale|all|a bit|a little|a lot|into|an?|completely"
+        r"|look) )*"
+    )
+    made = r"(?:(?:made|carved|built|cast|cut)(?: out)? (?:of|from|in) |out of (?!focus|this))"
     medium = r"in (?:water ?colou?r|oil|ink|pencil|charcoal|pastel|crayon|mosaic|the style)s?\b"
     patterns = [
         rf"{words}(?:{LOOK}\b|(?!over|under|after|water|power|weather)[a-z]+er\b)",
-        r"in (?:[a-z-]+ ){0,3}(?:style|look|colou?rs?|tones?)\b|(?:glow|shine|sparkle)\b",
+        made,
+        rf"as (?:an? )?(?:{LOOK}|{MATERIAL})\b",
+        r"in (?:[^ ,]+ ){0,3}(?:style|look|colou?rs?|tones?)\b|(?:glow|shine|sparkle)\b",
     ]
     if place.names[0] == "sky":
         patterns.append(r"(?:at|in the) (?:sunset|dusk|dawn|sunrise|night|evening|morning)\b")

@@ -22,8 +22,8 @@ from movie_cli.models.directions.words import (
 )
 from movie_cli.models.region_names import PLACES, WORDS, place_of
 
-SHORTEST_MENDED, SHORTEST_CHANGED = 4, 5
-"""Letters of a word that is mended at all, and of one in which a letter may be mistaken."""
+SHORTEST_SWAPPED, SHORTEST_MENDED, SHORTEST_CHANGED = 3, 4, 5
+"""Letters of a word in which two may be swapped, one lost or added, and one mistaken. In colours two may be swapped."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ NAMED = frozenset(name for name in (*WORDS, *PLACES) if "_" not in name) - {"oth
 ABSTRACT = frozenset(listed("sky background subject hair face_and_skin clothes"))
 """Places of which anything may be said, as no scene is described by them."""
 PEOPLE = frozenset({"person", "people"})
-LOOK = f"(?:{_any(SHADES)}[ -])?{_any(ATTRIBUTES)}(?:ish|[nd]?er|r|y|[ -]colou?red)?"
+THING_PLACES = PEOPLE | {"vehicle", "animal", "building", "clothes"}
+LOOK = f"(?:{_any(SHADES)}[ -]|[a-z]{{3,}}-)?{_any(ATTRIBUTES)}(?:ish|[nd]?er|r|y|[ -]colou?red)?"
 THING = rf"(?:{_any(word for words in THINGS.values() for word in words.split())})(?:es|s)?"
 OWNED = r"(?:my|our|your|his|her|their|its|[a-z]+'s)"
 THE = rf"(?:(?:all|both|each|every)(?: of)?(?: (?:the|those|these|{OWNED}))?|the|this|that|these|those|{OWNED})"
@@ -64,14 +65,21 @@ VERB = _any(
 )
 """Verbs that begin an instruction."""
 PUT = r"(?:on|in|for|of|to|at|over|onto)"
-_GRAMMAR = frozenset({"everything", "everywhere", "except", "change", "without"})
+_GRAMMAR = frozenset(
+    listed(
+        "everything everywhere except change without leave should could would please make turn paint only can"
+        " brighten darken lighten"
+    )
+)
+_COLOURS = frozenset(word for word in ATTRIBUTES if word.isalpha())
 _HEAD = _any(NAMED) + "s?"
 _STOP = _any(
     listed(
         "a an the and or but not as is are be was were am it this that look looks looking like in on at of to for"
         " from with into onto over under by than then if when where make makes turn turns give paint change put"
         " add apply get set let keep leave want should could would must can will may so too very only just more"
-        " less bit everything everyone all some any no what which who whose i you we he she they me us him them"
+        " less bit everything everyone all some any no what which who whose except excluding besides apart i you"
+        " we he she they me us him them"
         " have has had do does please blur cover"
     )
 )
@@ -81,19 +89,24 @@ _ACCOMPANIED = (
     r"video|clip|film|footage|movie|picture|photo|recording|scene|shot|ride|trip|tour|chase|race|show|noise|music|sound"
 )
 """A dog video is no dog."""
-_END = rf"(?:(?:'s)? (?:colou?rs?|tones?|areas?|parts?|paint))?(?![\w'&\x01-]| (?:{_ACCOMPANIED})s?\b)"
+_END = (
+    rf"(?:(?:'s)? (?:colou?rs?|tones?|areas?|parts?|paint|tops?|sides?|fronts?))?(?![\w'&\x01-]"
+    rf"| (?:{_ACCOMPANIED})s?\b)"
+)
 _HER = (
-    rf"her(?=$|[^\w ]| (?:{LOOK}|an?|in|into|look|like|to|more|less|very|glow|stays?|alone|as|un\w+|out|and|or|is|be"
+    rf"her(?=$|[^\w ]| (?:{LOOK}|an?|in|into|look|like|to|from|should|must|more|less|very|glow|stays?|alone|as"
+    rf"|un\w+|out|and|or|is|be"
     r"|the)\b)"
 )
 """Who, and not whose."""
 _NAMING = re.compile(
-    r"(?<![\w\x01'-])(?:(?:the |its |their )?(?:colou?rs?|paint|tones?|hue|surface|texture) of )?"
+    r"(?<![\w\x01'-])(?:(?:the |its |their )?(?:colou?rs?|paint|tones?|hue|surface|texture|tops?|sides?|fronts?"
+    r"|edges?) of )?"
     rf"(?:{THE} (?:whole |entire )?(?:{INNER} ){{0,2}}?(?:{_HEAD} )?(?P<the>{_HEAD}){_END}"
     rf"|(?:(?:a|an|some) )?(?P<look>{LOOK}(?:(?:,| and|) {LOOK})*) (?P<a>{_HEAD}){_END}"
-    rf"|(?:{_HEAD} )?(?P<bare>{_HEAD}){_END}"
+    rf"|(?:(?:whole|entire) )?(?:{_HEAD} )?(?P<bare>{_HEAD}){_END}"
     rf"|(?P<who>him|{_HER}|everyone|everybody"
-    r"|(?:(?<=make |turn |eave |keep |cept |aint |only )|(?<= on )|(?<= for ))(?:me|us|them)"
+    r"|(?:(?<=make |turn |eave |keep |cept |aint |only )|(?<= on )|(?<= for )|(?<=ehind ))(?:me|us|them)"
     r"(?! (?:on|off|up|down|back)\b)"
     r")\b)"
 )
@@ -101,14 +114,18 @@ _NAMES = tuple(re.compile(rf"\b(?:{name})\b") for name in NAMES)
 _GIVEN = re.compile(rf"\b(?:give|let|have) (?:her|him|them|me|us|it)(?: have| get)? (?=(?:an? )?(?:{LOOK} )+{_HEAD}\b)")
 """Who is given blonde hair: nothing is said of what hair is there."""
 
+_POLITE = re.compile(
+    r",? (?:i guess|i think|if (?:you (?:would|could|can|please|like|don't mind)|possible)\b[^,.;]*|or so)(?=$|[,.;!?])"
+)
+
 _IS = r"(?:is|are|was|were)"
 _ASIS = (
     rf"(?:completely |exactly |just |all )?(?:alone|as (?:(?:it|they|he|she) )?(?:currently )?{_IS}|as[- ]is"
     r"|un(?:changed|touched|edited|affected|altered|treated)|the same"
     rf"|(?:the way|like|how) (?:it|they|he|she) {_IS}|normal|natural|original|intact|out of (?:it|this)|out(?! of)"
-    r"|exclu\w+|exempt|in focus"
+    r"|exclu\w+|excepted|exempt|in focus"
     r"|(?:in|with) (?:full |its |their |his |her |original |natural |normal )*colou?r(?:s|ed)?(?! of)"
-    r"|colou?red|real(?:istic)?)"
+    r"|colou?red|real(?:istic)?|photograph\w*|photo-?real\w*)"
 )
 _ASIS = f"(?:{_ASIS})"
 _MUST = r"(?:(?:should|must|shall|can|may|to|needs? to|ha(?:s|ve) to) )*"
@@ -123,23 +140,39 @@ _KEPT = tuple(
     re.compile(pattern)
     for pattern in (
         rf"(?P<all>\b(?:everything|everywhere|all)(?: (?!but\b)[a-z&/]+){{1,4}}?) (?:but|bar|save) {P}",
-        rf"(?P<all>\b{_ALL}),? (?:but|save(?: for)?|bar|minus|outside(?: of)?|around|else than)(?: not)?"
+        rf"(?P<all>\b{_ALL}),? (?:but|save(?: for)?|bar|minus|outside(?: of)?|else than)(?: not)?"
         rf"(?: {PUT})? {P}",
+        rf"(?P<all>\b(?:{_ALL}|the (?:world|area|space|place)|)) ?\baround {P}",
+        rf"(?P<all>\b{_ALL}) (?:that|which|who)(?: is|'s| are)(?:n't| not) (?:an? )?{P}",
         r",? ?\b(?:except(?:ing)?(?: for)?|excluding|apart from|aside from|other than|save for|besides|sparing|minus"
         rf"|outside of|with the exception of|not including)(?: {PUT})? {P}(?: alone)?",
         rf"{_LEAD}\b(?:do not|don't|dont|never|without|not) (?:[a-z]+ )?{_TOUCH}(?: {PUT})? {P}(?: at all)?",
         rf"{_LEAD}\bno (?:change|edit)s?(?: {PUT})? {P}",
         rf"{_LEAD}\bnot(?: {PUT})? {P}",
+        rf"(?<=[a-z&/]) without {P}",
+        rf"(?:^|{_LEAD}\b(?:keep|with) )(?:the )?focus (?:only )?on {P}",
+        rf"{_LEAD}\b(?:leave out|exclude) {P}(?: (?:from|in|when|while)(?: (?:the|you|it))?)?",
+        rf"{_LEAD}{P} (?:(?:should|must|to) )?(?:stays?|remains?|keeps?)(?: (?:its|their|his|her) colou?rs?"
+        rf"| (?:in )?{LOOK}|(?=[,.;]|$| and | but ))",
+        rf"(?:,|\band\b|\bbut\b) {P} (?:normal|natural|real)$",
+        rf"^{P} (?:is|are|stays?) (?:real|normal|natural),?(?= and | but )",
+        rf"{_LEAD}\b(?:hands off(?: of)?|nothing (?:on|for|to)) {P}",
+        rf",? ?\b(?:(?:and|but|with|on|against) )?(?:an? |the )?(?:real|normal|original|natural|un(?:changed"
+        rf"|touched|edited)) {P}(?=$|[,.;])",
         rf"{_LEAD}\b(?:{_LEAVE}|let|have|with) (?:only )?{P} {_STAY}{_ASIS}",
         rf"{_LEAD}\b(?:{_LEAVE}|preserv(?:e|ing)|protect(?:ing)?|spar(?:e|ing)|exclude|skip(?:ping)?|ignor(?:e|ing))"
         rf"(?: out)? {P}(?: {LOOK})?(?=\W|$)(?! [a-z])",
         rf"{_LEAD}(?:\bonly )?{P} {_STAYS} {_ASIS}",
         rf"{_LEAD}(?:\bonly )?{P} (?!alone|out|normal|natural|real|with){_ASIS}",
         rf"{_LEAD}{P} (?:must|should|may|can|shall|do|does|is|are)(?: not|n't) (?:to )?(?:be )?{_TOUCH}\b",
-        rf"\bcolou?r only {PUT} {P}|\bonly {P} (?:stays |remains )?{_ASIS}",
+        rf"(?:, | \band | \bbut |\bwith )(?:full |in )?colou?r (?:for|on) {P}|\bcolou?r only {PUT} {P}"
+        rf"|\bonly {P} (?:stays |remains )?{_ASIS}",
     )
 )
-_REST = rf"(?:the others?|(?:the )?rest|(?:everything|everywhere|all) else)(?: of (?:it|the {_PICTURE}))?"
+_REST = (
+    rf"\b(?:the others?|(?:the )?rest|(?:everything|everywhere|everyone|everybody|all) else)\b(?: of (?:it"
+    rf"|the {_PICTURE}))?"
+)
 _ELSE = re.compile(
     rf",? ?(?:\b(?:and|but|leave|keep|with) )*(?:{_REST} {_STAY}{_ASIS}|(?<=leave ){_REST}$"
     r"|\b(?:nothing|nowhere) (?:else|more)\b(?: (?:should |is to )?(?:be )?chang(?:ed?|es)\b)?)"
@@ -147,7 +180,7 @@ _ELSE = re.compile(
 _ONLY = (
     re.compile(
         r"\b(?:only|just|solely|exclusively|nothing but|merely)"
-        rf"(?P<rest> (?:{PUT}|make|turn|change|edit|paint|affect|the))? {P}"
+        rf"(?P<rest> (?:{PUT}|(?:to )?(?:make|turn|change|edit|paint|affect)|the))? {P}"
     ),
     re.compile(rf"{P},? (?:only|alone|exclusively|solely)\b"),
 )
@@ -171,7 +204,10 @@ class Named:
         self.places: list[Place] = []
         self.spared: list[str] = []
         line = re.sub(r'["“”\[\]{}]', " ", text.lower().replace("’", "'").replace("re-colo", "recolo"))
-        line = re.sub(r"[a-z]{2,}", lambda word: mended(word[0]), " ".join(line.split()))
+        line = re.sub(r"([a-z])\1{2,}", r"\1", " ".join(line.split()))
+        line = _POLITE.sub("", re.sub(r"[a-z]{2,}", lambda word: mended(word[0]), line))
+        line = re.sub(rf"\b({_HEAD})'s (?={LOOK}$)", r"\1 ", line)
+        line = re.sub(rf"\b({_HEAD})'s (?=(?:too|so|very|really|not|a (?:bit|little))\b)", r"\1 is ", line)
         for name in _NAMES:
             line = name.sub(lambda found: re.sub(r"[ -]", "\x01", found[0]), line)
         # These are of the whole picture, and so is what is beside them.
@@ -205,13 +241,18 @@ class Named:
         """Places that stand together as one, and those left out that only say which is meant."""
         for pattern in _MEANT:
             line = re.sub(pattern, r"§\1§", line)
-        behind = rf"\b(?:everything|all|what(?:ever)?|anything)(?: that)?(?: is)? behind {P}"
+        thing = "everything|all|what(?:ever)?|anything|the (?:area|space|part|scene|scenery|view)"
+        behind = rf"\b(?:{thing})(?:'s| that)?(?:'s| is)? behind {P}"
         line = re.sub(behind, lambda _: self._add(Place(("background",), "background", "the")), line)
         line = re.sub(rf"\b{THE} ({THING}) and {P}", self._beside, line)
         joint = rf"(?:and|&|plus|as well as|or|nor)(?: also)?(?: {PUT})?(?: the)?(?: [a-z]+ of)?"
         line = re.sub(rf"(?:both )?{P}(?:, {P})*,? {joint} {P}", self._union, line)
         near = r"(?:in|on|at|above|behind|near|next to|beside|of|over|under|in front of|around)"
-        return re.sub(rf"(?<!on ){P} {near} {P}", self._first, line)
+        line = re.sub(rf"(?<!on ){P} {near} {P}", self._first, line)
+        line = re.sub(rf"(§) {near} {THE} {THING}(?![\w'])", r"\1", line)
+        return re.sub(
+            rf"(?<!§ )\bbehind {P}", lambda _: f"in {self._add(Place(('background',), 'background', 'the'))}", line
+        )
 
     def _beside(self, found: re.Match[str]) -> str:
         """Eyes and face are the face."""
@@ -221,7 +262,8 @@ class Named:
     def _union(self, found: re.Match[str]) -> str:
         every = [self.of(number) for number in re.findall(P, found[0])]
         looks = {one.attributes for one in every}
-        if len(looks - {""}) > 1 or (every[-1].attributes and not every[0].attributes):
+        stays = found[0].count("§") == 4 and ", " in found[0] and re.match(rf" {_STAYS} ", found.string[found.end() :])
+        if stays or len(looks - {""}) > 1 or (every[-1].attributes and not every[0].attributes):
             return found[0]
         names = tuple(dict.fromkeys(name for one in every for name in one.names))
         kind = "the" if any(one.kind == "the" for one in every) else every[0].kind
@@ -229,11 +271,15 @@ class Named:
 
     def _first(self, found: re.Match[str]) -> str:
         """The sky above the mountains is the sky."""
-        return f"§{found[1]}§" if self.of(found[1]).kind == self.of(found[2]).kind == "the" else found[0]
+        place, other = self.of(found[1]), self.of(found[2])
+        thing = place.kind == "a" and place.names[0] in THING_PLACES
+        return f"§{found[1]}§" if other.kind == "the" and (place.kind == "the" or thing) else found[0]
 
     def _bounded(self, line: str) -> str:
         """The text without what it says to keep, and without "only"."""
-        line = re.sub(rf"\b(?:nothing|none) (?:but|except|other than|besides) {P}", r"only §\1§", line)
+        line = re.sub(
+            rf"\b(?:nothing|none)(?: (?:should )?changes?)? (?:but|except|other than|besides) {P}", r"only §\1§", line
+        )
         for pattern in _KEPT:
             line = pattern.sub(self._keep, line)
         line = re.sub(rf"({VERB} {P})[ ,]*, (?={LOOK}\b)", r"\1 ", line)
@@ -250,7 +296,9 @@ class Named:
     def _keep(self, found: re.Match[str]) -> str:
         place = self.of(next(number for number in re.findall(P, found[0])))
         stays = re.fullmatch(rf".*\b(?:leave|keep)\w* {P}", found[0])
-        if place.kind == "a" or (stays and not place.kind and place.names[0] in NOT_ADDED - ABSTRACT):
+        wanted = place.kind == "a" and not re.search(r"\b(?:except|excluding|apart|aside|besides|but)\b", found[0])
+        wanted = wanted or (place.kind != "the" and found[0].startswith(" without §"))
+        if wanted or (stays and not place.kind and place.names[0] in NOT_ADDED - ABSTRACT):
             return found[0]
         self.spared += place.names
         return found.groupdict().get("all") or ""
@@ -273,11 +321,13 @@ def mended(typed: str) -> str:
     if typed in KEYBOARD:
         return KEYBOARD[typed]
     words = WORDS_THEMSELVES | _GRAMMAR
-    if len(typed) < SHORTEST_MENDED or typed in words or place_of(typed) or re.fullmatch(LOOK, typed):
+    if len(typed) < SHORTEST_SWAPPED or typed in words or place_of(typed) or re.fullmatch(LOOK, typed):
         return typed
-    for name in sorted(NAMED | _GRAMMAR):
+    for name in sorted(NAMED | _GRAMMAR | _COLOURS):
         for form in (name, f"{name}s"):
-            if len(name) >= SHORTEST_MENDED and _one_slip(typed, form):
+            swapped = sorted(typed) == sorted(form)
+            long = min(len(typed), len(name)) >= SHORTEST_MENDED and name not in _COLOURS
+            if (long or swapped) and _one_slip(typed, form):
                 return form
     return typed
 

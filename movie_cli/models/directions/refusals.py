@@ -27,7 +27,8 @@ _CANNOT = tuple(
         ("remove", rf"(?:without|no|no more) (?:any )?{P}"),
         (
             "add",
-            r"(?:add|put|insert|place|include|draw|bring in|give §\d+§|make §\d+§ wear)(?: in)? "
+            r"(?:add|put|insert|place|include|draw|bring in|give (?:§\d+§|him|her|them|me|us)|make §\d+§ wear"
+            r"|there should be)(?: in)? "
             rf"{_SOMETHING}{_SOMEWHERE}",
         ),
         (
@@ -36,12 +37,13 @@ _CANNOT = tuple(
             r"(?: .*)?",
         ),
         ("replace", rf"(?:swap|exchange) {P}"),
-        ("replace", rf"(?:turn|change|transform|convert|morph) §\d+§ into {_SOMETHING}"),
+        ("replace", rf"(?:turn|change|transform|convert|morph) §\d+§ (?:in)?to {_SOMETHING}"),
+        ("replace", rf"make {P} (?:an? )(?P<thing>{THING})"),
         ("move", rf"(?:move|shift|rotate|flip|resize|enlarge|shrink|duplicate|clone|mirror) {_SOMETHING}(?: .*)?"),
         ("move", rf"put {_SOMETHING} (?:on(?: top of)?|into|next to|under|behind|in front of|beside|inside) .*"),
         (
             "move",
-            rf"make {P} (?:much |a bit |a lot )?"
+            rf"make {P} (?:look )?(?:\w+ years |much |a bit |a lot )?"
             r"(?:bigger|smaller|taller|larger|thinner|fatter|shorter|wider|younger|older|longer)",
         ),
     )
@@ -50,8 +52,13 @@ _BECOMES = rf"(?: (?:look |to |in |into |more |a |an |very |bright |light |dark 
 _NO_PLACE = tuple(
     re.compile(pattern)
     for pattern in (
-        r"(?P<verb>make|turn|paint|dye|colou?r|change|blur|darken|brighten|lighten|want|give) "
+        r"(?P<verb>make|turn|paint|dye|colou?r|change|blur|darken|brighten|lighten|want|give)(?: out)? "
         rf"(?:{THE}|an?) (?:{INNER} )?(?P<thing>{THING})(?P<tail>{_BECOMES})?",
+        rf"(?P<verb>){THE} (?:{INNER} )?(?P<thing>{THING}) (?:should|must|to|could) (?P<tail>(?:look|be) .+)",
+        rf"(?P<verb>)(?:an? )?(?P<tail>{LOOK} )(?P<thing>{THING})",
+        rf"(?P<verb>)(?P<tail>.*?),? ?(?P<spared>except(?: for)?|apart from|aside from|besides"
+        rf"|but not) {THE} (?P<thing>{INNER})",
+        rf"(?P<verb>)(?:{VERB} )?only {THE} (?P<thing>{THING})(?P<tail> .*)",
         rf"(?P<verb>make|turn|paint|dye|colou?r) {THE} (?P<thing>{INNER})(?P<tail> (?:{LOOK}|light|bright)\b.*)",
         rf"(?P<verb>){THE} (?:{INNER} )?(?P<thing>{THING})(?: (?:should|must|to|could) be| in)?"
         rf"(?P<tail> (?:{LOOK}|light|bright)\b.*)",
@@ -76,9 +83,13 @@ def refused(body: str, named: Named) -> Refusal | None:
             return Refusal(verb)
     for pattern in _NO_PLACE:
         found = pattern.fullmatch(body)
-        acts = found and (found["tail"] or found["verb"] in {"blur", "darken", "brighten", "lighten"})
-        if found and acts and found["thing"] not in SCENES and content(found["thing"]):
-            return Refusal(thing=found["thing"], rest=f"{found['verb'] or 'make'} it{found['tail'] or ''}")
+        if found is None or found["thing"] in SCENES or not content(found["thing"]):
+            continue
+        tail, spared = (found["tail"] or "").strip(), "spared" in pattern.groupindex
+        if spared or (not found["verb"] and found["thing"].removesuffix("s") in LOOKS_LIKE_THINGS):
+            return Refusal(thing=found["thing"], rest=tail) if spared else None
+        if tail or found["verb"] in {"blur", "darken", "brighten", "lighten"}:
+            return Refusal(thing=found["thing"], rest=f"{found['verb'] or 'make'} it {tail}".rstrip())
     return None
 
 
@@ -94,7 +105,7 @@ def _is_a_thing(verb: str, found: re.Match[str], named: Named) -> bool:
         if verb in {"remove", "move"}:
             return True
         looks = {thing, thing.removesuffix("s")} & LOOKS_LIKE_THINGS
-        return not looks and not re.match(rf"{VERB} {THE} ", found[0])
+        return not looks and (found[0].startswith("give ") or not re.match(rf"{VERB} {THE} ", found[0]))
     place = named.of(next(group for group in found.groups() if group and group.isdecimal()))
     if "colo" in place.words or place.words.split()[-1] in LOOKS_LIKE_THINGS:
         return False
@@ -103,4 +114,4 @@ def _is_a_thing(verb: str, found: re.Match[str], named: Named) -> bool:
         return not given and place.names[0] not in NOT_ADDED and place.kind != "the"
     if verb == "replace":
         return place.names[0] not in NOT_ADDED - {"water"}
-    return verb != "move" or place.kind == "the"
+    return verb != "move" or place.kind != "a"

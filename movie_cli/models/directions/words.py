@@ -18,14 +18,14 @@ ATTRIBUTES = (
         " coral mustard burgundy fuchsia azure cream bluish reddish pastel neon rainbow colourful colorful sepia"
         " vintage cartoon comic anime pixelated blurred blurry blur defocused unfocused sharp sharper soft softer"
         " dark darker bright brighter light pale warm warmer cool cooler saturated desaturated faded glowing"
-        " dramatic night evening sunset dusk dawn"
+        " dramatic night evening sunset dusk dawn wooden stone clay paper"
     ),
 )
 """What may stand before a place, or after it, and says what it is to become."""
 SHADES = listed(
     "jet pitch blood snow ice baby hot lime bottle royal midnight steel rose deep electric candy bubblegum cherry"
     " brick forest platinum strawberry ash honey navy fire lemon apple rusty raspberry ruby light dark pale bright"
-    " very"
+    " very matte matt shiny glossy metallic plain solid pure"
 )
 """What may stand before a colour's name."""
 THINGS = {
@@ -38,7 +38,7 @@ THINGS = {
     "sky": "moon sun rainbow star",
     "vehicle": "wheel tyre plate skateboard snowboard sled",
     "animal": "dragon unicorn dinosaur butterfly spider fish",
-    "person": "clown zombie ghost santa alien robot wizard crowd",
+    "person": "clown zombie ghost santa alien robot wizard werewolf pirate knight princess king queen mermaid crowd",
     "other": "ball cup bottle flag sign balloon kite phone book guitar cake food sword toy box ufo logo watermark text"
     " wire statue snowman fire explosion fireworks",
 }
@@ -48,7 +48,7 @@ NOT_ADDED = {"sky", "grass", "water", "mountain_and_earth", "background", "groun
 LOOKS_LIKE_THINGS = frozenset(
     listed(
         "painting picture poster toy ghost zombie clown moon sun star stars rainbow fire leaf leaves foliage"
-        " branch branches flower flowers statue cloud clouds"
+        " branch branches flower flowers statue cloud clouds book box"
     )
 )
 """What is asked for as a look."""
@@ -87,9 +87,10 @@ NAMES = (
     r"silent hill|old man winter|green man|burning man|joshua tree|christmas trees?|iron man|rain ?forest",
     r"rock(?: and roll|'n'roll| band| album| concert| music)",
     r"stick (?:man|men|figures?)",
-    r"film noir",
+    r"film noir|blade runner",
     r"golden (?:hour|gate|retriever)",
-    r"(?:coat|suit)s? of|good night|billy the kid|white sands|on earth|body (?:heat|temp\w*)",
+    r"coats? of (?!the |my |our |her |his |their )[a-z]+|suits? of (?:armou?r|cards)|good night|billy the kid"
+    r"|white sands|on earth|body (?:heat|temp\w*)",
     r"van (?:gogh|eyck|dyck|der)\w*",
     r"sea (?:levels?|bed|floor|side|shore|monsters?)",
     r"oil (?:leak|spill)",
@@ -123,6 +124,12 @@ KEYBOARD = {
     "olny": "only",
     "ony": "only",
     "skyy": "sky",
+    "skey": "sky",
+    "blu": "blue",
+    "gren": "green",
+    "yelow": "yellow",
+    "purpl": "purple",
+    "blury": "blurry",
     "tress": "trees",
     "ksy": "sky",
     "carr": "car",
@@ -156,6 +163,9 @@ WORDS_THEMSELVES = frozenset(
         " sandy scans scream screams sends sheen sheer sheet sheets shift shifts shire shooter shooters shops"
         " short shorts sits sitter skied skips skis sleep sleeps slips souls spans spies spins spits spoil spoils"
         " stand stands steam steep streak streaks suffer suffers suite suites swann swaps sweep sweeps sweeter"
+        " cold performed couldn shouldn wouldn growing sliver gary horne lease leaven makers maker manes mates"
+        " pains pint plaint pleased point"
+        " points print prints world wound mould"
         " taxes teams tees three timer toner towed towel towels track tracks trail trails trait traits tramp trans"
         " traps trays trick tricks tries truce trunk trunks tuck turks turns turps twain wafer wager wages waiter"
         " waiters waive waker wakes wales walks walter wares watery waved weave wells wills wines wipes wires"
