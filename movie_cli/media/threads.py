@@ -23,7 +23,7 @@ _POLL = 0.1
 _REAL_TIME = (1, 2)
 """Linux's SCHED_FIFO and SCHED_RR."""
 
-QUEUE_BYTES = 64 << 20
+QUEUE_BYTES = 32 << 20
 """Bytes of frames that may wait in one queue, where one frame is not more by itself."""
 
 
