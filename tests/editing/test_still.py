@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from movie_cli.backends import torch_backend
 from movie_cli.editing.pipeline import FrameRun
 from movie_cli.editing.video import edit_video
 from movie_cli.errors import InterruptedEdit, UsageError
@@ -57,20 +58,18 @@ def test_out_of_range():
 
 
 def test_an_edit_of_a_still_clip(tmp_path, monkeypatch):
-    from movie_cli.backends.torch_backend import TorchBackend
-
     monkeypatch.setenv("MOVIE_HOME", str(tmp_path / "home"))
     model = tiny.one_step(tmp_path / "model")
     source = scenes(tmp_path / "a.mkv", (20, 0, 0), move=3)
     more = {"use_cache": False, "segment_frames": 7}
     edited = []
-    denoise = TorchBackend.denoise
+    sample = torch_backend.sample
 
-    def counted(self, latents, *rest):
+    def counted(unet, scheduler, latents, *rest):
         edited.append(len(latents))
-        return denoise(self, latents, *rest)
+        return sample(unet, scheduler, latents, *rest)
 
-    monkeypatch.setattr(TorchBackend, "denoise", counted)
+    monkeypatch.setattr(torch_backend, "sample", counted)
     edit_video(request(model, source, tmp_path / "o.mkv", "none", **more), Stop(10**9))
     assert sum(edited) == 9  # seven pictures, two of them on both sides of a division
     found = [pixels for _, pixels in pictures(tmp_path / "o.mkv")]
