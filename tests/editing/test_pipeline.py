@@ -117,8 +117,8 @@ def test_a_second_edit_comes_from_the_cache_and_is_the_same(tmp_path, model, mon
     source = make_clip(tmp_path / "in.mp4", count=5, size=size)
     first, _ = edit(source, tmp_path / "a.mkv", model)
     calls = []
-    encode = TorchBackend.encode_frames
-    monkeypatch.setattr(TorchBackend, "encode_frames", lambda self, frames: calls.append(1) or encode(self, frames))
+    encode = TorchBackend._condition
+    monkeypatch.setattr(TorchBackend, "_condition", lambda self, frames: calls.append(1) or encode(self, frames))
     if size == first.working_size:
         monkeypatch.setattr(pipeline, "FrameReader", None)
     second, _ = edit(source, tmp_path / "b.mkv", model)
