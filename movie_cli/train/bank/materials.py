@@ -94,15 +94,13 @@ def _painting(name: str) -> Look:
 
 
 def blonde(scene: Scene) -> Tensor:
-    """Golden hair, dark hair too, with its strands; nothing but hair changes."""
-    return ops.mix(scene.image, painted(scene.image, BLONDE, 1.4), scene.hair)
+    """All as golden as hair can be, what is dark too, with its strands; where hair is, the place says."""
+    return painted(scene.image, BLONDE, 1.4)
 
 
 def pale(scene: Scene) -> Tensor:
-    """Skin as bloodless as a vampire's: cold, nearly white, lips and shadows still to be seen."""
-    image = scene.image
-    bloodless = painted(image, PALE) + 0.22 * (image - scene.luma)
-    return ops.mix(image, bloodless.clamp(0, 1), scene.skin)
+    """All as bloodless as a vampire: cold, nearly white, lips and shadows still to be seen; the place says where."""
+    return (painted(scene.image, PALE) + 0.22 * (scene.image - scene.luma)).clamp(0, 1)
 
 
 COLOURS: tuple[Edit, ...] = (

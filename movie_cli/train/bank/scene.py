@@ -114,11 +114,6 @@ class Scene:
         return self.mask("subject")
 
     @cached_property
-    def hair(self) -> Tensor:
-        """Persons' hair."""
-        return self.mask("hair")
-
-    @cached_property
     def skin(self) -> Tensor:
         """Persons' faces and skin."""
         return self.mask("face_and_skin")
