@@ -51,6 +51,7 @@ def test_what_options_say_of_where_wins(seeing):
         ("make the car blonde", "vehicle"),
         ("make them look like vampires", "face_and_skin"),
         ("as pale as death", "face_and_skin"),
+        ("give them a vampire's pale skin", "face_and_skin"),
         ("make the sky pale", "sky"),
         ("pale winter light", None),
         ("winter", None),

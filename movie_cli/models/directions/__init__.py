@@ -17,7 +17,7 @@ from movie_cli.models.directions.clauses import SOFT, Target, body_of, content, 
 from movie_cli.models.directions.naming import LOOK, PEOPLE, VERB, Named, P
 from movie_cli.models.directions.refusals import Refusal, nearest, refused
 from movie_cli.models.directions.words import SHADES
-from movie_cli.models.region_names import OWN_PLACES
+from movie_cli.models.region_names import OWN_PLACES, place_of
 
 LONGEST = 400
 """Characters of an instruction that may name places; a longer one is for the whole picture."""
@@ -87,10 +87,12 @@ def read_directions(text: str) -> Directions:
 
 def own_place(look: str, edits: Collection[str]) -> str | None:
     """The place that a look has by itself, of those in `edits`; None where the words say that of no such look alone."""
-    said = content(look)
+    said = [word.removesuffix("'s") for word in content(look)]
     for name, (place, words) in OWN_PLACES.items():
         asks = [word for word in said if re.fullmatch(words, word)]
-        if name in edits and asks and {*said} <= {*asks, *SHADES, "really", "much", "completely", "all", "white"}:
+        where = [word for word in said if place_of(word) in {place, *PEOPLE}]  # "a vampire's pale skin"
+        around = {*where, *SHADES, "really", "much", "completely", "all", "white"}
+        if name in edits and asks and {*said} <= {*asks, *around}:
             return place
     return None
 
