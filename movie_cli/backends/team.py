@@ -8,6 +8,7 @@ with them either, as long as there is always one more to begin with.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
@@ -28,7 +29,9 @@ class Team:
     def __init__(self, threads: int, begin: Callable[[int], object]) -> None:
         size = min(FRAMES, max(1, threads))
         self._pool = ThreadPoolExecutor(size, "network", begin, (max(1, threads // size),))
-        self._pending: list[Future[Any]] = []
+        # All threads at once: the pool would begin the last of them whenever no other is free for the first time.
+        ready = threading.Barrier(size)
+        self._pending: list[Future[Any]] = [self._pool.submit(ready.wait) for _ in range(size)]
 
     def later(self, run: Callable[..., Value], *batches: Any) -> list[Future[Value]]:
         """What `run` will give for each frame of the batches, `(1, ...)` of each, by itself."""

@@ -107,8 +107,8 @@ def test_leaving_without_finish_drops_the_rest_promptly():
 
 def test_few_large_frames_wait():
     assert queue_depth(8, 640 * 480 * 3) == 8
-    assert queue_depth(8, 1920 * 1080 * 3) == 8
-    assert queue_depth(8, 3840 * 2160 * 3) == 2
+    assert queue_depth(8, 1920 * 1080 * 3) == 5
+    assert queue_depth(8, 3840 * 2160 * 3) == 1
     assert queue_depth(8, 1 << 40) == 1
 
 
