@@ -55,6 +55,9 @@ class IdentityBackend:
     def set_anchors(self, latents: Any | None, settings: Settings) -> None:
         """Nothing attends to them."""
 
+    def drop(self) -> None:
+        """Nothing is made later."""
+
     def to_cache(self, latents: Any) -> Any:
         """They are arrays already."""
         return latents

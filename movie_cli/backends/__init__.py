@@ -206,6 +206,10 @@ class Backend(Protocol):
         """Run the anchors' source latents once and keep their keys and values; None forgets them."""
         ...
 
+    def drop(self) -> None:
+        """Begin nothing more of what was asked for `later` and is waited for no longer; nothing runs after it."""
+        ...
+
     @property
     def anchors(self) -> Any:
         """What `set_anchors` has kept. It may be set again later, for edits that take turns."""

@@ -170,6 +170,9 @@ class GraphBackend:
             raise ValueError(f"{len(latents)} anchors; the graphs take one")
         self.anchors = self._keys_and_values(latents, settings)
 
+    def drop(self) -> None:
+        """Nothing is made later."""
+
     def to_cache(self, latents: Array) -> Array:
         """The array itself."""
         return latents

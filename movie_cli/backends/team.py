@@ -40,6 +40,12 @@ class Team:
         self._pending = [future for future in self._pending if not future.done()] + made
         return made
 
+    def drop(self) -> None:
+        """Begin nothing more of what was asked for, and wait for what has begun."""
+        for future in self._pending:
+            future.cancel()
+        self.settle()
+
     def settle(self) -> None:
         """Wait for all that was begun; how it ended is for those who asked."""
         wait(self._pending)

@@ -165,6 +165,11 @@ class TorchBackend:
             self._sample(latents, settings.seed, self._guidance(settings))
         self._anchors.mode = "read"
 
+    def drop(self) -> None:
+        """As `Backend.drop`."""
+        if self._team is not None:
+            self._team.drop()
+
     @property
     def anchors(self) -> tuple[Mode, Entries]:
         """As `Backend.anchors`."""

@@ -202,6 +202,7 @@ class Pipeline:
         """
         plan = self._plan
         with ExitStack() as stack:
+            stack.callback(self._editor.backend.drop)  # of an edit that is broken off
             position = 0 if begin is None else begin.index
             finishing = self._finishing = [
                 stack.enter_context(contextlib.closing(Finishing(step, position, self._canvas))) for step in plan.chain

@@ -40,6 +40,25 @@ def test_an_error_of_one_call_reaches_the_caller():
         wrong.result()
 
 
+def test_what_has_not_begun_is_dropped():
+    begun, going_on = threading.Semaphore(0), threading.Event()
+    team = Team(2, int)
+
+    def call(numbers):
+        begun.release()
+        going_on.wait(10)
+        return int(numbers[0])
+
+    made = team.later(call, np.arange(6))
+    for _ in range(2):
+        begun.acquire()
+    threading.Timer(0.1, going_on.set).start()
+    team.drop()
+    assert [future.cancelled() for future in made] == [False, False, True, True, True, True]
+    assert [future.result() for future in made[:2]] == [0, 1]
+    assert team.later(call, np.array([7]))[0].result() == 7
+
+
 @pytest.mark.parametrize("steps", [1, 2])
 @pytest.mark.parametrize("anchored", [True, False])
 def test_frames_are_the_same_with_any_number_of_threads(tiny, steps, anchored):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from movie_cli import media
+from movie_cli.backends import torch_backend
 from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.editing import pipeline, plan, video
 from movie_cli.editing.request import EditRequest
@@ -213,6 +214,26 @@ def test_an_interrupted_edit_leaves_nothing(tmp_path, model, monkeypatch):
         edit(source, tmp_path / "out.mp4", model, overwrite=True)
     assert (tmp_path / "out.mp4").read_bytes() == b"an older edit"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "in.mp4", "out.mp4"]
+
+
+def test_an_interrupted_edit_edits_nothing_more(tmp_path, model, monkeypatch):
+    source = make_clip(tmp_path / "in.mp4", count=60)
+    sample, begun = torch_backend.sample, []
+
+    def slow(*arguments):
+        begun.append(time.sleep(0.05))
+        return sample(*arguments)
+
+    def press(self, frames):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch_backend, "sample", slow)
+    monkeypatch.setattr(Recorder, "advance", press)
+    with pytest.raises(KeyboardInterrupt):
+        edit(source, tmp_path / "out.mkv", model, use_cache=False)
+    before = len(begun)
+    time.sleep(0.5)
+    assert len(begun) == before < 60
 
 
 def test_the_plan_says_what_would_be_done_and_writes_nothing(tmp_path, model):
