@@ -96,6 +96,8 @@ class WriterThread(Generic[Item]):
     def __init__(self, consume: Callable[[Item], object], depth: int = 8) -> None:
         self._queue: queue.Queue[tuple[bool, Any]] = queue.Queue(maxsize=max(1, depth))
         self._stop = threading.Event()
+        # Python 3.11 takes a thread for ended whose `join` was interrupted: its end is told of by itself.
+        self._ended = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, args=(consume,), name="movie-writer", daemon=True)
         self._thread.start()
@@ -122,14 +124,15 @@ class WriterThread(Generic[Item]):
         """
         if not self._stop.is_set():
             self._offer((False, None))
-            while self._thread.is_alive():
-                self._thread.join(timeout=1.0)
+            while not self._ended.wait(timeout=1.0):
+                pass  # Ctrl-C comes between, also on Windows
         self._raise_error()
 
     def close(self) -> None:
         """Drop what is waiting and end the thread, without raising its error."""
         self._stop.set()
         _drain(self._queue)
+        self._ended.wait()
         self._thread.join()
 
     def _offer(self, entry: tuple[bool, Any]) -> None:
@@ -146,18 +149,19 @@ class WriterThread(Generic[Item]):
             raise self._error
 
     def _run(self, consume: Callable[[Item], object]) -> None:
-        while not self._stop.is_set():
-            try:
-                is_item, value = self._queue.get(timeout=_POLL)
-            except queue.Empty:
-                continue
-            if not is_item:
-                return
-            try:
+        try:
+            while not self._stop.is_set():
+                try:
+                    is_item, value = self._queue.get(timeout=_POLL)
+                except queue.Empty:
+                    continue
+                if not is_item:
+                    return
                 consume(value)
-            except BaseException as error:
-                self._error = error
-                return
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._ended.set()
 
 
 def _fill(iterable: Iterable[Item], target: queue.Queue[tuple[bool, Any]], stop: threading.Event) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -103,6 +104,25 @@ def test_leaving_without_finish_drops_the_rest_promptly():
         raise KeyboardInterrupt
     assert time.monotonic() - begun < 2
     assert not alive()
+
+
+def test_a_writer_that_was_waited_for_until_ctrl_c_still_ends_first():
+    going_on, written = threading.Event(), []
+
+    def write(item):
+        going_on.wait(10)
+        written.append(item)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with WriterThread(write) as writer, pytest.raises(KeyboardInterrupt):
+            writer.put(1)
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+            threading.Timer(0.8, going_on.set).start()
+            writer.finish()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert written == [1]
 
 
 def test_few_large_frames_wait():
