@@ -149,24 +149,23 @@ def stop(request: EditRequest, editors: Editors) -> int:
     try:
         edit_video(request, Stopping(), editors)
     except (KeyboardInterrupt, InterruptedEdit):
-        output = Path(request.output)
-        # Segments that were finished already are kept to go on from, as they should be.
-        shutil.rmtree(output.with_name(f".{output.name}.movie"), ignore_errors=True)
         return 1
     return 0
 
 
-def count_threads(pause: float) -> int:
-    """The process's threads, `pause` seconds from now."""
-    time.sleep(pause)
-    return len(list(Path("/proc/self/task").iterdir()))
+def count_threads() -> int:
+    """The fewest threads within a second: those of what was just let go end by themselves, a little later."""
+    counts = []
+    for _ in range(20):
+        counts.append(len(list(Path("/proc/self/task").iterdir())))
+        time.sleep(0.05)
+    return min(counts)
 
 
 def look(began: float) -> Sample:
     """Count now."""
     gc.collect()
-    # Threads of what was just let go end by themselves, a little later.
-    threads = min(count_threads(0.05 * bool(attempt)) for attempt in range(20))
+    threads = count_threads()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     files = len(list(Path("/proc/self/fd").iterdir()))
     return Sample(time.monotonic() - began, threads, files, pages * os.sysconf("SC_PAGE_SIZE"))
