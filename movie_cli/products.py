@@ -7,7 +7,7 @@ parts that BLAS leaves to one thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,17 @@ def product(left: NDArray[Any], right: NDArray[Any], out: NDArray[Any] | None = 
     for lines, columns in parts(left.shape[-2], left.shape[-1], right.shape[-1]):
         np.matmul(left[..., lines, :], right[..., columns], out=made[..., lines, columns])
     return made
+
+
+def weighted(pixels: NDArray[Any], weights: Sequence[float]) -> NDArray[Any]:
+    """The sum of the channels of `(..., C)` by their weights, such as luma, `(...)`, in float32."""
+    column = np.array(weights, np.float32)[:, None]
+    return product(pixels.astype(np.float32, copy=False), column)[..., 0]
+
+
+def recombined(matrix: NDArray[Any], planes: NDArray[Any]) -> NDArray[Any]:
+    """The sums of planes `(C, h, w)` by the weights in each row of a matrix `(M, C)`: `(M, h, w)`."""
+    return product(matrix, planes.reshape(len(planes), -1)).reshape(-1, *planes.shape[1:])
 
 
 def parts(lines: int, shared: int, columns: int) -> Iterator[tuple[slice, slice]]:

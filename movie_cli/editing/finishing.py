@@ -26,7 +26,7 @@ from movie_cli.media import VideoInfo
 from movie_cli.media.encoder import Picture, plan_video
 from movie_cli.media.planes import Canvas, Luma
 from movie_cli.models.detail import Maps, fit, luma_of, paint, planes_of, reduced, transfer
-from movie_cli.products import product
+from movie_cli.products import recombined
 
 if TYPE_CHECKING:
     from movie_cli.editing.masks import Bound
@@ -138,12 +138,9 @@ def carried(luma: Luma, source: Pixels, edited: Pixels, size: tuple[int, int], a
     plane, guide = _plane_for(luma, size, amount), luma_of(source, luma.weights)
     maps = fit(guide, planes_of(edited), amount)
     row, gain = np.array(luma.weights, np.float32)[None], np.float32(luma.gain)
-    offset, slope = (
-        None if each is None else product(row, each.reshape(3, -1)).reshape(1, *guide.shape) * gain
-        for each in (maps.offset, maps.slope)
-    )
-    assert offset is not None
-    codes = Maps(offset + np.float32(luma.zero), slope).of_codes(luma.gain, luma.zero)
+    slope = None if maps.slope is None else recombined(row, maps.slope) * gain
+    offset = recombined(row, maps.offset) * gain + np.float32(luma.zero)
+    codes = Maps(offset, slope).of_codes(luma.gain, luma.zero)
     made = np.empty(size[::-1], luma.plane.dtype)
     paint(codes, lambda lines: plane[lines], [made], luma.zero, luma.zero + 255 * luma.gain)
     return reduced(maps, guide, size), replace(luma, plane=made)

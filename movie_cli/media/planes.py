@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movie_cli.media.colour import FULL, SCALER_MATRICES, ColourTags, ToRgb, tag
-from movie_cli.products import product
+from movie_cli.products import recombined, weighted
 
 if TYPE_CHECKING:
     from movie_cli.media.encoder import VideoSetup
@@ -64,7 +64,7 @@ class Coding:
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Planes `(3, h, w)` of codes, not rounded, for RGB `(h, w, 3)`."""
         planes = np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32)
-        codes: NDArray[np.float32] = product(self.matrix, planes.reshape(3, -1)).reshape(planes.shape)
+        codes: NDArray[np.float32] = recombined(self.matrix, planes)
         codes += self.offset[:, None, None]
         return codes
 
@@ -90,7 +90,7 @@ class ToLuma(ToRgb):
         named = _PLANAR.fullmatch(frame.format.name) or _LUMA_FIRST.fullmatch(frame.format.name)
         if named is None or self.tone_maps or (frame.width, frame.height) != self.size:
             coding = Coding.of(self.tags.shown, 8)
-            plane = product(self(frame).astype(np.float32), np.array(coding.weights, np.float32)[:, None])[..., 0]
+            plane = weighted(self(frame), coding.weights)
             return Luma(np.rint(plane, out=plane).astype(np.uint8), 1.0, 0.0, coding.weights)
         bits = int(named[1] or 8)
         coding = Coding.of(self.tags, bits)

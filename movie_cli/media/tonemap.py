@@ -15,7 +15,7 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from movie_cli.products import product
+from movie_cli.products import weighted
 
 PQ, HLG = 16, 18
 """H.273 transfer characteristics."""
@@ -40,7 +40,7 @@ _TO_709 = {
 
 _FROM_709 = {number: np.linalg.inv(np.array(matrix)) for number, matrix in _TO_709.items()}
 
-_HLG_LUMINANCE = np.array([[0.2627], [0.6780], [0.0593]], np.float32)
+_HLG_LUMINANCE = (0.2627, 0.6780, 0.0593)
 
 
 def pq_to_light(code: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -110,7 +110,7 @@ def display_light(pixels: NDArray[np.uint16], table: Floats, *, hlg: bool) -> Fl
     """Light in cd/m2 of R'G'B' codes `(H, W, 3)`, by the table of their curve."""
     light: Floats = table[pixels]
     if hlg:
-        luminance = product(light, _HLG_LUMINANCE)[..., 0]
+        luminance = weighted(light, _HLG_LUMINANCE)
         light *= (USUAL_PEAK * np.power(luminance, 0.2, where=luminance > 0, out=luminance))[..., None]
     return light
 
@@ -134,7 +134,7 @@ class Light:
         light = light if self._back is None else light @ self._back
         np.maximum(light, 0, out=light)
         if self._hlg:
-            luminance = np.maximum(product(light, _HLG_LUMINANCE)[..., 0], 1e-6) / USUAL_PEAK
+            luminance = np.maximum(weighted(light, _HLG_LUMINANCE), 1e-6) / USUAL_PEAK
             # Scene light of a luminance Y is Y^(1/1.2), and each channel in its proportion (BT.2100, note 5i).
             light /= (USUAL_PEAK * np.power(luminance, 1 - 1 / 1.2))[..., None]
         else:

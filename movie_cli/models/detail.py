@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from movie_cli.products import product
+from movie_cli.products import product, weighted
 
 Pixels = NDArray[np.uint8]
 Planes = NDArray[np.float32]
@@ -138,7 +138,7 @@ def applied(maps: Maps, full: Pixels, size: tuple[int, int]) -> Pixels:
 
 def luma_of(pixels: Pixels, weights: Sequence[float] = LUMA) -> Planes:
     """Luma `(h, w)` of RGB `(h, w, 3)`, in the same unit."""
-    return product(pixels.astype(np.float32), np.array(weights, np.float32)[:, None])[..., 0]
+    return weighted(pixels, weights)
 
 
 def planes_of(pixels: Pixels) -> Planes:
