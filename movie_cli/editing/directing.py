@@ -42,7 +42,8 @@ def directions_of(descriptor: Descriptor, instruction: str) -> Directions:
 
 def _narrowed(descriptor: Descriptor, look: str, only: str | None, spared: str | None) -> str | None:
     """Where a look goes that has a place of its own: there, if no place is named, or people are."""
-    own = own_place(look, descriptor.edits) if only is None or {*only.split(",")} <= PEOPLE else None
+    people = only is None or {*only.split(",")} <= PEOPLE
+    own = own_place(look, descriptor.edits) if descriptor.sees and people else None
     kept = set(spared.split(",")) if spared else set()
     return only if own is None or kept & {own, *PEOPLE} else own
 
@@ -57,13 +58,10 @@ def places_of(descriptor: Descriptor, recipe: Recipe, *, masked: bool = False) -
     """
     if masked:
         return recipe.only, recipe.except_for
-    if recipe.only is not None:
-        looks = (
-            [directions_of(descriptor, text).look for text in texts_of(recipe.instruction)] if descriptor.sees else []
-        )
-        own = {_narrowed(descriptor, look, recipe.only, recipe.except_for) for look in looks}
-        return own.pop() if len(own) == 1 else recipe.only, recipe.except_for
     found = [directions_of(descriptor, text) for text in texts_of(recipe.instruction)]
+    if recipe.only is not None:
+        own = {_narrowed(descriptor, each.look, recipe.only, recipe.except_for) for each in found}
+        return own.pop() if len(own) == 1 else recipe.only, recipe.except_for
     places = {(each.only, each.spared) for each in found}
     if len(places) > 1:
         named = "; ".join(each.where or "the whole picture" for each in found)

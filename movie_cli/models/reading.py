@@ -111,12 +111,9 @@ class Reader:
         """What the encoder alone makes of a text."""
         judged = self.judge(text)
         near = sorted(range(len(self.edits)), key=lambda index: -judged.nearness[index])
-        sure = sorted(range(len(self.edits)), key=lambda index: -judged.logits[index])
         known = max(judged.nearness, default=0.0) >= self.threshold
-        # A second look needs even odds; the first one needs only that the instruction is known.
-        asked = [self.edits[index] for place, index in enumerate(sure) if place == 0 or judged.logits[index] >= 0]
         nearest = tuple(self.edits[index] for index in near[:NEAREST])
-        return Encoded(judged.tokens, known, nearest, tuple(asked) if known else ()), judged
+        return Encoded(judged.tokens, known, nearest, asked_of(self.edits, judged.logits) if known else ()), judged
 
     def _with_named(self, names: Sequence[str], found: Encoded, judged: Judgement) -> Encoded:
         """The same with looks that are named in the text, as the encoder often hears but one of two."""
@@ -131,6 +128,12 @@ class Reader:
         asked = [*found.asked, *more]
         tokens = sum((self.tokens_of(name) for name in asked[1:]), start=self.tokens_of(asked[0]))
         return Encoded(tokens, True, tuple(dict.fromkeys([*asked, *found.nearest]))[:NEAREST], tuple(asked))
+
+
+def asked_of(edits: Sequence[str], logits: Sequence[float]) -> tuple[str, ...]:
+    """The looks that a known instruction asks for, the surest first: a second one needs even odds."""
+    sure = sorted(range(len(edits)), key=lambda index: -logits[index])
+    return tuple(edits[index] for place, index in enumerate(sure) if place == 0 or logits[index] >= 0)
 
 
 def in_plain_words(text: str) -> str:

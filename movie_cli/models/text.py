@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from movie_cli.models.network import Network, register_to_config
-from movie_cli.models.reading import Encoded, Judgement, Reader
+from movie_cli.models.reading import Encoded, Judgement, Reader, asked_of
 from movie_cli.models.tokenizer import InstructionTokenizer, mended_texts, surest_rows
 
 SHARPNESS = 2.0
@@ -139,14 +139,9 @@ class InstructionEncoder(Network):
 
     def asked_edits(self, encoding: InstructionEncoding) -> list[tuple[str, ...]]:
         """For each instruction the edits it asks for, the most certain first; empty where it is not known."""
-        probabilities = encoding.logits.float().sigmoid()
-        names = self.edits
-        asked = []
-        for row, known in zip(probabilities, self.is_known(encoding).tolist(), strict=True):
-            order = row.argsort(descending=True).tolist()
-            # A second edit needs even odds; the first one needs only that the instruction is known.
-            asked.append(tuple(names[i] for n, i in enumerate(order) if known and (n == 0 or row[i] >= 0.5)))
-        return asked
+        known = self.is_known(encoding).tolist()
+        logits = encoding.logits.tolist()
+        return [asked_of(self.edits, row) if each else () for row, each in zip(logits, known, strict=True)]
 
     def nearest_edits(self, encoding: InstructionEncoding, k: int = 3) -> list[tuple[str, ...]]:
         """For each instruction the `k` nearest edits, nearest first."""
