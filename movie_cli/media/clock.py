@@ -235,15 +235,17 @@ class _Track:
             return
         position = packet.pos if packet.pos is not None else self._position
         this = _Stamp(position, dts, packet.pts if packet.pts is not None else dts)
-        if packet.duration:
-            self._duration = packet.duration
-        elif not self._shown and self._expected and 0 < dts - self._expected + self._duration <= 1 / self._time_base:
-            self._duration += dts - self._expected
         if self._held is not None:
             held, self._held = self._held, None
             self._decide(held, this)
         told = packet.is_keyframe or not self._shown
-        if self._expected is not None and told and self._is_step(dts, self._expected):
+        step = self._expected is not None and told and self._is_step(dts, self._expected)
+        # Only now: what was expected follows from the one before, and so does whether this one is late.
+        if packet.duration:
+            self._duration = packet.duration
+        elif not self._shown and self._expected and 0 < dts - self._expected + self._duration <= 1 / self._time_base:
+            self._duration += dts - self._expected
+        if step:
             self._held = this
         else:
             self._take(this)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from movie_cli.media import FrameReader, probe
+from tests.fuzz.films import Film, make
 from tests.media.clips import SHARED, identity_edit, picture
 
 REPORTS = SHARED / "reports"
@@ -207,6 +208,13 @@ def test_long_pictures_of_other_formats_stay(tmp_path):
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
     assert times(source) == [0, 30, 3700]
+
+
+def test_uneven_pictures_whose_packets_have_no_length_are_no_restart(tmp_path):
+    path = tmp_path / "uneven.ts"
+    make(Film(".ts", "mpeg4", frames=7, rate="24000/1001", gaps=(1, 1, 3)), path)
+    assert (probe(path).splices, probe(path).notes) == ((), ())
+    assert gaps(times(path)) == {0.042, 0.125}
 
 
 def test_a_single_wrong_timestamp_moves_nothing_else(tmp_path):
