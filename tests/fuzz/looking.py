@@ -30,12 +30,13 @@ class Packet:
 
 @dataclass
 class Track:
-    """One stream. `cover` is a picture beside the film."""
+    """One stream. `cover` is a picture beside the film. `begin` is when it is first seen or heard, in seconds."""
 
     index: int
     kind: str
     codec: str
     unit: float
+    begin: float
     language: str
     default: bool
     rate: int = 0
@@ -60,6 +61,11 @@ class Look:
     def of(self, kind: str) -> list[Track]:
         """The streams of a kind."""
         return [track for track in self.tracks if track.kind == kind]
+
+    @property
+    def begin(self) -> float:
+        """When the first packet begins."""
+        return min(p.time for track in self.tracks for p in track.packets)
 
     @property
     def end(self) -> float:
@@ -112,14 +118,15 @@ def look(path: Path) -> Look:
 
 
 def _track(stream: av.stream.Stream) -> Track:
-    kind = stream.type
+    kind, unit = stream.type, float(stream.time_base or Fraction(1, av.time_base))
     if kind == "video" and stream.disposition & av.stream.Disposition.attached_pic:
         kind = "cover"
     return Track(
         stream.index,
         kind,
         stream.codec_context.codec.canonical_name if stream.codec_context else "",
-        float(stream.time_base or Fraction(1, av.time_base)),
+        unit,
+        (stream.start_time or 0) * unit,
         stream.language or "",
         bool(stream.disposition & av.stream.Disposition.default),
         *((stream.codec_context.sample_rate, stream.codec_context.channels) if kind == "audio" else ()),
