@@ -129,11 +129,10 @@ def advice(descriptor: Descriptor, instruction: str, text: EmbeddedInstruction) 
         done = "" if found.look else ": the picture is left as it is"
         said.append(f'{name} changes how things look and cannot {verb} them, as "{instruction}" asks{done}')
     if found.unknown:
+        meant = {*f"{found.only or ''},{found.spared or ''}".replace("_", " ").split(",")}
         near = f"; the nearest is {found.nearest}" if found.nearest else ""
-        said.append(
-            f'{name} knows no place "{found.unknown}", and edits the whole picture{near} '
-            "(`movie mask --help` lists the places)"
-        )
+        takes = f"takes all of {found.nearest}" if found.nearest in meant else f"edits the whole picture{near}"
+        said.append(f'{name} knows no place "{found.unknown}", and {takes} (`movie mask --help` lists the places)')
     if found.left_out:
         said.append(f'"{found.left_out}" is left out: an edit is one look for one place; --then adds another')
     if not text.known and found.look:

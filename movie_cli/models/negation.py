@@ -17,9 +17,9 @@ _CUE = re.compile(
     rf"|removing|delete|erase|undo"
     r"|(?:get|getting|keep) (?:it )?(?:rid of|from)|rid (?:it|the \w+) of|(?:take|clear|wash|wipe|turn"
     r"|switch) (?:away|out|off)"
-    r"|anything (?:but|except|other than)|nothing like|less|fewer|neither|nor|(?:free|far) (?:of|from)"
+    r"|(?:any|every)thing (?:but|except|other than)|nothing like|less|fewer|neither|nor|(?:free|far) (?:of|from)"
     r"|(?:instead|opposite) of|rather than|avoid(?:ing)?|skip|lose|hate|dislike|ban|(?:cut|cancel|reverse|melt)(?= the)"
-    r"|never(?= make| turn| let| be| give| show)|stop(?= the| it| all| any| this| being| making))\b"
+    r"|never(?= make| turn| let| be| give| show)|stop(?= the| it| all| any| this| \w+ing\b))\b"
     # What stands between and names nothing.
     r"(?:[\s-]+(?:want|make|making|turn|turning|give|let|have|see|seeing|look|looking|like|be|being|it|this|that|to"
     r"|me|of|in|into|as|any|all|every|the|a|an|so|too|such|much|more|look|effect|style)\b)*\s*",
@@ -37,6 +37,14 @@ _GONE = re.compile(
 )
 # "No colour" is a look, and "nothing but sand" negates all else.
 _MEANT = re.compile(r"(?:nothing|none|colou?rs?|colou?rful|chroma|hues?|saturation)\b", re.IGNORECASE)
+
+
+_NOT_SO = re.compile(r"(?:\bnot|n['’]?t)( be| look)? (?:quite )?so\b(?! much\b)", re.IGNORECASE)
+
+
+def softened(text: str) -> str:
+    """The text with "less bright" for "not so bright"."""
+    return _NOT_SO.sub(r"\1 less", text)
 
 
 def negations(text: str) -> Iterator[tuple[str, str]]:

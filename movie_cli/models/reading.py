@@ -15,35 +15,45 @@ from typing import Any
 
 from movie_cli.looks import looks_of, readable
 from movie_cli.models.directions.clauses import content
-from movie_cli.models.directions.words import listed
-from movie_cli.models.negation import negations
+from movie_cli.models.directions.words import COLOURS, SHADES, listed
+from movie_cli.models.negation import negations, softened
 
 NEAREST = 3
-NAMED = 0.1
+NAMED = 0.06
 """Odds, in [0, 1], that a second look must have whose own name is in the text; others need even odds."""
 _PLAIN = {
-    "red": "red redder burgundy maroon cherry vermilion brick rust",
-    "orange": "orange peach tangerine apricot",
-    "yellow": "yellow lemon ochre mustard",
-    "green": "green greener olive lime mint khaki jade",
+    "red": "red redder burgundy maroon cherry vermilion brick rust rusty tomato claret carmine bloody",
+    "orange": "orange peach tangerine apricot amber pumpkin orangey",
+    "yellow": "yellow yellowish lemon ochre mustard canary saffron",
+    "green": "green greener olive lime mint khaki jade sage",
     "turquoise": "turquoise teal aqua",
-    "blue": "blue bluer navy azure indigo cobalt sapphire",
-    "purple": "purple plum aubergine mauve lilac",
+    "blue": "blue bluer navy azure indigo cobalt sapphire cerulean",
+    "purple": "purple plum aubergine mauve lilac eggplant purplish",
     "pink": "pink salmon coral rose magenta",
-    "brown": "brown beige tan chocolate coffee",
-    "white": "white cream ivory",
-    "golden": "gilded gild",
+    "brown": "brown beige tan chocolate coffee caramel hazel mahogany",
+    "black": "black onyx",
+    "white": "white cream ivory pearl",
+    "grey": "grey gray greyish grayish slate ash",
+    "golden": "gilded gild gilt",
     "icy": "icy glassy",
-    "less colourful": "mute",
-    "brighter": "brighten brightened lighten lightened",
+    "chrome": "metal metallic steel",
+    "stone": "concrete petrify petrified",
+    "less colourful": "mute muted dull subdued unsaturated",
+    "brighter": "brighten brightened lighten lightened lift",
     "darker": "dim dimmed darken darkened",
-    "colourful": "saturate pop",
-    "black and white": "bw b/w b&w monochrome grayscale greyscale desaturate desaturated",
+    "colourful": "saturate pop multicoloured multicolored rainbow",
+    "black and white": "bw b/w b&w mono monochrome grayscale greyscale desaturate desaturated",
     "vintage": "age aged",
     "autumn": "fall",
+    "cartoon": "toon cartoonify toonify",
+    "faded": "fade",
+    "cinematic": "filmic",
 }
 PLAIN = {word: plain for plain, words in _PLAIN.items() for word in listed(words)}
 """Words that the encoder lacks or takes for another look, and what they mean where nothing else is said."""
+_SHADED = re.compile(
+    rf"\b(?:(?:{'|'.join(sorted(SHADES, key=len, reverse=True))})[ -])+({'|'.join(COLOURS)})\b", re.IGNORECASE
+)
 _A_LITTLE = {"black and white": "less colourful"}
 _DEGREES = frozenset(
     listed("very really deep deeper dark light bright pale rich soft slightly partly somewhat much shade")
@@ -89,7 +99,7 @@ class Reader:
 
     def read(self, text: str) -> Encoded:
         """What a text asks for. A look's own name and nothing else is that look."""
-        text = in_plain_words(text)
+        text = in_plain_words(softened(text))
         found, judged = self._judged(text)
         name = re.sub(r"\W+", "_", text.strip(" .!").casefold())
         if name in self.edits:
@@ -137,7 +147,11 @@ def asked_of(edits: Sequence[str], logits: Sequence[float]) -> tuple[str, ...]:
 
 
 def in_plain_words(text: str) -> str:
-    """The text, or where all that it says is a word of `PLAIN` and how much of it, that in words the encoder has."""
+    """The text, or where all that it says is a word of `PLAIN` and how much of it, that in words the encoder has.
+
+    A shade of a colour ("midnight blue") is that colour.
+    """
+    text = _SHADED.sub(r"\1", text)
     said = content(text)
     known = [PLAIN[word] for word in said if word in PLAIN]
     if len({*known}) != 1 or any(word not in PLAIN and word not in _DEGREES for word in said):

@@ -35,36 +35,74 @@ PLACES: Mapping[str, Mapping[str, float]] = {
 }
 """What a place is made of: weights of regions. The subject is whoever or whatever moves by itself."""
 _WORDS = {
-    "sky": "cloud clouds skies heaven heavens",
-    "tree": "forest woods woodland bush bushes hedge leaf leaves foliage branch branches flower maple oak pine palm",
-    "grass": "lawn meadow field pasture turf",
-    "water": "sea ocean lake river pond stream wave canal pool waterfall fountain",
-    "mountain_and_earth": "mountain earth hill rock soil sand cliff dune peak",
-    "road_and_floor": "road floor street pavement sidewalk path asphalt tarmac highway motorway driveway",
+    "sky": "cloud clouds skies heaven heavens | cloudscape",
+    "tree": "forest woods woodland bush bushes hedge leaf leaves foliage branch branches flower maple oak pine palm |"
+    " hedgerow shrub twig treetop roses tulip daisy daisies fir spruce birch willow orchard grove cactus cacti ivy"
+    " ",
+    "grass": "lawn meadow field pasture turf | grassland prairie paddock",
+    "water": "sea ocean lake river pond stream wave canal pool waterfall fountain | seawater brook lagoon fjord rapids"
+    " surf",
+    "mountain_and_earth": "mountain earth hill rock soil sand cliff dune peak | hillside mountainside mountaintop"
+    " summit ridge boulder pebble gravel dirt canyon valley slope glacier",
+    "road_and_floor": "road floor street pavement sidewalk path asphalt tarmac highway motorway driveway | flooring"
+    " floorboard footpath pathway walkway alley lane roadway crosswalk runway cobble cobblestone stairs staircase",
     "building": "house tower church churches castle cathedral mansion temple palace skyscraper skyline facade barn hut"
-    " cottage",
-    "wall_and_furniture": "wall furniture",
+    " cottage | villa bungalow cabin shed chapel mosque monastery monasteries hotel pub hall factory factories"
+    " warehouse lighthouse windmill farmhouse townhouse brickwork rooftop architecture",
+    "wall_and_furniture": "wall furniture | wallpaper ceiling",
     "person": "man men woman women girl boy guy lady ladies gentleman gentlemen child children kid baby babies body"
     " dancer actor singer player rider cyclist skier surfer bride groom driver runner human tourist passenger couple"
     " mother father mom mum dad sister brother grandma grandpa wife husband son daughter friend family performer"
-    " athlete pedestrian boyfriend girlfriend granddaughter grandson"
-    " grandad nephew colleague",
+    " athlete pedestrian boyfriend girlfriend granddaughter grandson grandad nephew colleague | bodies bloke dude chap"
+    " fella lad teen teenager toddler infant youngster newborn adult ballerina actress vocalist musician drummer"
+    " guitarist pianist violinist footballer goalkeeper golfer gymnast boxer swimmer diver snowboarder skater"
+    " skateboarder biker jogger climber hiker walker commuter visitor shopper customer worker waiter waitress chef"
+    " doctor nurse teacher student pupil soldier policeman officer cop fireman farmer fisherman fishermen cowboy"
+    " speaker presenter interviewer interviewee reporter host guest bridesmaid newlyweds twin mama daddy mommy "
+    " parent sibling granny gran granddad grandmother grandfather grandchild grandchildren fiance fiancee spouse niece"
+    " uncle aunt auntie cousin buddy neighbour neighbor boss families ",
     "animal": "dog cat horse cow bird sheep duck swan bear pony ponies pet puppy puppies kitten goat pig elephant lion"
-    " tiger wolf wolves fox foxes deer rabbit chicken pigeon seagull monkey squirrel dolphin donkey hamster fur",
+    " tiger wolf wolves fox foxes deer rabbit chicken pigeon seagull monkey squirrel dolphin donkey hamster fur | bull"
+    " bulls calf calves ox oxen bison buffalo lamb piglet foal duckling goose geese hen rooster cockerel gull parrot"
+    " budgie canary owl eagle hawk raven flamingo peacock penguin kitty pup doggo doggy pooch bunny bunnies hare"
+    " hedgehog badger otter beaver lioness leopard cheetah panther panda koala kangaroo moose reindeer camel giraffe"
+    " zebra hippo rhino ape gorilla chimp llama alpaca frog toad turtle tortoise snake lizard crocodile alligator fish"
+    " fishes whale shark butterfly butterflies bee spider paw tail hound labrador poodle terrier beagle husky corgi",
     "vehicle": "car truck bus buses lorry lorries van boat ship train plane airplane aeroplane bike bicycle motorbike"
-    " motorcycle tram taxi taxis jeep ferry ferries yacht helicopter scooter tractor automobile minivan sailboat",
-    "hair": "hairs hairdo",
+    " motorcycle tram taxi taxis jeep ferry ferries yacht helicopter scooter tractor automobile minivan sailboat | cab"
+    " suv moped vespa minibus speedboat rowboat canoe kayak gondola vessel submarine airliner aircraft locomotive"
+    " wagon carriage trailer caravan campervan motorhome ambulance limo limousine convertible sedan porsche ferrari"
+    " bmw mercedes tesla",
+    "hair": "hairs hairdo | haircut hairstyle ponytail pigtail fringe braid wig",
     "face_and_skin": "face skin complexion cheek",
     "clothes": "clothing dress dresses shirt tshirt t-shirt jacket coat suit outfit costume trousers pants jeans skirt"
-    " sweater jumper hoodie blouse robe uniform garment gown cloak kimono",
-    "background": "backdrop bg",
-    "subject": "foreground fg",
-    "plants": "plant vegetation greenery",
+    " sweater jumper hoodie blouse robe uniform garment gown cloak kimono | clothe attire apparel vest waistcoat"
+    " blazer tuxedo cardigan pullover sweatshirt tracksuit jersey polo leggings shorts overalls dungarees pyjamas"
+    " pajamas bathrobe swimsuit bikini sari saree poncho raincoat parka anorak tunic frock",
+    "background": "backdrop bg | bkg surroundings scenery",
+    "subject": "foreground fg | protagonist",
+    "plants": "plant vegetation greenery | flora",
     "ground": "terrain",
-    "people": "folk crowd ppl",
+    "people": "folk crowd ppl | peeps audience spectator band team choir orchestra",
 }
-WORDS: Mapping[str, str] = {word: place for place, words in _WORDS.items() for word in words.split()}
+WORDS: Mapping[str, str] = {word: place for place, words in _WORDS.items() for word in words.split() if word != "|"}
 """Other words for places, plurals that are not made with an `s` among them."""
+COMMON = frozenset(word for words in _WORDS.values() for word in words.partition("|")[0].split())
+"""The commonest of them, those before the bar: what slips of the keyboard are mended towards."""
+_PARTS_OF = {
+    "clothes": "hat shoe boot sneaker sock glove scarf tie necktie belt helmet backpack handbag bag sunglasses glasses"
+    " apron veil necklace stocking",
+    "face_and_skin": "eye lip mouth nose ear teeth chin forehead eyebrow beard moustache tattoo hand finger arm leg"
+    " neck nail",
+    "building": "window door roof chimney bridge fence gate balcony balconies",
+    "wall_and_furniture": "sofa couch couches chair armchair table bed desk curtain shelf shelves cupboard cabinet"
+    " wardrobe stool bench benches bookcase",
+    "road_and_floor": "carpet rug",
+    "vehicle": "wheel tyre skateboard snowboard sled",
+    "other": "ball cup bottle flag balloon kite phone guitar umbrella",
+}
+PARTS_OF: Mapping[str, str] = {word: place for place, words in _PARTS_OF.items() for word in words.split()}
+"""Things that lie within a place, and cannot be told from the rest of it."""
 
 OWN_PLACES: Mapping[str, tuple[str, str]] = {
     "blonde": (
@@ -83,6 +121,11 @@ def place_of(word: str) -> str | None:
         if (found := WORDS.get(one, one)) in PLACES:
             return found
     return None
+
+
+def around(thing: str) -> str | None:
+    """The place that a thing lies within, which is no place itself; None for any other word."""
+    return PARTS_OF.get(thing) or PARTS_OF.get(thing.removesuffix("s"))
 
 
 def read_place(text: str) -> dict[str, float]:

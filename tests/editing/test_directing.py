@@ -90,7 +90,7 @@ def test_instructions_at_times_go_to_one_place(seeing):
         ("add a rainbow", False, "cannot add them"),
         ("add a rainbow", True, ""),
         ("make the sofa sepia", True, 'no place "sofa"'),
-        ("make the sofa sepia", True, "nearest is wall and furniture"),
+        ("make the sofa sepia", True, "takes all of wall and furniture"),
         ("make the sky pink and the grass blue", True, '"the grass blue" is left out'),
     ],
 )

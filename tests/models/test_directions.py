@@ -42,6 +42,14 @@ def test_phrasings_are_understood():
         ("mosaic floor", "mosaic", "road_and_floor", None),
         ("trun teh cars pikn, the dog stays", "turn it pink", "vehicle", "animal"),
         ("restore the colours", "restore the colours", None, None),
+        ("give the drummer blue hair", "blue", "hair", None),
+        ("the guy's shirt is grey, make it teal", "make it teal", "clothes", None),
+        ("hills as a woodcut", "make it woodcut", "mountain_and_earth", None),
+        ("make what she is wearing white", "make it white", "clothes", None),
+        ("the car which stands by the house should be red", "make it red", "vehicle", None),
+        ("the pavement yellow, like in a fairy tale", "make it yellow", "road_and_floor", None),
+        ("a white horse, not brown", "white", "animal", None),
+        ("an old photo of a man with purple hair", "an old photo of a man with purple hair", None, None),
     ],
 )
 def test_look_and_place(text, look, only, spared):
@@ -53,7 +61,7 @@ def test_what_cannot_be_done_is_told_beside_what_can():
     found = read_directions("make it winter and remove the car")
     assert (found.look, found.cannot) == ("make it winter", "remove")
     found = read_directions("make the hat blue")
-    assert (found.unknown, found.nearest, found.only) == ("hat", "clothes", None)
+    assert (found.unknown, found.nearest, found.only) == ("hat", "clothes", "clothes")
     found = read_directions("winter except the sofa")
     assert (found.look, found.unknown, found.nearest) == ("winter", "sofa", "wall and furniture")
     found = read_directions("make the sky pink and the grass blue")

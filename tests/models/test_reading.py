@@ -46,6 +46,10 @@ def test_what_is_spelt_right_is_read_as_it_is(nano):
         ("brighten it a bit", {"brighter"}),
         ("a comic book", {"comic"}),
         ("a red apple on white paper", set()),
+        ("a winter night", {"winter", "night"}),
+        ("make it midnight blue", {"blue"}),
+        ("not so colourful", {"muted"}),
+        ("everything except winter", set()),
     ],
 )
 def test_names_and_plain_words_count_where_the_encoder_misses_them(text, asked):

@@ -13,8 +13,11 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from movie_cli.looks import readable
+from movie_cli.models.directions.bag import aimed_by_words
 from movie_cli.models.directions.clauses import SOFT, Target, body_of, content, target_of
-from movie_cli.models.directions.naming import LOOK, PEOPLE, VERB, Named, P
+from movie_cli.models.directions.naming import Named
+from movie_cli.models.directions.patterns import LOOK, PEOPLE, VERB, P
 from movie_cli.models.directions.refusals import Refusal, nearest, refused
 from movie_cli.models.directions.words import SHADES
 from movie_cli.models.region_names import OWN_PLACES, place_of
@@ -42,7 +45,8 @@ class Directions:
 
     `look` is what the text encoder is to read. `only` and `spared` are places with commas between, as for `--only` and
     `--except`; None for none. `cannot` is the verb of what no look does, `unknown` a thing that is no place, `nearest`
-    the place that comes near it, and `left_out` words about another look for another place.
+    the place that it lies within, which is then meant, or that comes near it, and `left_out` words about another look
+    for another place.
     """
 
     look: str
@@ -69,12 +73,17 @@ def read_directions(text: str) -> Directions:
     if named.whole:
         return Directions(text)
     found = _aimed(_SPLIT.split(named.line), named)
+    if not (found.names or found.refusals or found.left_out) and (
+        alone := aimed_by_words(_SPLIT.split(named.line)[::2], named)
+    ):
+        found = _Aimed(alone[1], alone[0], "", ())
     cannot = next((one.verb for one in found.refusals if one.verb), "")
-    unknown = next((one.thing for one in found.refusals if one.thing), "")
+    parts = {part: name for part, name in named.parts.items() if name in {*found.names, *named.spared} - named.plain}
+    unknown = next((one.thing for one in found.refusals if one.thing), next(iter(parts), ""))
     said = {
         "cannot": cannot,
         "unknown": unknown,
-        "nearest": nearest(unknown) if unknown else "",
+        "nearest": readable(parts[unknown]) if unknown in parts else nearest(unknown) if unknown else "",
         "left_out": _clean(named.restored(found.left_out)),
     }
     look = _clean(named.restored(found.look))

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 
 from movie_cli.looks import looks_of
-from movie_cli.models.directions.naming import ABSTRACT, LOOK, PEOPLE, PUT, THING_PLACES, VERB, Named, P, Place
+from movie_cli.models.directions.naming import Named, Place
+from movie_cli.models.directions.patterns import ABSTRACT, LOOK, PEOPLE, PUT, THING_PLACES, VERB, P
 from movie_cli.models.directions.words import listed
 
 SOFT = (
@@ -49,12 +50,13 @@ _WISHED = re.compile(
     r"(?: (?:nicer|better|good|great|nice|cool|like))* "
 )
 """How a sentence begins that wishes something of a place: what if the grass was purple."""
-_TURNED = re.compile(rf"{SOFT}(?:{VERB}|tone|sharpen|warm|cool|soften) (?:it|them|that)\b")
+TURNED = re.compile(rf"{SOFT}(?:{VERB}|tone|sharpen|warm|cool|soften) (?:it|'?em|them|that)\b")
 _BECOME = r"(?:(?:to )?(?:be|become|appear|turn|get)|to)"
 _PLAIN = frozenset(listed("change set get have let want convert transform shade show do"))
 _DYED = frozenset(listed("paint dye colour color tint spray recolour recolor"))
 _ALTER = frozenset(listed("change edit alter affect treat process do work"))
 _ACT = frozenset(listed("blur darken brighten lighten"))
+_MORE_OR_LESS = {" up": "more", " down": "less", " out": "not"}
 _HANDLE = frozenset(listed("put move add show remove delete"))
 _NO_VERB = frozenset(
     listed(
@@ -153,7 +155,7 @@ def _look(body: str, place: Place, separator: str, following: str) -> str | None
     if found := re.fullmatch(rf"(?:remove|take) {colour}(?: out)?(?: away)? (?:from|of|in) {P}", body):
         return f"remove {found['colour']}"
     if found := re.fullmatch(
-        rf"(?P<verb>[a-z]+)(?P<way> (?:up|down|out|(?<=paint )over))? {P}(?: (?P<tail>.+))?", body
+        rf"(?P<verb>[a-z-]+)(?P<way> (?:up|down|out|(?<=paint )over))? {P}(?: (?P<tail>.+))?", body
     ):
         look = _done(found["verb"], found["way"] or "", found["tail"] or "", place)
         if look is not None:
@@ -203,10 +205,11 @@ def _is_topic(body: str, place: Place, separator: str, following: str) -> bool:
     """Whether a clause names a place of which the following one says the look: "the sky, but pink"."""
     if place.kind == "a" or not content(following):
         return False
-    if re.fullmatch(rf"i (?:don't|do not|hate|dislike)(?: like)? {P}", body):
-        return bool(_TURNED.match(following))
+    topic = re.fullmatch(rf"(?:i (?:don't|do not|hate|dislike)(?: like)?|(?P<verb>[a-z-]+)) {P}", body)
+    if topic and topic["verb"] not in _NO_VERB and TURNED.match(following):
+        return True
     if re.fullmatch(rf"{P} (?:is|are|looks?|seems?)\b.*", body) or re.fullmatch(rf"{P}(?: [a-z]+){{1,4}}", body):
-        return place.kind == "the" and bool(_TURNED.match(following))
+        return place.kind == "the" and bool(TURNED.match(following))
     if re.fullmatch(rf"(?:on|in|for) {P}", body) and place.kind == "the" and "," in separator:
         return not re.match(r"(?:at|in|on|with|under|by)\b", following)
     changed = rf"(?:(?:make|change|edit|alter|affect) )?(?:{PUT} )?(?:the )?{P}(?: (?:should|must) (?:be )?change\w*)?"
@@ -225,7 +228,7 @@ def _done(verb: str, way: str, tail: str, place: Place) -> str | None:  # noqa: 
         return None
     if not tail:
         if way and "colo" in place.words:
-            return f"turn the colours{way}"
+            return f"make it {_MORE_OR_LESS.get(way, way)} colourful"
         return "" if verb in _ALTER else None if known and verb not in _ACT else f"{verb} it{way}"
     become = re.sub(rf"^{_BECOME} ", "", tail)
     says = says_look(become, place)

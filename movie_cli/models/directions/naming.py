@@ -5,25 +5,26 @@ A place becomes a number between two `§`, so that whatever looks at the text af
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from movie_cli.models.directions.words import (
-    ATTRIBUTES,
-    KEYBOARD,
-    NAMES,
-    NOT_ADDED,
-    SHADES,
-    THINGS,
-    WORDS_THEMSELVES,
-    listed,
+from movie_cli.models.directions.patterns import (
+    ABSTRACT,
+    HEAD,
+    INNER,
+    LOOK,
+    PUT,
+    THE,
+    THING,
+    THING_PLACES,
+    VERB,
+    P,
+    any_of,
 )
-from movie_cli.models.region_names import PLACES, WORDS, place_of
-
-SHORTEST_SWAPPED, SHORTEST_MENDED, SHORTEST_CHANGED = 3, 4, 5
-"""Letters of a word in which two may be swapped, one lost or added, and one mistaken. In colours two may be swapped."""
+from movie_cli.models.directions.slips import mended
+from movie_cli.models.directions.words import COLOURS, LOOK_WORDS, NAMES, NOT_ADDED
+from movie_cli.models.negation import softened
+from movie_cli.models.region_names import around, place_of
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Place:
     """A place that is named: its names, the words, what stands before it in `attributes`, and whether "only" does.
 
     `kind` is "the" for what is there ("the sky", "her hair", "them"), "a" for what is wanted ("a pink sky"), "" for a
-    bare word.
+    bare word. `part` is the thing that is named where a place is meant that is more than it.
     """
 
     names: tuple[str, ...]
@@ -39,52 +40,9 @@ class Place:
     kind: str
     attributes: str = ""
     sure: bool = False
+    part: str = ""
 
 
-def _any(words: Iterable[str]) -> str:
-    return "(?:" + "|".join(re.escape(word) for word in sorted(set(words), key=lambda word: (-len(word), word))) + ")"
-
-
-P = r"§(\d+)§"
-NAMED = frozenset(name for name in (*WORDS, *PLACES) if "_" not in name) - {"other", "everything"}
-"""What one may call a place."""
-ABSTRACT = frozenset(listed("sky background subject hair face_and_skin clothes"))
-"""Places of which anything may be said, as no scene is described by them."""
-PEOPLE = frozenset({"person", "people"})
-THING_PLACES = PEOPLE | {"vehicle", "animal", "building", "clothes"}
-LOOK = f"(?:{_any(SHADES)}[ -]|[a-z]{{3,}}-)?{_any(ATTRIBUTES)}(?:ish|[nd]?er|r|y|[ -]colou?red)?"
-THING = rf"(?:{_any(word for words in THINGS.values() for word in words.split())})(?:es|s)?"
-OWNED = r"(?:my|our|your|his|her|their|its|[a-z]+'s)"
-THE = rf"(?:(?:all|both|each|every)(?: of)?(?: (?:the|those|these|{OWNED}))?|the|this|that|these|those|{OWNED})"
-VERB = _any(
-    listed(
-        "make turn paint dye colour color tint render get have let want set change transform convert shade style"
-        " restyle recolour recolor bathe spray show put draw cover coat give add apply remove delete replace swap"
-        " blur keep leave darken brighten lighten move"
-    )
-)
-"""Verbs that begin an instruction."""
-PUT = r"(?:on|in|for|of|to|at|over|onto)"
-_GRAMMAR = frozenset(
-    listed(
-        "everything everywhere except change without leave should could would please make turn paint only can"
-        " brighten darken lighten"
-    )
-)
-_COLOURS = frozenset(word for word in ATTRIBUTES if word.isalpha())
-_HEAD = _any(NAMED) + "s?"
-_STOP = _any(
-    listed(
-        "a an the and or but not as is are be was were am it this that look looks looking like in on at of to for"
-        " from with into onto over under by than then if when where make makes turn turns give paint change put"
-        " add apply get set let keep leave want should could would must can will may so too very only just more"
-        " less bit everything everyone all some any no what which who whose except excluding besides apart i you"
-        " we he she they me us him them"
-        " have has had do does please blur cover"
-    )
-)
-INNER = rf"(?!{_STOP}\b)[a-z][a-z'-]*"
-"""A word that may stand between an article and what it belongs to."""
 _ACCOMPANIED = (
     r"video|clip|film|footage|movie|picture|photo|recording|scene|shot|ride|trip|tour|chase|race|show|noise|music|sound"
 )
@@ -96,32 +54,56 @@ _END = (
 _HER = (
     rf"her(?=$|[^\w ]| (?:{LOOK}|an?|in|into|look|like|to|from|should|must|more|less|very|glow|stays?|alone|as"
     rf"|un\w+|out|and|or|is|be"
-    r"|the)\b)"
+    r"|the)\b| \d)"
 )
 """Who, and not whose."""
 _NAMING = re.compile(
     r"(?<![\w\x01'-])(?:(?:the |its |their )?(?:colou?rs?|paint|tones?|hue|surface|texture|tops?|sides?|fronts?"
     r"|edges?) of )?"
-    rf"(?:{THE} (?:whole |entire )?(?:{INNER} ){{0,2}}?(?:{_HEAD} )?(?P<the>{_HEAD}){_END}"
-    rf"|(?:(?:a|an|some) )?(?P<look>{LOOK}(?:(?:,| and|) {LOOK})*) (?P<a>{_HEAD}){_END}"
-    rf"|(?:(?:whole|entire) )?(?:{_HEAD} )?(?P<bare>{_HEAD}){_END}"
+    rf"(?:{THE} (?:whole |entire )?(?:{INNER} ){{0,2}}?(?:{HEAD} )?(?P<the>{HEAD}){_END}"
+    rf"|(?:(?:a|an|some) )?(?P<look>{LOOK}(?:(?:,| and|) {LOOK})*) (?P<a>{HEAD}){_END}"
+    rf"|(?:(?:whole|entire) )?(?:{HEAD} )?(?P<bare>{HEAD}){_END}"
     rf"|(?P<who>him|{_HER}|everyone|everybody"
     r"|(?:(?<=make |turn |eave |keep |cept |aint |only )|(?<= on )|(?<= for )|(?<=ehind ))(?:me|us|them)"
     r"(?! (?:on|off|up|down|back)\b)"
     r")\b)"
 )
 _NAMES = tuple(re.compile(rf"\b(?:{name})\b") for name in NAMES)
-_GIVEN = re.compile(rf"\b(?:give|let|have) (?:her|him|them|me|us|it)(?: have| get)? (?=(?:an? )?(?:{LOOK} )+{_HEAD}\b)")
+_COMPARED = re.compile(
+    rf"(?P<head>§(?P<place>\d+)§|\b(?P<colour>{any_of(COLOURS)})),? (?:just )?(?:like|as) (?P<tail>[^§,.;]+)$"
+)
+_NOT_THAT = re.compile(rf",? (?:and |but )?(?:not|instead of|rather than) (?:an? )?{LOOK}(?: ones?)?(?=$|[,.;!])")
+"""What it is now: "a white horse, not brown"."""
+_WHO = rf"(?:he|she|they|{THE} [a-z]+(?: [a-z]+)?)"
+_SAID_OTHERWISE = tuple(
+    (re.compile(pattern), plain)
+    for pattern, plain in (
+        (r"\bhands off(?: of)?\b", "do not touch"),
+        (r"\b[àa] la\b", "like"),
+        (r"\blike (?:it|they|he|she)(?:'s|'re| is| are)\b", "like"),
+        (
+            rf"\bwhat(?:ever)? {_WHO}(?:'s|'re| is| are)? (?:wearing|wears?|dressed in|got on|has on|have on)\b",
+            "the clothes",
+        ),
+        (rf"\b({_WHO}|everyone|everybody|all of them|them|him|her)(?: is| are| all)* dressed in\b", "the clothes in"),
+        (r"(?<!the )(?<!our )(?<!his )(?<!her )\bbaby (blue|pink)\b", r"baby-\1"),
+    )
+)
+"""What the other patterns know in other words."""
+_GIVEN = re.compile(rf"\b(?:give|let|have) (?:her|him|them|me|us|it)(?: have| get)? (?=(?:an? )?(?:{LOOK} )+{HEAD}\b)")
 """Who is given blonde hair: nothing is said of what hair is there."""
 
 _POLITE = re.compile(
-    r",? (?:i guess|i think|if (?:you (?:would|could|can|please|like|don't mind)|possible)\b[^,.;]*|or so)(?=$|[,.;!?])"
+    r",? (?:like|you know|i mean),(?= )"
+    r"|,? (?:i guess|i think|if"
+    r" (?:you (?:would|could|can|please|like|don't mind)|possible)\b[^,.;]*|or so)(?=$|[,.;!?])"
 )
 
 _IS = r"(?:is|are|was|were)"
 _ASIS = (
     rf"(?:completely |exactly |just |all )?(?:alone|as (?:(?:it|they|he|she) )?(?:currently )?{_IS}|as[- ]is"
-    r"|un(?:changed|touched|edited|affected|altered|treated)|the same"
+    r"|un(?:changed|touched|edited|affected|altered|treated)|the same|clear(?! blue)|clean|dry|visible"
+    r"|sharp|off[ -]limits"
     rf"|(?:the way|like|how) (?:it|they|he|she) {_IS}|normal|natural|original|intact|out of (?:it|this)|out(?! of)"
     r"|exclu\w+|excepted|exempt|in focus"
     r"|(?:in|with) (?:full |its |their |his |her |original |natural |normal )*colou?r(?:s|ed)?(?! of)"
@@ -156,7 +138,8 @@ _KEPT = tuple(
         rf"| (?:in )?{LOOK}|(?=[,.;]|$| and | but ))",
         rf"(?:,|\band\b|\bbut\b) {P} (?:normal|natural|real)$",
         rf"^{P} (?:is|are|stays?) (?:real|normal|natural),?(?= and | but )",
-        rf"{_LEAD}\b(?:hands off(?: of)?|nothing (?:on|for|to)) {P}",
+        rf"{_LEAD}\bnothing (?:on|for|to) {P}",
+        rf"(?:^|, ?)(?:in )?(?:full )?colou?r {P}(?=$|[,.;])",
         rf",? ?\b(?:(?:and|but|with|on|against) )?(?:an? |the )?(?:real|normal|original|natural|un(?:changed"
         rf"|touched|edited)) {P}(?=$|[,.;])",
         rf"{_LEAD}\b(?:{_LEAVE}|let|have|with) (?:only )?{P} {_STAY}{_ASIS}",
@@ -188,7 +171,9 @@ _MEANT = (
     rf"{P} (?:in|of|from) (?:the|this|my|our) (?:{_PICTURE}|photo|footage)\b",
     rf"{P} (?:(?:on|to|at|in) (?:the )?(?:left|right|front|back|middle|distance|corner|top|bottom|far end)\b"
     r"|outside\b(?! of))(?: side)?",
-    rf"\b(?:everything|all|everyone|what(?:ever)?|anything)(?: that)?(?: is)? in {P}",
+    rf"\b(?:everything|all|everyone|what(?:ever)?|anything)(?: that)?(?: is)? (?:in|about) {P}",
+    rf"{P},? (?:which|that|who)\b[a-z' ]*(?:§\d+§)?(?= (?:should|must|has to|have to|needs? to|could)\b)",
+    rf"{P} in {LOOK}(?= (?:stays?|remains?|should|must|to)\b)",
     rf"{P} of (?:the|my|our|his|this) (?:room|house|city|town|village|hotel|bar|kitchen|park|garden|street)\b",
 )
 """What only says which one is meant."""
@@ -197,22 +182,31 @@ _MEANT = (
 class Named:
     """A text with its places as numbers: `line`; `spared` are names of what it keeps.
 
-    `whole` is set where no place can be meant.
+    `parts` are things that stand for the place around them, with that place, `plain` the places that are named
+    themselves. `whole` is set where no place can be meant.
     """
 
     def __init__(self, text: str) -> None:
         self.places: list[Place] = []
+        self.parts: dict[str, str] = {}
+        self.plain: set[str] = set()
         self.spared: list[str] = []
         line = re.sub(r'["“”\[\]{}]', " ", text.lower().replace("’", "'").replace("re-colo", "recolo"))
         line = re.sub(r"([a-z])\1{2,}", r"\1", " ".join(line.split()))
+        line = softened(line)
         line = _POLITE.sub("", re.sub(r"[a-z]{2,}", lambda word: mended(word[0]), line))
-        line = re.sub(rf"\b({_HEAD})'s (?={LOOK}$)", r"\1 ", line)
-        line = re.sub(rf"\b({_HEAD})'s (?=(?:too|so|very|really|not|a (?:bit|little))\b)", r"\1 is ", line)
+        for pattern, plain in _SAID_OTHERWISE:
+            line = pattern.sub(plain, line)
+        line = re.sub(rf"\b({HEAD})'s (?={LOOK}$)", r"\1 ", line)
+        line = re.sub(rf"\b({HEAD})'s (?=(?:too|so|very|really|not|a (?:bit|little))\b)", r"\1 is ", line)
         for name in _NAMES:
             line = name.sub(lambda found: re.sub(r"[ -]", "\x01", found[0]), line)
         # These are of the whole picture, and so is what is beside them.
         self.whole = re.search(r"\b(?:shadows|highlights)\b", line) is not None
-        self.line = self._bounded(self._grouped(_NAMING.sub(self._name, _GIVEN.sub("give ", line))))
+        line = _NAMING.sub(self._name, _GIVEN.sub("give ", line))
+        if self.places:
+            line = _COMPARED.sub(self._uncompared, _NOT_THAT.sub("", line))
+        self.line = self._bounded(self._grouped(line))
 
     def of(self, number: str) -> Place:
         """The place of a number."""
@@ -233,31 +227,36 @@ class Named:
         kind = "the" if who or found["the"] else "a" if found["a"] else ""
         if who:
             name = "people" if who in {"them", "us", "everyone", "everybody"} else "person"
-        else:
-            name = place_of(found["the"] or found["a"] or found["bare"]) or ""
-        return self._add(Place((name,), found[0], kind, found["look"] or ""))
+            return self._add(Place((name,), found[0], kind))
+        said = found["the"] or found["a"] or found["bare"]
+        if (plain := place_of(said)) is not None:
+            self.plain.add(plain)
+            return self._add(Place((plain,), found[0], kind, found["look"] or ""))
+        self.parts[said] = around(said) or ""
+        return self._add(Place((self.parts[said],), found[0], kind, found["look"] or "", part=said))
+
+    def _uncompared(self, found: re.Match[str]) -> str:
+        """A colour without what has it, which is no look: "yellow like the Simpsons"."""
+        said = self.of(found["place"]).attributes if found["place"] else found["colour"]
+        keeps = not said or any(word in LOOK_WORDS for word in found["tail"].split())
+        return found[0] if keeps else found["head"]
 
     def _grouped(self, line: str) -> str:
         """Places that stand together as one, and those left out that only say which is meant."""
+        line = re.sub(rf"{P} of {P}", self._within, line)
         for pattern in _MEANT:
             line = re.sub(pattern, r"§\1§", line)
-        thing = "everything|all|what(?:ever)?|anything|the (?:area|space|part|scene|scenery|view)"
+        thing = "everything|all|what(?:ever)?|anything|the (?:area|space|part|scene|scenery|view|world|stuff|things)"
         behind = rf"\b(?:{thing})(?:'s| that)?(?:'s| is)? behind {P}"
         line = re.sub(behind, lambda _: self._add(Place(("background",), "background", "the")), line)
-        line = re.sub(rf"\b{THE} ({THING}) and {P}", self._beside, line)
         joint = rf"(?:and|&|plus|as well as|or|nor)(?: also)?(?: {PUT})?(?: the)?(?: [a-z]+ of)?"
         line = re.sub(rf"(?:both )?{P}(?:, {P})*,? {joint} {P}", self._union, line)
         near = r"(?:in|on|at|above|behind|near|next to|beside|of|over|under|in front of|around)"
-        line = re.sub(rf"(?<!on ){P} {near} {P}", self._first, line)
+        line = re.sub(rf"{P} {near} {P}", self._first, line)
         line = re.sub(rf"(§) {near} {THE} {THING}(?![\w'])", r"\1", line)
         return re.sub(
             rf"(?<!§ )\bbehind {P}", lambda _: f"in {self._add(Place(('background',), 'background', 'the'))}", line
         )
-
-    def _beside(self, found: re.Match[str]) -> str:
-        """Eyes and face are the face."""
-        near = thing_place(found[1]).replace(" ", "_")
-        return f"§{found[2]}§" if near in self.of(found[2]).names else found[0]
 
     def _union(self, found: re.Match[str]) -> str:
         every = [self.of(number) for number in re.findall(P, found[0])]
@@ -269,10 +268,17 @@ class Named:
         kind = "the" if any(one.kind == "the" for one in every) else every[0].kind
         return self._add(Place(names, " and ".join(one.words for one in every), kind, every[0].attributes))
 
+    def _within(self, found: re.Match[str]) -> str:
+        """The roofs of the houses are the houses."""
+        place, other = self.of(found[1]), self.of(found[2])
+        return f"§{found[2]}§" if place.part and place.names == other.names else found[0]
+
     def _first(self, found: re.Match[str]) -> str:
         """The sky above the mountains is the sky."""
         place, other = self.of(found[1]), self.of(found[2])
         thing = place.kind == "a" and place.names[0] in THING_PLACES
+        if found.string[: found.start()].endswith("on ") and not other.part:
+            return found[0]
         return f"§{found[1]}§" if other.kind == "the" and (place.kind == "the" or thing) else found[0]
 
     def _bounded(self, line: str) -> str:
@@ -305,41 +311,3 @@ class Named:
 
     def _surely(self, number: str) -> str:
         return self._add(replace(self.of(number), sure=True))
-
-
-def thing_place(thing: str) -> str:
-    """The place, in words, that a thing comes nearest to that is none; empty where none does."""
-    for place, words in THINGS.items():
-        if {thing, thing.removesuffix("s")} & set(words.split()):
-            return place
-    return ""
-
-
-@functools.cache
-def mended(typed: str) -> str:
-    """A word of letters, or the place's name that it is one slip of the keyboard from, unless it is a word itself."""
-    if typed in KEYBOARD:
-        return KEYBOARD[typed]
-    words = WORDS_THEMSELVES | _GRAMMAR
-    if len(typed) < SHORTEST_SWAPPED or typed in words or place_of(typed) or re.fullmatch(LOOK, typed):
-        return typed
-    for name in sorted(NAMED | _GRAMMAR | _COLOURS):
-        for form in (name, f"{name}s"):
-            swapped = sorted(typed) == sorted(form)
-            long = min(len(typed), len(name)) >= SHORTEST_MENDED and name not in _COLOURS
-            if (long or swapped) and _one_slip(typed, form):
-                return form
-    return typed
-
-
-def _one_slip(typed: str, word: str) -> bool:
-    """Whether a letter was lost, added, or mistaken in a long word, or two neighbours were swapped."""
-    if abs(len(typed) - len(word)) > 1 or typed[0] != word[0]:
-        return False
-    same = next((n for n, (a, b) in enumerate(zip(typed, word, strict=False)) if a != b), min(len(typed), len(word)))
-    a, b = typed[same:], word[same:]
-    while a and b and a[-1] == b[-1]:
-        a, b = a[:-1], b[:-1]
-    if len(a) == len(b) == 1:
-        return len(typed) >= SHORTEST_CHANGED
-    return len(a) + len(b) == 1 or (len(a) == len(b) == 2 and a == b[::-1])

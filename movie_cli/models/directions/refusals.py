@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 
 from movie_cli.models.directions.clauses import content
-from movie_cli.models.directions.naming import INNER, LOOK, NAMED, THE, THING, VERB, Named, P, thing_place
+from movie_cli.models.directions.naming import Named
+from movie_cli.models.directions.patterns import INNER, LOOK, NAMED, THE, THING, VERB, P, thing_place
 from movie_cli.models.directions.words import LOOKS_LIKE_THINGS, NOT_ADDED, SCENES
 
 _ONE = rf"(?:a|an|another|some|more|two|three|many|several|a few|a couple of|{THE})"
@@ -111,7 +112,7 @@ def _is_a_thing(verb: str, found: re.Match[str], named: Named) -> bool:
         return False
     if verb == "add":
         given = found[0].startswith("give") and place.kind == "a"
-        return not given and place.names[0] not in NOT_ADDED and place.kind != "the"
+        return place.kind != "the" and (place.part != "" or not (given or place.names[0] in NOT_ADDED))
     if verb == "replace":
         return place.names[0] not in NOT_ADDED - {"water"}
     return verb != "move" or place.kind != "a"

@@ -8,41 +8,79 @@ def listed(words: str) -> list[str]:
     return words.split()
 
 
+COLOURS = listed(
+    "red crimson scarlet orange yellow green turquoise teal cyan blue navy purple violet magenta pink brown beige"
+    " blond blonde gold golden silver white black grey gray lavender lilac maroon indigo amber ochre salmon peach"
+    " coral mustard burgundy fuchsia azure cream emerald ruby ivory olive mint"
+)
 ATTRIBUTES = (
     "black and white",
     "black & white",
+    *COLOURS,
     *listed(
-        "b&w b/w bw monochrome grey gray black white red crimson scarlet orange yellow green turquoise teal cyan"
-        " blue navy purple violet magenta pink brown beige blond blonde brunette ginger gold golden silver bronze"
-        " copper chrome marble emerald ruby ivory olive mint lavender lilac maroon indigo amber ochre salmon peach"
-        " coral mustard burgundy fuchsia azure cream bluish reddish pastel neon rainbow colourful colorful sepia"
-        " vintage cartoon comic anime pixelated blurred blurry blur defocused unfocused sharp sharper soft softer"
-        " dark darker bright brighter light pale warm warmer cool cooler saturated desaturated faded glowing"
-        " dramatic night evening sunset dusk dawn wooden stone clay paper"
+        "b&w b/w bw monochrome brunette ginger bronze copper chrome marble bluish reddish pastel neon rainbow"
+        " colourful colorful sepia vintage cartoon comic anime pixelated blurred blurry blur defocused unfocused"
+        " sharp sharper soft softer dark darker bright brighter light pale warm warmer cool cooler saturated"
+        " desaturated faded glowing dramatic night evening sunset dusk dawn wooden stone clay paper"
     ),
 )
 """What may stand before a place, or after it, and says what it is to become."""
 SHADES = listed(
     "jet pitch blood snow ice baby hot lime bottle royal midnight steel rose deep electric candy bubblegum cherry"
     " brick forest platinum strawberry ash honey navy fire lemon apple rusty raspberry ruby light dark pale bright"
-    " very matte matt shiny glossy metallic plain solid pure"
+    " very matte matt shiny glossy metallic plain solid pure cotton fire-engine racing british barbie dusty burnt"
+    " acid neon pastel baby toxic chilli tomato wine chocolate engine canary sunshine tiffany ocean sea sky jungle"
+    " army moss burnt"
 )
 """What may stand before a colour's name."""
+LOOK_WORDS = frozenset(
+    listed(
+        "drawing drawings drawn sketch sketched sketchy painting painted illustration illustrated doodle doodled"
+        " pencil graphite charcoal ink inked pen watercolour watercolor watercolours watercolors aquarelle gouache"
+        " oil oils canvas brushstrokes strokes crayon crayons chalk chalkboard blackboard cartoons cartoonish comics"
+        " manga toon ghibli hero superhero characters pixel pixels pixelart 8-bit 8bit 16-bit retro game pop-art"
+        " warhol lichtenstein stained-glass mosaic tiles embroidery embroidered stitched woodcut linocut engraving"
+        " engraved etching etched line-art line lines lineart outline outlined outlines blueprint claymation"
+        " plasticine puppet puppets papercut cutout cut-out origami ukiyo-e ukiyo japanese print hokusai monet"
+        " claude gogh van vincent munch scream klimt gustav seurat pointillist pointillism dots rembrandt kandinsky"
+        " marc franz impressionist impressionism manuscript illuminated statue statues sculpture sculptures sculpted"
+        " carved cast solid pure plated plate finish polished gilded gilt desaturate desaturated grayscale greyscale"
+        " retro noir film cyberpunk infrared thermal heat vision camera vhs tape polaroid negative inverted invert"
+        " posterised posterized duotone hdr cinematic vignette bokeh blurs blurring out-of-focus unsharp sharpen"
+        " sharpened crisp contrast saturation vivid vibrant muted punchy brighten darken lighten brightness exposure"
+        " tone tones toned tint tinted hue shade shades coloured colored bleach bypass grade graded version job"
+        " spray enhanced enhance glow metal metallic steel granite icy crystal lava molten 70s seventies photo"
+        " negative"
+    )
+)
+"""Words that say how things look, and describe no scene; colours and the like are in `ATTRIBUTES`."""
+LOOK_PHRASES = r"\b(?:(?:pop|line|pixel) art|stained glass|neon (?:light|sign)s?|comic (?:book|strip)|film grain)\b"
+"""What says how things look, of words that do not."""
+SCENE_LOOKS = frozenset(listed("night evening sunset dusk dawn light warm cool dark glowing dramatic"))
+"""Those of `ATTRIBUTES` that describe a scene, too."""
+SAYING_NOTHING = frozenset(
+    listed(
+        "there how what why who that which might may i'm i'd i'll i've you'd we'd he'd she'd it'd he she it's he's"
+        " she's they're been being has had having does did done doing see seeing seen getting got giving need needs"
+        " needed wants wanted wish hope prefer love fancy dream dreaming imagine think thinking feel guess suppose"
+        " really actually basically totally simply kindly maybe perhaps possible possibly chance any much very quite"
+        " rather such way better best great good nice nicer lovely beautiful awesome amazing funny fun changed"
+        " changing turned turning become becomes painted swapped swap try trying go going now then instead kind sort"
+        " kinda sorta one also again here guys tho okay yes yeah hmm um uh oh ah wow omg myself yourself himself"
+        " herself themselves full fully completely entirely over both each from if than"
+    )
+)
+"""What is around a look and a place, and says nothing of either."""
 THINGS = {
-    "clothes": "hat shoe boot sock glove scarf tie cap helmet necklace belt crown mask bag handbag backpack sunglasses"
-    " glasses raincoat umbrella",
-    "face and skin": "eye eyes lip lips mouth nose ear ears beard moustache tattoo teeth nails hand hands eyebrow",
-    "building": "window door roof chimney bridge fence gate",
-    "wall and furniture": "sofa couch chair table lamp bed desk curtain shelf carpet rug mirror television tv clock"
-    " candle picture painting poster",
     "sky": "moon sun rainbow star",
-    "vehicle": "wheel tyre plate skateboard snowboard sled",
-    "animal": "dragon unicorn dinosaur butterfly spider fish",
-    "person": "clown zombie ghost santa alien robot wizard werewolf pirate knight princess king queen mermaid crowd",
-    "other": "ball cup bottle flag sign balloon kite phone book guitar cake food sword toy box ufo logo watermark text"
-    " wire statue snowman fire explosion fireworks",
+    "wall and furniture": "mirror television tv clock candle picture painting poster",
+    "animal": "dragon unicorn dinosaur",
+    "person": "clown zombie ghost santa alien robot wizard werewolf pirate knight princess king queen mermaid",
+    "clothes": "crown",
+    "vehicle": "plate",
+    "other": "sign cake food sword toy box book ufo logo watermark text wire statue snowman fire explosion fireworks",
 }
-"""Things that are no place, by the one that comes nearest."""
+"""Other things than those that lie within a place, by the one that comes nearest."""
 NOT_ADDED = {"sky", "grass", "water", "mountain_and_earth", "background", "ground", "plants", "hair", "face_and_skin"}
 """Places that are no things, of which one could be put in."""
 LOOKS_LIKE_THINGS = frozenset(
@@ -87,7 +125,9 @@ NAMES = (
     r"silent hill|old man winter|green man|burning man|joshua tree|christmas trees?|iron man|rain ?forest",
     r"rock(?: and roll|'n'roll| band| album| concert| music)",
     r"stick (?:man|men|figures?)",
-    r"film noir|blade runner",
+    r"great wave|gold leaf|film noir|blade runner",
+    r"hand[ -]?(?:drawn|painted|made|sewn)|tie[ -]?dyed?|fish[ -]?eye|sky[ -]high",
+    r"(?:leopard|zebra|tiger|snake)[ -]?(?:print|skin|stripes?|crossing)s?|glass windows?|yellow brick road",
     r"golden (?:hour|gate|retriever)",
     r"coats? of (?!the |my |our |her |his |their )[a-z]+|suits? of (?:armou?r|cards)|good night|billy the kid"
     r"|white sands|on earth|body (?:heat|temp\w*)",
@@ -148,7 +188,7 @@ WORDS_THEMSELVES = frozenset(
     listed(
         "bans baron barons bars bases bats bays beads beams beans beard beards beats beers bids biker bikers"
         " binds bites blush boast boasts bolts boots bother bothers bouts bran branched bribe bribes bridge"
-        " bridges brine brunch brush brushes burns busts castes cattle chance chances changed changer changes"
+        " bridges brine brunch brush brushes burns busts cast castes cattle chance chances changed changer changes"
         " charge charges chats check checks cheeky cheer cheers chile chili chill chills clock clocks clothed"
         " cloths cloudy clout coast coasts colts costs coupe creek creeks crow crowe crowed crown crowns crows"
         " dance danced dances danes danger dangers decks deeds deems diver divers docks dressed dresser drier"
