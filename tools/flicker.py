@@ -112,8 +112,9 @@ def read_clip(path: Path, subject: Subject, frames: int) -> Clip:
 def measure_clip(subject: Subject, name: str, clip: Clip, memory: TargetMemory) -> ClipFlicker:
     """Edit the clip with its middle frame as the anchor, and compare."""
     middle = len(clip.frames) // 2
-    run = subject.prepare(Recipe(canonical(name)), clip.frames[middle : middle + 1])
-    edited = in_batches(run, clip.frames)
+    anchor, ends = clip.frames[middle : middle + 1], [number + 1 for number, step in enumerate(clip.steps) if not step]
+    runs = np.split(clip.frames, ends)
+    edited = np.concatenate([in_batches(subject.prepare(Recipe(canonical(name)), anchor), run) for run in runs])
     target = memory.facts(name, clip.frames, clip.steps)
     energy, squared = clip_energy(edited).over(target.energy)
     return ClipFlicker(

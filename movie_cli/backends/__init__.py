@@ -158,12 +158,14 @@ class Settings:
 
 @dataclass
 class Carry:
-    """What a run of frames takes from each to the next: the edited latents of the frame before, None before the first.
+    """What frames in a row take from each to the next. Make another where they begin anew: a clip, segment, anchor.
 
-    Only a recurrent network looks at it. Make another where frames begin anew: another clip, segment or anchor.
+    `edited` are the edited latents of the frame before, which only a recurrent network looks at; `condition` is its
+    source condition `(C, h, w)` as it was used, by which the editor steadies the next one's. None before the first.
     """
 
     edited: Any | None = None
+    condition: Any | None = None
 
 
 class Backend(Protocol):

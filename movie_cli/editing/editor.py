@@ -32,6 +32,10 @@ from movie_cli.recipe import Recipe
 
 MOST_TEXTS = 256
 """Embedded instructions that are kept."""
+COARSE = 4
+"""Latents of a cell that tell of a change: the patch code's first components, those with the largest share."""
+SLOWEST, QUICK = 0.2, 1.0
+"""The share of a new frame's regions where no latent changes, and the change (in deviations) at which all is new."""
 
 
 class Editor:
@@ -137,7 +141,8 @@ class Editor:
     def edit(self, frames: Pixels, latents: Any | None = None, carry: Carry | None = None) -> Pixels:
         """Edit frames at the working size; `latents` are their source latents if they are known already.
 
-        For a recurrent checkpoint pass one `carry` with all batches of a run of frames; without, each call is a run.
+        Frames in a row share one `carry`: a recurrent checkpoint needs it, and what the others are told of is steadied
+        by it. Without one, frames need not belong together; for a recurrent checkpoint they do.
 
         Where the device's memory is too small for all at once they are edited in halves, from then on; `notes` says so.
 
@@ -151,7 +156,10 @@ class Editor:
         run = carry or Carry()
         return joined(
             self._in_parts(
-                frames, lambda part: self._edit(frames[part], None if latents is None else latents[part], run)
+                frames,
+                lambda part: self._edit(
+                    frames[part], None if latents is None else latents[part], run, steady=carry is not None
+                ),
             )
         )
 
@@ -176,18 +184,40 @@ class Editor:
             done = part.stop
         return parts
 
-    def _edit(self, frames: Pixels, latents: Any | None, carry: Carry) -> FetchFrames:
+    def _edit(self, frames: Pixels, latents: Any | None, carry: Carry, steady: bool) -> FetchFrames:
         if latents is None:
             latents = self.encode(frames)
         # Taken over at the end only: where memory runs out the same frames are tried again.
         reached = dataclasses.replace(carry)
+        scene = latents.shape[1] - self.backend.descriptor.latent_channels
+        if steady and scene > 0:
+            latents = steadied(latents, scene, carry.condition)
+            reached.condition = latents[-1]
         if self.backend.edit_later is not None:
             later = self.backend.edit_later(latents, frames, self.settings, reached)
         else:
             decoded = self.backend.decode_latents(self.backend.denoise(latents, self.settings, reached), frames)
             later = lambda: decoded  # noqa: E731
-        carry.edited = reached.edited
+        carry.edited, carry.condition = reached.edited, reached.condition
         return later
+
+
+def steadied(latents: Any, scene: int, before: Any | None) -> Any:
+    """Source conditions `(N, C, h, w)` whose first `scene` channels change only as fast as the picture does.
+
+    A region network's answers waver by themselves, and with them what is painted by them: snow on a ground. Here a cell
+    takes over most of what it had in the frame before, the less the more its latents change. `before`, `(C, h, w)`, is
+    the last of these conditions of the frames before, None where frames begin anew. Any backend's arrays will do.
+    """
+    steady = latents + 0  # a copy, in the same order in memory
+    for frame in steady:
+        if before is not None:
+            coarse = slice(scene, scene + COARSE)
+            change = abs(frame[coarse] - before[coarse]).mean(0)
+            share = (SLOWEST + (1 - SLOWEST) / QUICK * change).clip(None, 1)
+            frame[:scene] = before[:scene] + share * (frame[:scene] - before[:scene])
+        before = frame
+    return steady
 
 
 def joined(parts: Sequence[FetchFrames]) -> FetchFrames:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from movie_cli.backends import Pixels
+from movie_cli.backends import Carry, Pixels
 from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.backends.torch_devices import choose_torch
 from movie_cli.checkpoints.load import load_regions
@@ -52,7 +52,10 @@ class Subject(Protocol):
     machine: str
 
     def prepare(self, recipe: Recipe, anchor: Pixels | None = None) -> EditFrames:
-        """An edit to run on any number of frames, until the next `prepare`; all attend to `anchor` if it is given."""
+        """An edit to run on any number of frames, until the next `prepare`.
+
+        With `anchor` they are frames of one clip in a row, and all attend to it.
+        """
         ...
 
     def judge(self, instruction: str) -> TextJudgement | None:
@@ -81,9 +84,10 @@ class ModelSubject:
     def prepare(self, recipe: Recipe, anchor: Pixels | None = None) -> EditFrames:
         """Set the recipe and the anchor."""
         self._editor.set_recipe(recipe)
-        if anchor is not None:
-            self._editor.set_anchors(self._editor.encode(anchor))
-        return self._editor.edit
+        if anchor is None:
+            return self._editor.edit
+        self._editor.set_anchors(self._editor.encode(anchor))
+        return partial(self._editor.edit, carry=Carry())
 
     def judge(self, instruction: str) -> TextJudgement:
         """The text encoder's judgement."""
