@@ -50,15 +50,19 @@ class DetailDecoder(nn.Module):
     1/2 of the picture's size and leaves by pixel shuffle. Its last layer gives three channels of correction and three
     gates for the source's residual (the source less its own linear reconstruction).
     It starts with a zero correction and open gates, so that an unedited latent returns the source unchanged.
+    The pictures come in at 1/2 of the size, and at 1/4 as well where `sees_quarter`.
     """
 
-    def __init__(self, latent_channels: int, widths: tuple[int, int, int], blocks: int = 2) -> None:
+    def __init__(
+        self, latent_channels: int, widths: tuple[int, int, int], blocks: int = 2, sees_quarter: bool = True
+    ) -> None:
         super().__init__()
         low, middle, high = widths
+        self.sees_quarter = sees_quarter
         self.conv_in = nn.Conv2d(2 * latent_channels, low, 3, padding=1)
         self.low = ResidualConv(low)
         self.up_low = nn.Conv2d(low, 4 * middle, 1)
-        self.middle_in = nn.Conv2d(middle + 2 * 48, middle, 3, padding=1)
+        self.middle_in = nn.Conv2d(middle + 2 * 48 * sees_quarter, middle, 3, padding=1)
         self.middle = ResidualConv(middle)
         self.up_middle = nn.Conv2d(middle, 4 * high, 1)
         self.high_in = nn.Conv2d(high + 2 * 12, high, 3, padding=1)
@@ -74,7 +78,9 @@ class DetailDecoder(nn.Module):
         hidden = self.low(self.conv_in(torch.cat([latents, source_latents], dim=1).to(dtype)))
         pictures = torch.cat([linear, source], dim=1).to(dtype)
         hidden = F.pixel_shuffle(self.up_low(hidden), 2)
-        hidden = self.middle_in(torch.cat([hidden, F.pixel_unshuffle(pictures, 4)], dim=1))
+        if self.sees_quarter:
+            hidden = torch.cat([hidden, F.pixel_unshuffle(pictures, 4)], dim=1)
+        hidden = self.middle_in(hidden)
         hidden = F.pixel_shuffle(self.up_middle(self.middle(hidden)), 2)
         hidden = self.high_in(torch.cat([hidden, F.pixel_unshuffle(pictures, 2)], dim=1))
         for block in self.high:
@@ -112,11 +118,12 @@ class PatchAutoencoder(Network):
         scaling_factor: float = 1.0,
         source_skip: bool = True,
         decoder_blocks: int = 2,
+        decoder_sees_quarter: bool = True,
     ) -> None:
         super().__init__()
         self.encoder = nn.Conv2d(3, latent_channels, PATCH, stride=PATCH)
         self.decoder = nn.ConvTranspose2d(latent_channels, 3, PATCH, stride=PATCH)
-        self.renew_detail(decoder_widths, decoder_blocks)
+        self.renew_detail(decoder_widths, decoder_blocks, decoder_sees_quarter)
 
     def encode(self, image: Tensor, return_dict: bool = True) -> EncoderOutput:
         """Encode images `(N, 3, H, W)` in [-1, 1], H and W multiples of 8, to latents `(N, C, H/8, W/8)`."""
@@ -140,11 +147,11 @@ class PatchAutoencoder(Network):
         correction, gate = self.detail(latents, source_latents, linear, source)
         return DecoderOutput((linear + gate * residual + correction).clamp(-1, 1))
 
-    def renew_detail(self, widths: tuple[int, int, int], blocks: int) -> None:
+    def renew_detail(self, widths: tuple[int, int, int], blocks: int, sees_quarter: bool = True) -> None:
         """Begin the detail decoder anew: widths at 1/8, 1/4 and 1/2 of the size, residual blocks at 1/2."""
         low, middle, high = widths
-        self.detail = DetailDecoder(self.config["latent_channels"], (low, middle, high), blocks)
-        self.register_to_config(decoder_widths=widths, decoder_blocks=blocks)
+        self.detail = DetailDecoder(self.config["latent_channels"], (low, middle, high), blocks, sees_quarter)
+        self.register_to_config(decoder_widths=widths, decoder_blocks=blocks, decoder_sees_quarter=sees_quarter)
 
     @torch.no_grad()
     def fit(self, patches: Tensor) -> None:

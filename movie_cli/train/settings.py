@@ -97,8 +97,11 @@ class AutoencoderSettings(StageSettings):
     ema: float = setting(0.998, FIRST_MODEL, 0, 1)
     fit: bool = setting(True, "fit the linear code to the photographs; false keeps the starting checkpoint's")
     latent_channels: int = setting(32, FIRST_MODEL, 3, 192)
-    decoder_widths: tuple[int, int, int] = setting((96, 48, 24), "chosen: a third of the first model's operations")
+    decoder_widths: tuple[int, int, int] = setting((80, 48, 16), "chosen: a quarter of the first model's operations")
     decoder_blocks: int = setting(1, "chosen: at half of the picture's size, where each is dear", 1, 8)
+    decoder_sees_quarter: bool = setting(
+        False, "chosen: the pictures come in at half of their size, not at a quarter too"
+    )
     new_decoder: bool = setting(False, "begin the detail decoder anew where the code stays, fit = false")
     patches_per_photo: int = setting(200, "chosen: a covariance of 192 values needs no more", 1)
     latent_noise: float = setting(0.1, "chosen: deviation of noise on edited latents, as a denoiser's errors", 0, 1)

@@ -56,6 +56,16 @@ def test_save_and_load(tmp_path):
     assert torch.equal(again.encode(image).latents, vae.encode(image).latents)
 
 
+@torch.inference_mode()
+def test_a_decoder_that_does_not_see_the_quarter_is_smaller_and_gives_the_source_back():
+    vae, image = fitted(), pictures(1)
+    before = sum(map(torch.numel, vae.detail.parameters()))
+    vae.renew_detail((8, 8, 4), 1, sees_quarter=False)
+    assert sum(map(torch.numel, vae.detail.parameters())) < before
+    assert vae.config["decoder_sees_quarter"] is False
+    assert torch.allclose(vae.decode(vae.encode(image).latents, image).sample, image, atol=1e-5)
+
+
 def test_a_renewed_decoder_gives_the_source_back_and_is_kept(tmp_path):
     vae, image = fitted(), pictures(1)
     vae.renew_detail((8, 8, 4), 1)

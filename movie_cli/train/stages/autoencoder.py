@@ -122,16 +122,16 @@ def autoencoder_stage(settings: AutoencoderSettings, data: SampleSource) -> Auto
         start.codec.module.register_to_config(source_skip=settings.source_skip)
         if settings.new_decoder:
             torch.manual_seed(settings.seed)
-            start.codec.module.renew_detail(settings.decoder_widths, settings.decoder_blocks)
+            start.codec.module.renew_detail(*_decoder(settings))
         return AutoencoderStage(settings, start)
     if not isinstance(data, BankSamples):
         raise ModelError("the patch code is fitted to a folder of photographs", 'set data.kind = "bank"')
     torch.manual_seed(settings.seed)
-    vae = PatchAutoencoder(
-        settings.latent_channels,
-        settings.decoder_widths,
-        source_skip=settings.source_skip,
-        decoder_blocks=settings.decoder_blocks,
-    )
+    vae = PatchAutoencoder(settings.latent_channels, source_skip=settings.source_skip)
+    vae.renew_detail(*_decoder(settings))
     vae.fit(data.patches(settings.patches_per_photo))
     return AutoencoderStage(settings, start.replace(codec=PatchAdapter(vae)))
+
+
+def _decoder(settings: AutoencoderSettings) -> tuple[tuple[int, int, int], int, bool]:
+    return settings.decoder_widths, settings.decoder_blocks, settings.decoder_sees_quarter
