@@ -5,13 +5,14 @@ says what became of them, and keep their distance to the picture.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import re
 from pathlib import Path
 
 import numpy as np
 
-from tests.fuzz.edits import Run, anchor, asked, counts_frames, kept
+from tests.fuzz.edits import Run, anchor, asked, counts_frames, kept, rate
 from tests.fuzz.films import Case
 from tests.fuzz.looking import Look, Track, sound_of
 
@@ -71,7 +72,7 @@ def _slack(case: Case, film: Look, run: Run, copy: Track) -> float:
     assert run.result is not None
     slack = NEAR + (run.result.of("video")[0].unit + copy.unit) / 2
     if counts_frames(case):
-        slack += float(case.film.step)
+        slack += max(float(case.film.step), 1 / rate(film))  # uneven frames are counted in their mean
     if case.ending == ".avi" and copy.packets:
         # Sound that is copied begins with the first packet, not with the part.
         slack += copy.packets[0].length
@@ -134,12 +135,16 @@ def _in_range(case: Case, film: Look, track: Track, wanted: list[tuple[float, fl
     first = wanted[0][0] if "--start" in case.options else -1e9
     reach = 0.0015 + track.unit
     early = (lambda p: p.time + p.length) if track.kind == "subtitle" else (lambda p: p.time)
-    # Where frames are counted, how long the last one is shown is not for the film to say.
-    counted = any(option[:-1].isdigit() for option in case.options)
-    unsure = max(0, min(zero + end, 1e6) - film.frames[-1][0]) if counted else 0
+    unsure = _unsure(case, film)
     must = [p for p in packets if early(p) >= first + 0.001 and p.time < zero + end - unsure - reach]
     may = [p for p in packets if p.time + p.length >= first - 0.001 and p.time < zero + end + unsure + reach]
     return must, may
+
+
+def _unsure(case: Case, film: Look) -> float:
+    """Seconds by which a part may end elsewhere: how long the last of counted frames is shown, no film says."""
+    counted = any(name != "--start" and value.endswith("f") for name, value in itertools.pairwise(case.options))
+    return max(0, min(film.frames[0][0] + asked(case, film)[1], 1e6) - film.frames[-1][0]) if counted else 0
 
 
 def _heard(case: Case, film: Look, run: Run, track: Track, copy: Track, source: Path, out: Path) -> list[str]:
@@ -165,7 +170,8 @@ def _heard(case: Case, film: Look, run: Run, track: Track, copy: Track, source: 
     if case.ending == ".avi" and must:
         length += max(0, must[0].time - (wanted[0][0] if "--start" in case.options else 0))  # silence
     # Sound is cut between samples, and packets that reach over an end of the part are not among those that must be.
-    if abs(length - len(after) / 48000) > 0.03 + 2 * max(packet.length for packet in track.packets):
+    reach = 0.03 + 2 * max(packet.length for packet in track.packets)
+    if not -reach <= len(after) / 48000 - length <= reach + 2 * _unsure(case, film):
         found.append(f"sound encoded anew has another length: {what}: {len(after) / 48000:.3f} s for {length:.3f} s")
     return found
 
