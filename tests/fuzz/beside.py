@@ -100,9 +100,13 @@ def _copied(case: Case, film: Look, run: Run, track: Track, copy: Track) -> list
     if track.codec.startswith("pcm"):
         # Containers cut it into packets as they like.
         at, bits = track.data.find(copy.data), int((re.findall(r"\d+", track.codec) or ["8"])[0])
-        # Packets' lengths are rounded, and that of the last one ends with an edit list.
-        per_byte = 8 / bits / track.channels / track.rate
-        began = track.packets[0].time + at * per_byte
+        # By the packet it is in, for times are rounded; and lengths too, where not an edit list ends them.
+        per_byte, first = 8 / bits / track.channels / track.rate, 0
+        began = track.packets[0].time
+        for packet in track.packets:
+            if first <= at:
+                began = packet.time + (at - first) * per_byte
+            first += len(packet.data)
         short = max(0, began - must[0].time, must[-1].time + must[-1].length - began - len(copy.data) * per_byte)
         if at < 0 or (short > 0.03 and "packet" not in run.said):
             return [f"sound is lost or changed: {what}: {len(copy.data)} of {len(track.data)} bytes"]
