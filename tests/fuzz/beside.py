@@ -162,7 +162,7 @@ def _heard(case: Case, film: Look, run: Run, track: Track, copy: Track, source: 
     size = 1 << (len(before) + len(after)).bit_length()
     alike = np.fft.irfft(np.fft.rfft(before, size) * np.conj(np.fft.rfft(after, size)), size)
     lag = int(np.argmax(np.abs(alike)))
-    lag -= size if lag > size // 2 else 0
+    lag -= size if lag >= len(before) else 0
     # Sample 0 of the copy is sample `lag` of the source.
     base = anchor(case)
     moved = (begins - run.result.frames[base][0]) - (began + lag / 48000 - wanted[base][0])

@@ -38,7 +38,8 @@ def faults(case: Case, folder: Path, *, twice: bool = True) -> list[str] | None:
     found = _ending(run)
     if run.result is not None:
         found += [*_picture(case, film, run), *beside(case, film, run, source, out), *_file(case, film, run)]
-        found += ffprobe_disagrees(out, run.result) if FFPROBE and not _newer(case, run.result) else []
+    if run.result is not None and FFPROBE and not _newer(case, run.result):
+        found += ffprobe_disagrees(out, run.result, max(case.film.gaps) * float(case.film.step))
     again = edit(case, source, out) if twice else run
     if (again.code, again.result) != (run.code, run.result):
         found.append(f"not the same twice: {run.code} {again.code}: {again.said}")

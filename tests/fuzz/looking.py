@@ -163,8 +163,11 @@ def sound_of(path: Path, track: int) -> tuple[float, np.ndarray]:
     return begin or 0.0, np.concatenate(parts)
 
 
-def ffprobe_disagrees(path: Path, seen: Look) -> list[str]:
-    """In what the installed ffprobe, another build of another version, sees another file."""
+def ffprobe_disagrees(path: Path, seen: Look, longest: float) -> list[str]:
+    """In what the installed ffprobe, another build of another version, sees another file.
+
+    `longest` is how long the last frame may be shown, in seconds.
+    """
     command = [
         str(FFPROBE),
         "-v",
@@ -197,8 +200,8 @@ def ffprobe_disagrees(path: Path, seen: Look) -> list[str]:
     # and in whether a film ends by decoding times, which B-frames before a long frame bring closer together.
     begin = float(shown["format"].get("start_time", 0))
     times = [time for time, _ in seen.frames]
-    steps = [after - before for before, after in itertools.pairwise(times)]
-    uneven = max(steps) - min(steps) if steps else 0.0
+    steps = [longest, *(after - before for before, after in itertools.pairwise(times))]
+    uneven = max(steps) - min(steps)
     if not seen.of("subtitle") and min(abs(length - more - (seen.length or 0)) for more in (0, begin)) > 0.05 + uneven:
         found.append(f"ffprobe: {length} s long, for PyAV {seen.length}")
     return found
