@@ -134,7 +134,7 @@ _MILLISECONDS = Fraction(1, 1000)
 
 
 class CopyRoute:
-    """One copied stream. Times count from the output's zero.
+    """One copied stream. Times count from the output's zero. `codec` is its own, where ffmpeg takes it for another.
 
     `lead` is how much of the first sound, in seconds, the output says is not heard, and so may lie before 0.
     `early` is the first instant in seconds that is kept, None for all; `stop` the instant at which the output ends.
@@ -149,15 +149,16 @@ class CopyRoute:
         output: OutputContainer,
         container: Container,
         *,
+        codec: str | None = None,
         lead: Fraction = Fraction(0),
         cover: bool = False,
     ) -> None:
         self.source, self.lead, self.cover = source, lead, cover
-        self.target = add_copy(output, source)
+        self.target = add_copy(output, source, codec)
         self.early: Fraction | None = None
         self.stop: Fraction | None = None
         self.refused = self.left = 0
-        self._gate = Gate(container, source)
+        self._gate = Gate(container, source, codec=codec)
         self._last_dts: int | None = None
         self._counted = source.type == "audio" and container.counts_sound
         self._on_screen = OnScreen(source.codec_context.codec.canonical_name if source.type == "subtitle" else "")

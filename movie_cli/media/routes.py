@@ -21,11 +21,10 @@ from movie_cli.media.copying import TEXT_CODECS, TEXT_SUBTITLES, CopyRoute, Text
 from movie_cli.media.info import SourceInfo
 from movie_cli.media.opening import is_cover, open_source
 from movie_cli.media.sound import SoundRoute, plan_sound
-from movie_cli.media.trial import REFUSALS, add_copy, first_packets, try_copy
+from movie_cli.media.trial import REFUSALS, add_copy, codec_name, first_packets, try_copy
 from movie_cli.options import EncodeOptions
 
 if TYPE_CHECKING:
-    from av.codec.context import CodecContext
     from av.container import InputContainer, OutputContainer
 
 Route = CopyRoute | SoundRoute | TextRoute
@@ -125,8 +124,8 @@ class Routes:
     def _add_sound(
         self, stream: av.AudioStream, packets: list[Packet[Any]], again: InputContainer, output: OutputContainer
     ) -> str:
-        wanted, target, label = self._options.audio, self.container, label_of(stream)
-        codec = _codec_name(stream)
+        wanted, target, codec = self._options.audio, self.container, codec_name(stream, packets)
+        label = label_of(stream, codec)
         full = target.one_sound and any(route.source.type == "audio" for route in self.made.values())
         held = f"because {target.muxer} holds one sound" if full else f"because {target.muxer} does not hold it"
         if wanted == "transcode":
@@ -141,7 +140,7 @@ class Routes:
         elif codec and not full and self._may_hold(codec) and stream.codec_context.channels:
             skipped = try_copy(target, stream, packets)
             if skipped is not None:
-                self._copy(stream, output, Fraction(skipped, stream.codec_context.sample_rate or 1))
+                self._copy(stream, output, Fraction(skipped, stream.codec_context.sample_rate or 1), codec)
                 return ""
         if wanted == "copy":
             raise OutputError(
@@ -171,7 +170,7 @@ class Routes:
             return f": an {self.container.muxer} file holds either it or freely named tags such as the recipe"
         if self.container.muxer == "matroska":
             # As an attached file: what Matroska has for covers, and it takes any picture format.
-            codec = {"mjpeg": "jpeg"}.get(_codec_name(stream) or "", _codec_name(stream) or "octet-stream")
+            codec = {"mjpeg": "jpeg"}.get(codec_name(stream) or "", codec_name(stream) or "octet-stream")
             if packets:
                 name = stream.metadata.get("filename", f"cover.{codec.replace('jpeg', 'jpg')}")
                 output.add_attachment(name, stream.metadata.get("mimetype", f"image/{codec}"), bytes(packets[0]))
@@ -182,7 +181,7 @@ class Routes:
         target = self.container
         if stream.type == "data" and "timecode" in stream.metadata and target.muxer in _WITH_TIMECODE:
             return ""
-        codec = _codec_name(stream)
+        codec = codec_name(stream)
         known = codec is not None or stream.type in {"attachment", "data"}
         if known and self._may_hold(codec) and try_copy(target, stream, packets) is not None:
             if isinstance(stream, AttachmentStream):
@@ -206,8 +205,11 @@ class Routes:
     def _may_hold(self, codec: str | None) -> bool:
         return self.container.beside is None or codec in self.container.beside
 
-    def _copy(self, stream: Stream, output: OutputContainer, lead: Fraction = Fraction(0)) -> None:
-        self._describe(CopyRoute(stream, output, self.container, lead=lead, cover=_is_cover(stream)))
+    def _copy(
+        self, stream: Stream, output: OutputContainer, lead: Fraction = Fraction(0), codec: str | None = None
+    ) -> None:
+        cover = _is_cover(stream)
+        self._describe(CopyRoute(stream, output, self.container, codec=codec, lead=lead, cover=cover))
 
     def _describe(self, route: Route) -> None:
         """Say of the new stream what was said of the old one, and take the route."""
@@ -228,15 +230,9 @@ def _is_cover(stream: Stream) -> bool:
     return isinstance(stream, av.VideoStream) and is_cover(stream)
 
 
-def _codec_name(stream: Stream) -> str | None:
-    """The codec's common name; of data, for which there is no decoder, its own; None where nobody knows it."""
-    context: CodecContext | None = stream.codec_context
-    return context.codec.canonical_name if context is not None else getattr(stream, "name", None)
-
-
-def label_of(stream: Stream) -> str:
-    """What a stream is called in a sentence."""
-    codec = _codec_name(stream) or "unknown codec"
+def label_of(stream: Stream, codec: str | None = None) -> str:
+    """What a stream is called in a sentence; `codec` is its own, where ffmpeg takes it for another."""
+    codec = codec or codec_name(stream) or "unknown codec"
     kind = "the cover picture" if _is_cover(stream) else f"{stream.type} stream"
     language = f", {stream.language}" if stream.language and stream.language != "und" else ""
     return f"{kind} {stream.index} ({codec}{language})"

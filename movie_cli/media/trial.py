@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -18,6 +19,7 @@ from av.stream import Stream
 from movie_cli.media.containers import Container
 
 if TYPE_CHECKING:
+    from av.codec.context import CodecContext
     from av.container import InputContainer, OutputContainer
 
 FIRST_PACKETS = 4
@@ -73,8 +75,8 @@ class Gate:
         av.error.FFmpegError, ValueError, LookupError: the container refuses the stream by its header.
     """
 
-    def __init__(self, container: Container, stream: Stream, sink: Any = None) -> None:
-        self._kind, self._stream = container, stream
+    def __init__(self, container: Container, stream: Stream, sink: Any = None, codec: str | None = None) -> None:
+        self._kind, self._stream, self._codec = container, stream, codec
         self._written = 0
         self._open(Nowhere() if sink is None else sink)
 
@@ -108,18 +110,33 @@ class Gate:
         options = {"avoid_negative_ts": "disabled"} if self._kind.codec_delay else {}
         self._output = av.open(sink, "w", format=self._kind.muxer, container_options=options)
         try:
-            self._target = add_copy(self._output, self._stream)
+            self._target = add_copy(self._output, self._stream, self._codec)
             self._output.start_encoding()
         except REFUSALS:
             self.close()
             raise
 
 
-def add_copy(output: OutputContainer, stream: Stream) -> Stream:
-    """Add a stream that takes another one's packets. A layout that is not stated is assumed from the channels."""
-    context = stream.codec_context
-    codec = context.codec.canonical_name if context is not None else ""
-    if isinstance(context, av.AudioCodecContext) and output.format.name in _BY_BLOCKS and codec in _FRAMED:
+def codec_name(stream: Stream, packets: Sequence[Packet[Any]] = ()) -> str | None:
+    """The codec's common name; of data, for which there is no decoder, its own; None where nobody knows it.
+
+    With its first packets, MPEG audio is called by its layer: ffmpeg takes some transport streams' Layer II for MP3.
+    """
+    context: CodecContext | None = stream.codec_context
+    name = context.codec.canonical_name if context is not None else getattr(stream, "name", None)
+    header = bytes(packets[0])[:2] if packets and name == "mp3" else b""
+    return "mp2" if len(header) == 2 and header[0] == 0xFF and header[1] & 0xE6 == 0xE4 else name
+
+
+def add_copy(output: OutputContainer, stream: Stream, codec: str | None = None) -> Stream:
+    """Add a stream that takes another one's packets, which are of `codec` where ffmpeg thinks otherwise.
+
+    A layout that is not stated is assumed from the channels.
+    """
+    context, known = stream.codec_context, codec_name(stream)
+    codec = codec or known
+    framed = codec != known or output.format.name in _BY_BLOCKS
+    if isinstance(context, av.AudioCodecContext) and framed and codec in _FRAMED:
         # An AVI source states a block's size; frames have none.
         target: Stream = output.add_stream(_FRAMED[codec], rate=context.sample_rate, layout=context.layout)
     else:
@@ -164,7 +181,7 @@ def try_copy(container: Container, stream: Stream, packets: list[Packet[Any]]) -
     """
     sink = io.BytesIO()
     try:
-        gate = Gate(container, stream, sink)
+        gate = Gate(container, stream, sink, codec_name(stream, packets))
     except REFUSALS:
         return None
     took = True

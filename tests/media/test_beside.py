@@ -13,6 +13,7 @@ import pytest
 from movie_cli.errors import OutputError
 from movie_cli.media import EncodeOptions, VideoWriter, probe
 from movie_cli.media.containers import advanced
+from tests.fuzz.films import Film, Sound, make
 from tests.media.clips import SHARED, identity_edit, make_clip, needs_ffmpeg, picture, run_ffmpeg
 
 
@@ -239,3 +240,17 @@ def test_a_sound_that_begins_late_takes_none_of_another_with_it(tmp_path, ending
         times = [float(packet.pts * packet.time_base) for packet in container.demux(audio=1) if packet.size]
     assert times[0] < 0.1
     assert times[-1] > 3.8
+
+
+@pytest.mark.parametrize(("ending", "codec"), [(".flv", "aac"), (".avi", "mp2"), (".mkv", "mp2")])
+def test_layer_two_that_is_taken_for_layer_three(tmp_path, ending, codec):
+    source, out = tmp_path / "a.ts", tmp_path / f"b{ending}"
+    make(Film(".ts", "mpeg4", frames=7, reorder=2, sounds=(Sound("mp2", begin=7),)), source)
+    if probe(source).audio[0].codec != "mp3":
+        pytest.skip("this ffmpeg tells the layers apart")
+    report = identity_edit(source, out, start=0.1)
+    with av.open(str(out)) as container:
+        (sound,) = container.streams.audio
+        assert sound.codec_context.codec.canonical_name == codec
+    assert ending != ".mkv" or b"A_MPEG/L2" in out.read_bytes()
+    assert any("(mp2) is converted to aac" in message for message in report.messages) == (codec == "aac")
