@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.fuzz.edits import Run, anchor, asked, counts_frames, kept, rate
+from tests.fuzz.edits import Run, anchor, asked, counts_frames, kept, origin, rate
 from tests.fuzz.films import Case
 from tests.fuzz.looking import Look, Track, sound_of
 
@@ -172,7 +172,7 @@ def _heard(case: Case, film: Look, run: Run, track: Track, copy: Track, source: 
     must, _ = _in_range(case, film, track, wanted)
     length = must[-1].time + must[-1].length - must[0].time if must else 0
     if case.ending == ".avi" and must:
-        length += max(0, must[0].time - (wanted[0][0] if "--start" in case.options else 0))  # silence
+        length += max(0, must[0].time - origin(case, film))  # silence
     # Sound is cut between samples, and packets that reach over an end of the part are not among those that must be.
     reach = 0.03 + 2 * max(packet.length for packet in track.packets)
     if not -reach <= len(after) / 48000 - length <= reach + 2 * _unsure(case, film):

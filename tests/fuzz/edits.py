@@ -71,3 +71,10 @@ def counts_frames(case: Case) -> bool:
 def anchor(case: Case) -> int:
     """The frame from which times are counted. AVI always begins with the first one, and shows it until the others."""
     return -1 if case.ending == ".avi" else 0
+
+
+def origin(case: Case, film: Look) -> float:
+    """What becomes 0: the part's begin, else the first packet of a transport stream, and 0 itself of other films."""
+    if "--start" in case.options:
+        return kept(case, film)[0][0]
+    return film.begin if case.film.ending == ".ts" else 0.0

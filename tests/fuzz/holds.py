@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 
 from tests.fuzz.beside import beside, described
-from tests.fuzz.edits import Run, anchor, counts_frames, edit, kept
+from tests.fuzz.edits import Run, anchor, counts_frames, edit, kept, origin
 from tests.fuzz.films import Case, make
 from tests.fuzz.looking import FFPROBE, Look, ffprobe_disagrees, look
 
@@ -110,9 +110,9 @@ def _file(case: Case, film: Look, run: Run) -> list[str]:
     assert result is not None
     found = described(case, run, film.of("video")[0], result.of("video")[0])
     times = [frame[0] for frame in result.frames]
-    if case.ending == ".avi" and len(times) == 1 and "--start" not in case.options:
+    if case.ending == ".avi" and len(times) == 1:
         # Such a picture is shown from the beginning, and still until it was to end.
-        times.append(kept(case, film)[0][0] - (film.begin if case.film.ending == ".ts" else 0))
+        times.append(kept(case, film)[0][0] - origin(case, film))
     longest = max(result.end, max(times, default=0) + 3 * float(case.film.step))
     if result.length is not None and result.length > longest + 0.1:
         found.append(f"longer than anything in it: {result.length:.2f} s, {longest:.2f} s are there")
