@@ -102,7 +102,7 @@ def main(checkpoint: str, table: Path, misses: bool) -> None:
     taken = judge(checkpoint, instructions)
     count = Counter(each.kind for each in instructions)
     pairs = list(zip(instructions, taken, strict=True))
-    for kind in KINDS:
+    for kind in (kind for kind in KINDS if count[kind]):
         own = [found for each, found in pairs if each.kind == kind]
         right, look, place = (
             sum(values) for values in zip(*((t.right, t.look_right, t.place_right) for t in own), strict=True)

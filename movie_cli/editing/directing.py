@@ -131,7 +131,11 @@ def advice(descriptor: Descriptor, instruction: str, text: EmbeddedInstruction) 
     if found.unknown:
         meant = {*f"{found.only or ''},{found.spared or ''}".replace("_", " ").split(",")}
         near = f"; the nearest is {found.nearest}" if found.nearest else ""
-        takes = f"takes all of {found.nearest}" if found.nearest in meant else f"edits the whole picture{near}"
+        takes = (
+            f"takes all of {found.nearest}"
+            if found.nearest and found.nearest in meant
+            else f"edits the whole picture{near}"
+        )
         said.append(f'{name} knows no place "{found.unknown}", and {takes} (`movie mask --help` lists the places)')
     if found.left_out:
         said.append(f'"{found.left_out}" is left out: an edit is one look for one place; --then adds another')

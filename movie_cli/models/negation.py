@@ -6,6 +6,7 @@ among what the whole asks for. Words like "less dark", whose whole has a meaning
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -18,7 +19,9 @@ _CUE = re.compile(
     r"|(?:get|getting|keep) (?:it )?(?:rid of|from)|rid (?:it|the \w+) of|(?:take|clear|wash|wipe|turn"
     r"|switch) (?:away|out|off)"
     r"|(?:any|every)thing (?:but|except|other than)|nothing like|less|fewer|neither|nor|(?:free|far) (?:of|from)"
-    r"|(?:instead|opposite) of|rather than|avoid(?:ing)?|skip|lose|hate|dislike|ban|(?:cut|cancel|reverse|melt)(?= the)"
+    r"|(?:instead|opposite) of|rather than|avoid(?:ing)?|skip|lose|hate|dislike|ban|(?:cut|cancel|reverse|melt|kill"
+    r"|ditch|scrap)(?= the)"
+    r"|drop(?= the [\w ]+ (?:look|effect|filter|style|thing)\b)|^never"
     r"|never(?= make| turn| let| be| give| show)|stop(?= the| it| all| any| this| \w+ing\b))\b"
     # What stands between and names nothing.
     r"(?:[\s-]+(?:want|make|making|turn|turning|give|let|have|see|seeing|look|looking|like|be|being|it|this|that|to"
@@ -42,6 +45,12 @@ _MEANT = re.compile(r"(?:nothing|none|colou?rs?|colou?rful|chroma|hues?|saturati
 _NOT_SO = re.compile(r"(?:\bnot|n['’]?t)( be| look)? (?:quite )?so\b(?! much\b)", re.IGNORECASE)
 
 
+_UNDONE = re.compile(
+    r"(?P<gone>.+?)[,.;:!]+ (?:please )?(?:remove|delete|get rid of|take away|lose|drop|undo|kill) (?:it|that|them)\b",
+    re.IGNORECASE,
+)
+
+
 def softened(text: str) -> str:
     """The text with "less bright" for "not so bright"."""
     return _NOT_SO.sub(r"\1 less", text)
@@ -55,6 +64,6 @@ def negations(text: str) -> Iterator[tuple[str, str]]:
         negated = text[cue.end() : stop].strip()
         if negated and not _MEANT.match(negated):
             yield f"{text[: cue.start()]} {text[stop:]}".strip(" ,.;:!?"), negated
-    for gone in _GONE.finditer(text):
+    for gone in itertools.chain(_GONE.finditer(text), _UNDONE.finditer(text)):
         if not _MEANT.match(gone["gone"]):
             yield f"{text[: gone.start()]} {text[gone.end() :]}".strip(" ,.;:!?"), gone["gone"]

@@ -36,9 +36,9 @@ PLACES: Mapping[str, Mapping[str, float]] = {
 """What a place is made of: weights of regions. The subject is whoever or whatever moves by itself."""
 _WORDS = {
     "sky": "cloud clouds skies heaven heavens | cloudscape",
-    "tree": "forest woods woodland bush bushes hedge leaf leaves foliage branch branches flower maple oak pine palm |"
-    " hedgerow shrub twig treetop roses tulip daisy daisies fir spruce birch willow orchard grove cactus cacti ivy"
-    " ",
+    "tree": "forest woods woodland bush bushes hedge leaf leaves foliage branch branches flower maple oak pine palm"
+    " | hedgerow shrub twig treetop roses tulip daisy daisies fir spruce birch willow orchard grove cactus cacti ivy"
+    " sapling conifer evergreen bonsai treeline poplar cypress mangrove bamboo rosebush bouquet orchid",
     "grass": "lawn meadow field pasture turf | grassland prairie paddock",
     "water": "sea ocean lake river pond stream wave canal pool waterfall fountain | seawater brook lagoon fjord rapids"
     " surf",
@@ -46,39 +46,60 @@ _WORDS = {
     " summit ridge boulder pebble gravel dirt canyon valley slope glacier",
     "road_and_floor": "road floor street pavement sidewalk path asphalt tarmac highway motorway driveway | flooring"
     " floorboard footpath pathway walkway alley lane roadway crosswalk runway cobble cobblestone stairs staircase",
-    "building": "house tower church churches castle cathedral mansion temple palace skyscraper skyline facade barn hut"
-    " cottage | villa bungalow cabin shed chapel mosque monastery monasteries hotel pub hall factory factories"
-    " warehouse lighthouse windmill farmhouse townhouse brickwork rooftop architecture",
-    "wall_and_furniture": "wall furniture | wallpaper ceiling",
+    "building": "house tower church churches castle cathedral mansion temple palace skyscraper skyline facade barn"
+    " hut cottage | villa bungalow cabin shed chapel mosque monastery monasteries hotel pub hall factory factories"
+    " warehouse lighthouse windmill farmhouse townhouse brickwork rooftop architecture shopfront storefront pagoda"
+    " minaret steeple spire dome gazebo pavilion edifice courthouse firehouse outhouse greenhouse treehouse igloo"
+    " wigwam tent",
+    "wall_and_furniture": "wall furniture | wallpaper ceiling panelling wainscot",
     "person": "man men woman women girl boy guy lady ladies gentleman gentlemen child children kid baby babies body"
     " dancer actor singer player rider cyclist skier surfer bride groom driver runner human tourist passenger couple"
     " mother father mom mum dad sister brother grandma grandpa wife husband son daughter friend family performer"
-    " athlete pedestrian boyfriend girlfriend granddaughter grandson grandad nephew colleague | bodies bloke dude chap"
-    " fella lad teen teenager toddler infant youngster newborn adult ballerina actress vocalist musician drummer"
-    " guitarist pianist violinist footballer goalkeeper golfer gymnast boxer swimmer diver snowboarder skater"
-    " skateboarder biker jogger climber hiker walker commuter visitor shopper customer worker waiter waitress chef"
-    " doctor nurse teacher student pupil soldier policeman officer cop fireman farmer fisherman fishermen cowboy"
-    " speaker presenter interviewer interviewee reporter host guest bridesmaid newlyweds twin mama daddy mommy "
-    " parent sibling granny gran granddad grandmother grandfather grandchild grandchildren fiance fiancee spouse niece"
-    " uncle aunt auntie cousin buddy neighbour neighbor boss families ",
-    "animal": "dog cat horse cow bird sheep duck swan bear pony ponies pet puppy puppies kitten goat pig elephant lion"
-    " tiger wolf wolves fox foxes deer rabbit chicken pigeon seagull monkey squirrel dolphin donkey hamster fur | bull"
-    " bulls calf calves ox oxen bison buffalo lamb piglet foal duckling goose geese hen rooster cockerel gull parrot"
-    " budgie canary owl eagle hawk raven flamingo peacock penguin kitty pup doggo doggy pooch bunny bunnies hare"
-    " hedgehog badger otter beaver lioness leopard cheetah panther panda koala kangaroo moose reindeer camel giraffe"
-    " zebra hippo rhino ape gorilla chimp llama alpaca frog toad turtle tortoise snake lizard crocodile alligator fish"
-    " fishes whale shark butterfly butterflies bee spider paw tail hound labrador poodle terrier beagle husky corgi",
-    "vehicle": "car truck bus buses lorry lorries van boat ship train plane airplane aeroplane bike bicycle motorbike"
-    " motorcycle tram taxi taxis jeep ferry ferries yacht helicopter scooter tractor automobile minivan sailboat | cab"
-    " suv moped vespa minibus speedboat rowboat canoe kayak gondola vessel submarine airliner aircraft locomotive"
-    " wagon carriage trailer caravan campervan motorhome ambulance limo limousine convertible sedan porsche ferrari"
-    " bmw mercedes tesla",
-    "hair": "hairs hairdo | haircut hairstyle ponytail pigtail fringe braid wig",
+    " athlete pedestrian boyfriend girlfriend granddaughter grandson grandad nephew colleague | bodies bloke dude"
+    " chap fella lad teen teenager toddler infant youngster newborn adult ballerina actress vocalist musician"
+    " drummer guitarist pianist violinist footballer goalkeeper golfer gymnast boxer swimmer diver snowboarder"
+    " skater skateboarder biker jogger climber hiker walker commuter visitor shopper customer worker waiter waitress"
+    " chef doctor nurse teacher student pupil soldier policeman officer cop fireman farmer fisherman fishermen"
+    " cowboy speaker presenter interviewer interviewee reporter host guest bridesmaid newlyweds twin mama daddy"
+    " mommy parent sibling granny gran granddad grandmother grandfather grandchild grandchildren fiance fiancee"
+    " spouse niece uncle aunt auntie cousin buddy neighbour neighbor boss families fighter swordsman swordsmen"
+    " samurai burglar thief thieves bystander passerby stranger heroine villain grandparent stepmother"
+    " stepfather ancestor teammate opponent referee coach skydiver parachutist acrobat juggler magician comedian"
+    " busker dj rapper bassist conductor photographer filmmaker scientist engineer mechanic builder plumber"
+    " electrician gardener hairdresser barber butcher baker barista bartender cashier clerk lawyer priest monk nun"
+    " sailor pilot astronaut cheerleader skater hipster lover schoolboy schoolgirl businessman businesswoman"
+    " gentlewoman housewife granddad grandpas pensioner bodybuilder marathoner sprinter horseman horsewoman rower"
+    " kayaker paddler hitchhiker camper fan protester demonstrator marcher soloist cellist flautist saxophonist"
+    " trumpeter",
+    "animal": "dog cat horse cow bird sheep duck swan bear pony ponies pet puppy puppies kitten goat pig elephant"
+    " lion tiger wolf wolves fox foxes deer rabbit chicken pigeon seagull monkey squirrel dolphin donkey hamster fur"
+    " | bull bulls calf calves ox oxen bison buffalo lamb piglet foal duckling goose geese hen rooster cockerel gull"
+    " parrot budgie canary owl eagle hawk raven flamingo peacock penguin kitty pup doggo doggy pooch bunny bunnies"
+    " hare hedgehog badger otter beaver lioness leopard cheetah panther panda koala kangaroo moose reindeer camel"
+    " giraffe zebra hippo rhino ape gorilla chimp llama alpaca frog goldfish toad turtle tortoise snake lizard"
+    " crocodile alligator fish fishes whale shark butterfly butterflies bee spider paw tail hound labrador poodle"
+    " terrier beagle husky corgi hummingbird blackbird songbird robin sparrow crow stork heron pelican parakeet"
+    " cockatoo ostrich vulture falcon woodpecker magpie lobster crab octopus jellyfish ladybird ladybug dragonfly"
+    " dragonflies bumblebee insect caterpillar mouse mice critter creature wildlife livestock cattle herd flock"
+    " chihuahua dachshund retriever spaniel bulldog pug greyhound collie rottweiler dalmatian tabby stallion mare"
+    " colt mule boar hyena lynx jaguar cougar puma meerkat lemur sloth walrus seal sealion platypus crayfish"
+    " goldfinch finch swallow",
+    "vehicle": "car truck bus buses lorry lorries van boat ship train plane airplane aeroplane bike bicycle"
+    " motorbike motorcycle tram taxi taxis jeep ferry ferries yacht helicopter scooter tractor automobile minivan"
+    " sailboat | cab suv moped vespa minibus speedboat rowboat canoe kayak gondola vessel submarine airliner"
+    " aircraft locomotive wagon carriage trailer caravan campervan motorhome ambulance limo limousine convertible"
+    " sedan porsche ferrari bmw mercedes tesla audi toyota volkswagen beetle cadillac mustang lamborghini pickup"
+    " hatchback roadster firetruck digger bulldozer excavator forklift barge dinghy catamaran hovercraft glider"
+    " biplane spaceship streetcar trolleybus rickshaw tuktuk buggy wheelchair pram stroller pushchair",
+    "hair": "hairs hairdo | haircut hairstyle ponytail pigtail fringe braid wig mane dreadlocks curls locks tresses"
+    " afro mohawk mullet",
     "face_and_skin": "face skin complexion cheek",
-    "clothes": "clothing dress dresses shirt tshirt t-shirt jacket coat suit outfit costume trousers pants jeans skirt"
-    " sweater jumper hoodie blouse robe uniform garment gown cloak kimono | clothe attire apparel vest waistcoat"
-    " blazer tuxedo cardigan pullover sweatshirt tracksuit jersey polo leggings shorts overalls dungarees pyjamas"
-    " pajamas bathrobe swimsuit bikini sari saree poncho raincoat parka anorak tunic frock",
+    "clothes": "clothing dress dresses shirt tshirt t-shirt jacket coat suit outfit costume trousers pants jeans"
+    " skirt sweater jumper hoodie blouse robe uniform garment gown cloak kimono | clothe attire apparel vest"
+    " waistcoat blazer tuxedo cardigan pullover sweatshirt tracksuit jersey polo leggings shorts overalls dungarees"
+    " pyjamas pajamas bathrobe swimsuit bikini loincloth leotard tutu tights pantsuit onesie romper kilt corset"
+    " bodice turtleneck dungaree cape shawl nightgown nightie pinafore smock tabard jerkin armour sari saree poncho"
+    " raincoat parka anorak tunic frock",
     "background": "backdrop bg | bkg surroundings scenery",
     "subject": "foreground fg | protagonist",
     "plants": "plant vegetation greenery | flora",

@@ -100,7 +100,7 @@ def own_place(look: str, edits: Collection[str]) -> str | None:
     for name, (place, words) in OWN_PLACES.items():
         asks = [word for word in said if re.fullmatch(words, word)]
         where = [word for word in said if place_of(word) in {place, *PEOPLE}]  # "a vampire's pale skin"
-        around = {*where, *SHADES, "really", "much", "completely", "all", "white"}
+        around = {*where, *SHADES, "really", "much", "completely", "all", "white", "go", "went"}
         if name in edits and asks and {*said} <= {*asks, *around}:
             return place
     return None
@@ -138,7 +138,9 @@ def _aimed(parts: list[str], named: Named) -> _Aimed:
         targets = {index: found for index, found in targets.items() if not found.weak}
     own = [index for index, found in targets.items() if content(found.look)]
     gone += [
-        index for index in range(0, len(parts), 2) if own and index not in targets and _INTRODUCED.match(parts[index])
+        index
+        for index in range(0, len(parts), 2)
+        if own and index not in targets and (_INTRODUCED.match(parts[index]) or _is_told(parts[index], index < own[0]))
     ]
     if not own:
         names = [name for found in targets.values() for name in found.names]
@@ -152,6 +154,11 @@ def _aimed(parts: list[str], named: Named) -> _Aimed:
     for index, found in targets.items():
         parts[index] = found.look
     return _Aimed(_without(parts, [*gone, *left]), () if before else aim.names, left_out, refusals)
+
+
+def _is_told(clause: str, before: bool) -> bool:
+    """Whether a clause before the one that asks only tells why: "the grass is dull, ..."."""
+    return before and "§" not in clause and re.search(r"\b(?:is|are|was|were|came out|looks?)\b", clause) is not None
 
 
 def _is_whole(parts: Sequence[str], index: int, first: int) -> bool:

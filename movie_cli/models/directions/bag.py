@@ -1,4 +1,4 @@
-"""The look of a place where grammar says nothing: whatever their order, one place, words of looks, and nothing else."""
+"""The look of a place where grammar says nothing: whatever their order, one place and words of looks."""
 
 from __future__ import annotations
 
@@ -8,20 +8,28 @@ from collections.abc import Iterator, Sequence
 from movie_cli.models.directions.clauses import SOFT, TURNED, content
 from movie_cli.models.directions.naming import Named
 from movie_cli.models.directions.patterns import LOOK, PARTS_OF_PEOPLE, PEOPLE, P
-from movie_cli.models.directions.words import LOOK_PHRASES, LOOK_WORDS, SAYING_NOTHING, SCENE_LOOKS
+from movie_cli.models.directions.words import LOOK_PHRASES, LOOK_WORDS, SAYING_NOTHING, SCENE_LOOKS, SCENE_WORDS
+from movie_cli.models.negation import negations
 
+MOST = 3
+"""Words that may say anything else."""
 _DESCRIBED = re.compile(
-    rf"(?<!'d )(?<!would )\b(?:like|as if|as though|as seen|by) (?:an? )?{P}|^{SOFT}(?:with|in|under) "
-    rf"|\b(?:an?|some|no|without|less|not) {P}(?! (?:that|which))|^(?:the )?{P} (?:with|in|wearing) (?:an? )?{P}"
+    rf"(?<!'d )(?<!would )\b(?:like|as if|as though|as seen|by|under) (?:an? )?{P}|^{SOFT}(?:with|in|under) "
+    rf"|\b(?:an?|some|no|without|less|not) {P}(?! (?:that|which|like)\b)|^(?:the )?{P} (?:with|in|wearing) (?:an? )?{P}"
+    rf"|(?<!dream )(?<!dreaming )(?<!think )(?<!thinking )(?<!version )(?<!versions )(?<!outline )(?<!outlines )"
+    rf"(?<!edges )\bof {P}"
 )
 """Where a place is a part of what the whole is to look like: "an old photo of a man"."""
+_BECOMES = re.compile(
+    rf"(?:\bfrom|\breplace|\bchange|\bswap|\bswitch)\b.*{P}.* (?:to|into|with|for|by) (?P<new>[^§]+)$"
+)
 
 
 def aimed_by_words(clauses: Sequence[str], named: Named) -> tuple[tuple[str, ...], str] | None:
     """Names and look of a text that is but one place and words of looks; None where more is said.
 
     Of a person and a part of one it is the part: "give her blue hair". What something is, is not what it is to become:
-    "his shirt is blue, make it red".
+    "his shirt is blue, make it red". Words that name a scene ("snow") may be a description of the whole.
     """
     line = ", ".join(clauses)
     places = [named.of(number) for number in re.findall(P, line)]
@@ -30,26 +38,38 @@ def aimed_by_words(clauses: Sequence[str], named: Named) -> tuple[tuple[str, ...
         places = parts
     if len(places) != 1 or _DESCRIBED.search(line):
         return None
-    before = r"\b(?:in|on|at|under|over) " if places[0].kind == "a" else r"\bof "
-    if re.search(before + P, line) and not {*places[0].names} <= PARTS_OF_PEOPLE:
+    wanted = places[0].kind == "a" and not parts
+    if wanted and re.search(rf"\b(?:in|on|at|over) {P}", line):
         return None
     become = [clause for clause in clauses if TURNED.match(clause.strip()) and not re.search(P, clause)]
+    if found := _BECOMES.search(line):
+        become = [found["new"]]
+    said = [[*_words(clause)] for clause in become or clauses]
+    looks = [[word for word in words if _is_look(word)] for words in said]
+    told = [index for index, words in enumerate(looks) if words]
     attributes = "" if become else places[0].attributes
-    said = [[*_looks(clause)] for clause in become or clauses]
-    looks = [words for words in said if words]
-    if len(looks) > 1 or (looks and attributes and not re.search(P, clauses[said.index(looks[0])])):
+    most = 0 if re.search(rf"\bwith {P}", line) else MOST
+    if (
+        len(told) > 1
+        or sum(map(len, said)) - sum(map(len, looks)) > most
+        or any(word in SCENE_WORDS for words in said for word in words)
+        or any(negations(", ".join(become or clauses)))
+        or (told and attributes and not re.search(P, clauses[told[0]]))
+    ):
         return None
-    words = [*attributes.split(), *(looks[0] if looks else ())]
-    look = " ".join(words)
-    known = all(map(_is_look, re.sub(LOOK_PHRASES, " ", look).split()))
-    return (places[0].names, f"make it {look}") if known and {*words} - SCENE_LOOKS else None
+    words = [*attributes.split(), *(looks[told[0]] if told else ())]
+    look = re.sub(r"(?<=[a-z])-", " ", " ".join(words))
+    return (places[0].names, f"make it {look}") if {*words} - SCENE_LOOKS else None
 
 
-def _looks(clause: str) -> Iterator[str]:
+def _words(clause: str) -> Iterator[str]:
     """The words of a clause that may say a look."""
-    said = content(re.sub(P, " ", clause).replace("\x01", " "))
-    return (word for word in said if word not in SAYING_NOTHING)
+    text = re.sub(P, " ", clause).replace("\x01", "-")
+    for word in content(re.sub(LOOK_PHRASES, lambda found: found[0].replace(" ", "-"), text)):
+        if word not in SAYING_NOTHING:
+            yield word.removesuffix("'s")
 
 
 def _is_look(word: str) -> bool:
-    return word in LOOK_WORDS or all(one in LOOK_WORDS or re.fullmatch(LOOK, one) for one in word.split("-"))
+    known = word in LOOK_WORDS or re.fullmatch(LOOK_PHRASES, word.replace("-", " ")) is not None
+    return known or all(one in LOOK_WORDS or re.fullmatch(LOOK, one) is not None for one in word.split("-"))

@@ -50,7 +50,11 @@ _WISHED = re.compile(
     r"(?: (?:nicer|better|good|great|nice|cool|like))* "
 )
 """How a sentence begins that wishes something of a place: what if the grass was purple."""
-TURNED = re.compile(rf"{SOFT}(?:{VERB}|tone|sharpen|warm|cool|soften) (?:it|'?em|them|that)\b")
+TURNED = re.compile(
+    rf"{SOFT}(?:(?:{VERB}|tone|sharpen|warm|cool|soften|pull|bring|want|prefer) (?:it|'?em|them|that)\b"
+    r"|i(?: want| need| prefer| would like|'d like|'d prefer) (?:it|them)\b"
+    r"|(?:can|could|should|may|might) (?:it|they|that) (?:be|become|look)\b)"
+)
 _BECOME = r"(?:(?:to )?(?:be|become|appear|turn|get)|to)"
 _PLAIN = frozenset(listed("change set get have let want convert transform shade show do"))
 _DYED = frozenset(listed("paint dye colour color tint spray recolour recolor"))
@@ -127,7 +131,7 @@ def target_of(body: str, named: Named, separator: str = "", following: str = "")
         return found[0] if named.of(found[2]).kind else wanted(found)
 
     # What something is to become, or what is put on it, is no place: "replace the grass with sand".
-    body = re.sub(rf"(?<=§)(.*? (?:with|into|to|like|as|than)(?: [a-z]+)??) {P}", wanted, body)
+    body = re.sub(rf"(?<=§)(.*? (?:with|into|to|like|as|than|for)(?: [a-z]+)??) {P}", wanted, body)
     body = re.sub(rf"^((?:[a-z]+ )?){P}(?= (?:on|onto|over|all over|across) )", bare, body)
     body = re.sub(rf"^give {P} (?:an? )?(?={P})|^{P}.* (?:should|must|could|to|shall) have (?={P})", "give ", body)
     body = re.sub(rf"^(?:see|show|have|imagine) (?:{P}|him|her|them|me|us) with (?:an? )?(?={P})", "give ", body)
@@ -152,7 +156,9 @@ def _look(body: str, place: Place, separator: str, following: str) -> str | None
     if found := re.fullmatch(rf"(?:replace|swap|exchange|substitute)(?: out)? {P} (?:with|for|by) (?P<x>.+)", body):
         return f"make it {found['x']}"
     colour = r"(?P<colour>(?:all )?(?:of )?(?:the )?colou?rs?)"
-    if found := re.fullmatch(rf"(?:remove|take) {colour}(?: out)?(?: away)? (?:from|of|in) {P}", body):
+    if found := re.fullmatch(
+        rf"(?:remove|take|drain|suck|strip|wash|bleach|pull) {colour}(?: out)?(?: away)? (?:from|of|in) {P}", body
+    ):
         return f"remove {found['colour']}"
     if found := re.fullmatch(
         rf"(?P<verb>[a-z-]+)(?P<way> (?:up|down|out|(?<=paint )over))? {P}(?: (?P<tail>.+))?", body
@@ -184,8 +190,10 @@ def _look(body: str, place: Place, separator: str, following: str) -> str | None
     ):
         return f"make it {found['more']}{found['look'] or ''} {place.attributes}".rstrip()
     amount = r"(?P<look>(?:more|some|a bit|an?|less) .+)"
-    if found := re.fullmatch(rf"{P} (?:needs?|wants?|could (?:use|do with)) {amount}", body):
-        return found["look"]
+    if found := re.fullmatch(
+        rf"{P} (?:needs?|wants?|could (?:use|do with)) (?:{amount}|(?P<thing>(?!to )[a-z ]+))", body
+    ):
+        return found["look"] or found["thing"]
     if _is_topic(body, place, separator.strip(), following):
         return ""
     if place.kind == "a":
@@ -321,7 +329,7 @@ def says_look(tail: str, place: Place) -> bool:
         rf"{words}(?:{LOOK}\b|(?!over|under|after|water|power|weather)[a-z]+er\b)",
         made,
         rf"as (?:an? )?(?:{LOOK}|{MATERIAL})\b",
-        r"in (?:[^ ,]+ ){0,3}(?:style|look|colou?rs?|tones?)\b|(?:glow|shine|sparkle)\b",
+        r"in (?:[^ ,]+ ){0,3}(?:style|look|colou?rs?|tones?)\b|(?:glow|shine|sparkle)\b|out of focus\b",
     ]
     if place.names[0] == "sky":
         patterns.append(r"(?:at|in the) (?:sunset|dusk|dawn|sunrise|night|evening|morning)\b")

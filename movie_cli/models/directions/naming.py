@@ -22,7 +22,7 @@ from movie_cli.models.directions.patterns import (
     any_of,
 )
 from movie_cli.models.directions.slips import mended
-from movie_cli.models.directions.words import COLOURS, LOOK_WORDS, NAMES, NOT_ADDED
+from movie_cli.models.directions.words import COLOURS, LOOK_WORDS, MATERIALS, NAMES, NOT_ADDED
 from movie_cli.models.negation import softened
 from movie_cli.models.region_names import around, place_of
 
@@ -61,16 +61,19 @@ _NAMING = re.compile(
     r"(?<![\w\x01'-])(?:(?:the |its |their )?(?:colou?rs?|paint|tones?|hue|surface|texture|tops?|sides?|fronts?"
     r"|edges?) of )?"
     rf"(?:{THE} (?:whole |entire )?(?:{INNER} ){{0,2}}?(?:{HEAD} )?(?P<the>{HEAD}){_END}"
-    rf"|(?:(?:a|an|some) )?(?P<look>{LOOK}(?:(?:,| and|) {LOOK})*) (?P<a>{HEAD}){_END}"
+    rf"|(?:(?:a|an|some) )?(?P<look>{LOOK}(?:(?:,| and|) {LOOK})*) (?:{HEAD} )?(?P<a>{HEAD}){_END}"
     rf"|(?:(?:whole|entire) )?(?:{HEAD} )?(?P<bare>{HEAD}){_END}"
     rf"|(?P<who>him|{_HER}|everyone|everybody"
-    r"|(?:(?<=make |turn |eave |keep |cept |aint |only )|(?<= on )|(?<= for )|(?<=ehind ))(?:me|us|them)"
+    r"|(?:(?<=make |turn |eave |keep |cept |aint |only )|(?<= on )|(?<= for )|(?<=ehind )|(?<=round )|(?<=i[sz]e )"
+    r"|(?<=blur |draw )|(?<=rken |hten |rpen ))(?:me|us|them)"
     r"(?! (?:on|off|up|down|back)\b)"
     r")\b)"
 )
+_DOES = re.compile(r"(?:^|[,.;:!?] ?|\b(?:and|but|you|please|then) )[a-z]+ $")
 _NAMES = tuple(re.compile(rf"\b(?:{name})\b") for name in NAMES)
 _COMPARED = re.compile(
-    rf"(?P<head>§(?P<place>\d+)§|\b(?P<colour>{any_of(COLOURS)})),? (?:just )?(?:like|as) (?P<tail>[^§,.;]+)$"
+    rf"(?P<head>§(?P<place>\d+)§|\b(?P<colour>{any_of(COLOURS + MATERIALS)})),? (?:just )?(?:like"
+    rf"|as) (?P<tail>[^§,.;]+)$"
 )
 _NOT_THAT = re.compile(rf",? (?:and |but )?(?:not|instead of|rather than) (?:an? )?{LOOK}(?: ones?)?(?=$|[,.;!])")
 """What it is now: "a white horse, not brown"."""
@@ -80,6 +83,11 @@ _SAID_OTHERWISE = tuple(
     for pattern, plain in (
         (r"\bhands off(?: of)?\b", "do not touch"),
         (r"\b[àa] la\b", "like"),
+        (rf"\b{_WHO} (?:should )?(?:wears?|wore) (?={LOOK}\b)", "the clothes in "),
+        (rf"\b(?:put|place|set|stand) (?:us|me|him|her|them|it|{THE} [a-z]+) in front of\b", "make the background"),
+        (r"\bgreat-(?=grand)", ""),
+        (r"\b(?:an? )?redhead(?:ed|s)?\b", "with red hair"),
+        (rf"\b({any_of(COLOURS)})[ -](?:tones?|hues?|tints?)\b", r"\1"),
         (r"\blike (?:it|they|he|she)(?:'s|'re| is| are)\b", "like"),
         (
             rf"\bwhat(?:ever)? {_WHO}(?:'s|'re| is| are)? (?:wearing|wears?|dressed in|got on|has on|have on)\b",
@@ -101,9 +109,9 @@ _POLITE = re.compile(
 
 _IS = r"(?:is|are|was|were)"
 _ASIS = (
-    rf"(?:completely |exactly |just |all )?(?:alone|as (?:(?:it|they|he|she) )?(?:currently )?{_IS}|as[- ]is"
-    r"|un(?:changed|touched|edited|affected|altered|treated)|the same|clear(?! blue)|clean|dry|visible"
-    r"|sharp|off[ -]limits"
+    rf"(?:completely |exactly |just |all |still )?(?:alone|as (?:(?:it|they|he|she) )?(?:currently )?{_IS}|as[- ]is"
+    r"|un(?:changed|touched|edited|affected|altered|treated)|the same|(?:clear(?! blue)|clean|dry|visible|sharp)\b"
+    r"|off[ -]limits"
     rf"|(?:the way|like|how) (?:it|they|he|she) {_IS}|normal|natural|original|intact|out of (?:it|this)|out(?! of)"
     r"|exclu\w+|excepted|exempt|in focus"
     r"|(?:in|with) (?:full |its |their |his |her |original |natural |normal )*colou?r(?:s|ed)?(?! of)"
@@ -122,6 +130,7 @@ _KEPT = tuple(
     re.compile(pattern)
     for pattern in (
         rf"(?P<all>\b(?:everything|everywhere|all)(?: (?!but\b)[a-z&/]+){{1,4}}?) (?:but|bar|save) {P}",
+        rf"(?P<all>\ball(?: [a-z&/]+){{1,4}}?), (?:bar|save) {P}",
         rf"(?P<all>\b{_ALL}),? (?:but|save(?: for)?|bar|minus|outside(?: of)?|else than)(?: not)?"
         rf"(?: {PUT})? {P}",
         rf"(?P<all>\b(?:{_ALL}|the (?:world|area|space|place)|)) ?\baround {P}",
@@ -129,14 +138,17 @@ _KEPT = tuple(
         r",? ?\b(?:except(?:ing)?(?: for)?|excluding|apart from|aside from|other than|save for|besides|sparing|minus"
         rf"|outside of|with the exception of|not including)(?: {PUT})? {P}(?: alone)?",
         rf"{_LEAD}\b(?:do not|don't|dont|never|without|not) (?:[a-z]+ )?{_TOUCH}(?: {PUT})? {P}(?: at all)?",
+        rf"{_LEAD}\b(?:do not|don't|dont|never|without) (?!(?:make|turn|let|like|want|see|have|need"
+        rf"|mind)\b)[a-z]+ {P}(?=$|[,.;!])",
         rf"{_LEAD}\bno (?:change|edit)s?(?: {PUT})? {P}",
         rf"{_LEAD}\bnot(?: {PUT})? {P}",
-        rf"(?<=[a-z&/]) without {P}",
+        rf"(?<=[a-z&/]),? without {P}",
         rf"(?:^|{_LEAD}\b(?:keep|with) )(?:the )?focus (?:only )?on {P}",
         rf"{_LEAD}\b(?:leave out|exclude) {P}(?: (?:from|in|when|while)(?: (?:the|you|it))?)?",
         rf"{_LEAD}{P} (?:(?:should|must|to) )?(?:stays?|remains?|keeps?)(?: (?:its|their|his|her) colou?rs?"
         rf"| (?:in )?{LOOK}|(?=[,.;]|$| and | but ))",
-        rf"(?:,|\band\b|\bbut\b) {P} (?:normal|natural|real)$",
+        rf"(?:,|\band\b|\bbut\b) {P} (?:normal|natural|real|clean|clear|untouched|as[ -]is)$",
+        rf"{_LEAD}{P} (?:(?:should|must|to) )?(?:stays?|remains?)(?: [a-z]+| §\d+§){{1,3}}(?=$|[,.;])",
         rf"^{P} (?:is|are|stays?) (?:real|normal|natural),?(?= and | but )",
         rf"{_LEAD}\bnothing (?:on|for|to) {P}",
         rf"(?:^|, ?)(?:in )?(?:full )?colou?r {P}(?=$|[,.;])",
@@ -146,7 +158,7 @@ _KEPT = tuple(
         rf"{_LEAD}\b(?:{_LEAVE}|preserv(?:e|ing)|protect(?:ing)?|spar(?:e|ing)|exclude|skip(?:ping)?|ignor(?:e|ing))"
         rf"(?: out)? {P}(?: {LOOK})?(?=\W|$)(?! [a-z])",
         rf"{_LEAD}(?:\bonly )?{P} {_STAYS} {_ASIS}",
-        rf"{_LEAD}(?:\bonly )?{P} (?!alone|out|normal|natural|real|with){_ASIS}",
+        rf"{_LEAD}(?:\bonly )?{P} (?!alone|out|normal|natural|real|with|clear|clean|dry|visible|sharp){_ASIS}",
         rf"{_LEAD}{P} (?:must|should|may|can|shall|do|does|is|are)(?: not|n't) (?:to )?(?:be )?{_TOUCH}\b",
         rf"(?:, | \band | \bbut |\bwith )(?:full |in )?colou?r (?:for|on) {P}|\bcolou?r only {PUT} {P}"
         rf"|\bonly {P} (?:stays |remains )?{_ASIS}",
@@ -202,9 +214,10 @@ class Named:
         for name in _NAMES:
             line = name.sub(lambda found: re.sub(r"[ -]", "\x01", found[0]), line)
         # These are of the whole picture, and so is what is beside them.
-        self.whole = re.search(r"\b(?:shadows|highlights)\b", line) is not None
+        self.whole = re.search(r"\b(?:shadows|highlights(?! in))\b", line) is not None
         line = _NAMING.sub(self._name, _GIVEN.sub("give ", line))
         if self.places:
+            line = re.sub(rf"({P}.*?),? (?:instead of|rather than) {P}$", r"\1", line)
             line = _COMPARED.sub(self._uncompared, _NOT_THAT.sub("", line))
         self.line = self._bounded(self._grouped(line))
 
@@ -222,7 +235,7 @@ class Named:
 
     def _name(self, found: re.Match[str]) -> str:
         who = found["who"]
-        if who == "them" and self.places and found.string[: found.start()].endswith(("make ", "turn ", "paint ")):
+        if who == "them" and self.places and _DOES.search(found.string[: found.start()]):
             return "it"
         kind = "the" if who or found["the"] else "a" if found["a"] else ""
         if who:
@@ -277,6 +290,8 @@ class Named:
         """The sky above the mountains is the sky."""
         place, other = self.of(found[1]), self.of(found[2])
         thing = place.kind == "a" and place.names[0] in THING_PLACES
+        if place.names == ("background",):
+            return f"§{found[1]}§"
         if found.string[: found.start()].endswith("on ") and not other.part:
             return found[0]
         return f"§{found[1]}§" if other.kind == "the" and (place.kind == "the" or thing) else found[0]
@@ -302,7 +317,7 @@ class Named:
     def _keep(self, found: re.Match[str]) -> str:
         place = self.of(next(number for number in re.findall(P, found[0])))
         stays = re.fullmatch(rf".*\b(?:leave|keep)\w* {P}", found[0])
-        wanted = place.kind == "a" and not re.search(r"\b(?:except|excluding|apart|aside|besides|but)\b", found[0])
+        wanted = place.kind == "a" and not re.search(r"\b(?:except|excluding|apart|aside|besides|but|save)\b", found[0])
         wanted = wanted or (place.kind != "the" and found[0].startswith(" without §"))
         if wanted or (stays and not place.kind and place.names[0] in NOT_ADDED - ABSTRACT):
             return found[0]

@@ -24,7 +24,7 @@ PARTS_OF_PEOPLE = frozenset({"hair", "face_and_skin", "clothes"})
 THING_PLACES = PEOPLE | {"vehicle", "animal", "building", "clothes"}
 LOOK = f"(?:(?:{any_of(SHADES)}[ -]){{1,3}}|[a-z]{{3,}}-)?{any_of(ATTRIBUTES)}(?:ish|[nd]?er|r|y|[ -]colou?red)?"
 THING = rf"(?:{any_of(word for words in THINGS.values() for word in words.split())})(?:es|s)?"
-OWNED = r"(?:my|our|your|his|her|their|its|[a-z]+'s)"
+OWNED = r"(?:my|our|your|his|her|their|its|(?:(?:the|this|that|my|our|your|his|her|their) (?:[a-z]+ )?)?[a-z]+'s)"
 THE = rf"(?:(?:all|both|each|every)(?: of)?(?: (?:the|those|these|{OWNED}))?|the|this|that|these|those|{OWNED})"
 VERB = any_of(
     listed(

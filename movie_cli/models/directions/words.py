@@ -13,6 +13,7 @@ COLOURS = listed(
     " blond blonde gold golden silver white black grey gray lavender lilac maroon indigo amber ochre salmon peach"
     " coral mustard burgundy fuchsia azure cream emerald ruby ivory olive mint"
 )
+MATERIALS = listed("wood stone marble bronze chrome clay paper ice metal glass")
 ATTRIBUTES = (
     "black and white",
     "black & white",
@@ -28,9 +29,9 @@ ATTRIBUTES = (
 SHADES = listed(
     "jet pitch blood snow ice baby hot lime bottle royal midnight steel rose deep electric candy bubblegum cherry"
     " brick forest platinum strawberry ash honey navy fire lemon apple rusty raspberry ruby light dark pale bright"
-    " very matte matt shiny glossy metallic plain solid pure cotton fire-engine racing british barbie dusty burnt"
-    " acid neon pastel baby toxic chilli tomato wine chocolate engine canary sunshine tiffany ocean sea sky jungle"
-    " army moss burnt"
+    " chalk bone milk pearl very matte matt shiny glossy metallic plain solid pure cotton fire-engine racing british"
+    " barbie dusty burnt acid neon pastel baby toxic chilli tomato wine chocolate engine canary sunshine tiffany"
+    " ocean sea sky jungle army moss burnt"
 )
 """What may stand before a colour's name."""
 LOOK_WORDS = frozenset(
@@ -46,11 +47,11 @@ LOOK_WORDS = frozenset(
         " marc franz impressionist impressionism manuscript illuminated statue statues sculpture sculptures sculpted"
         " carved cast solid pure plated plate finish polished gilded gilt desaturate desaturated grayscale greyscale"
         " retro noir film cyberpunk infrared thermal heat vision camera vhs tape polaroid negative inverted invert"
-        " posterised posterized duotone hdr cinematic vignette bokeh blurs blurring out-of-focus unsharp sharpen"
-        " sharpened crisp contrast saturation vivid vibrant muted punchy brighten darken lighten brightness exposure"
-        " tone tones toned tint tinted hue shade shades coloured colored bleach bypass grade graded version job"
-        " spray enhanced enhance glow metal metallic steel granite icy crystal lava molten 70s seventies photo"
-        " negative"
+        " posterised posterized duotone hdr cinematic vignette bokeh dreamy dream-like dreamlike ethereal blurs"
+        " blurring out-of-focus unsharp sharpen sharpened crisp contrast saturation vivid vibrant muted punchy"
+        " brighten darken lighten brightness exposure tone tones toned tint tinted hue shade shades coloured colored"
+        " bleach bypass grade graded version job spray enhanced enhance glow metal metallic steel granite ice icy"
+        " minecraft crystal lava molten 70s seventies photo negative"
     )
 )
 """Words that say how things look, and describe no scene; colours and the like are in `ATTRIBUTES`."""
@@ -58,6 +59,14 @@ LOOK_PHRASES = r"\b(?:(?:pop|line|pixel) art|stained glass|neon (?:light|sign)s?
 """What says how things look, of words that do not."""
 SCENE_LOOKS = frozenset(listed("night evening sunset dusk dawn light warm cool dark glowing dramatic"))
 """Those of `ATTRIBUTES` that describe a scene, too."""
+SCENE_WORDS = frozenset(
+    listed(
+        "winter wintry snow snowy autumn spring summer sunny sun overcast cloudy clear fog foggy mist misty haze"
+        " hazy rain rainy raining wet storm stormy thunder night moonlight moonlit aurora sunset sunrise candle"
+        " candles beach desert jungle underwater mars moon"
+    )
+)
+"""Words of looks that may describe the whole picture wherever they stand."""
 SAYING_NOTHING = frozenset(
     listed(
         "there how what why who that which might may i'm i'd i'll i've you'd we'd he'd she'd it'd he she it's he's"
@@ -125,7 +134,7 @@ NAMES = (
     r"silent hill|old man winter|green man|burning man|joshua tree|christmas trees?|iron man|rain ?forest",
     r"rock(?: and roll|'n'roll| band| album| concert| music)",
     r"stick (?:man|men|figures?)",
-    r"great wave|gold leaf|film noir|blade runner",
+    r"great wave|\w+'s waves?|gold leaf|hair metal|skin (?:it|this)|animal crossing|film noir|blade runner",
     r"hand[ -]?(?:drawn|painted|made|sewn)|tie[ -]?dyed?|fish[ -]?eye|sky[ -]high",
     r"(?:leopard|zebra|tiger|snake)[ -]?(?:print|skin|stripes?|crossing)s?|glass windows?|yellow brick road",
     r"golden (?:hour|gate|retriever)",
