@@ -55,6 +55,11 @@ class IdentityBackend:
     def set_anchors(self, latents: Any | None, settings: Settings) -> None:
         """Nothing attends to them."""
 
+    def steadied(self, latents: Any, carry: Carry) -> Any:
+        """They tell of no scene."""
+        del carry
+        return latents
+
     def drop(self) -> None:
         """Nothing is made later."""
 

@@ -208,6 +208,13 @@ class Backend(Protocol):
         """Run the anchors' source latents once and keep their keys and values; None forgets them."""
         ...
 
+    def steadied(self, latents: Any, carry: Carry) -> Any:
+        """Source conditions of frames in a row, what they tell of the scene changing only as fast as the picture.
+
+        `carry` is of the frames before; the last of these is put into it.
+        """
+        ...
+
     def drop(self) -> None:
         """Begin nothing more of what was asked for `later` and is waited for no longer; nothing runs after it."""
         ...

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movie_cli.backends import Carry, EmbeddedInstruction, FetchFrames, Pixels, RuntimeConfig, Settings
+from movie_cli.backends.steadiness import steadied
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.exported import TEXT_ENCODER, Export, graph_name
 from movie_cli.errors import ModelError, UsageError
@@ -169,6 +170,11 @@ class GraphBackend:
         if len(latents) != 1:
             raise ValueError(f"{len(latents)} anchors; the graphs take one")
         self.anchors = self._keys_and_values(latents, settings)
+
+    def steadied(self, latents: Array, carry: Carry) -> Array:
+        """As `Backend.steadied`."""
+        steady: Array = steadied(latents, self.descriptor.latent_channels, carry)
+        return steady
 
     def drop(self) -> None:
         """Nothing is made later."""

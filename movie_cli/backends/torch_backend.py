@@ -19,6 +19,7 @@ from torch import Tensor
 
 from movie_cli.backends import Carry, EmbeddedInstruction, FetchFrames, Pixels, RuntimeConfig, Settings
 from movie_cli.backends.compiled import CompiledNetworks
+from movie_cli.backends.steadiness import steadied
 from movie_cli.backends.team import Team
 from movie_cli.checkpoints.descriptor import Descriptor
 from movie_cli.checkpoints.load import load_checkpoint, load_scheduler
@@ -93,13 +94,20 @@ class TorchBackend:
 
         @torch.inference_mode()
         def latents() -> Tensor:
-            with self._memory():
+            with self._memory(), _one_thread():
                 return self._as_latents(torch.cat([future.result() for future in made]))
 
         return latents
 
     def _as_latents(self, made: Tensor) -> Tensor:
         return made.to(self._latents_dtype, memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def steadied(self, latents: Tensor, carry: Carry) -> Tensor:
+        """As `Backend.steadied`."""
+        with contextlib.nullcontext() if self._team is None else _one_thread():
+            steady: Tensor = steadied(latents, self.descriptor.latent_channels, carry)
+        return steady
 
     @torch.inference_mode()
     def _condition(self, frames: Pixels) -> Tensor:
@@ -244,6 +252,17 @@ class TorchBackend:
         # (N, H, W, 3) permuted to (N, 3, H, W) is channels-last in memory already: no copy of the layout.
         pictures = self._transfers.upload(frames).permute(0, 3, 1, 2)
         return pictures.float().div_(127.5).sub_(1.0)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Small operations beside a team: threads that share them spin on its cores for longer than they work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @functools.cache

@@ -32,10 +32,6 @@ from movie_cli.recipe import Recipe
 
 MOST_TEXTS = 256
 """Embedded instructions that are kept."""
-COARSE = 4
-"""Latents of a cell that tell of a change: the patch code's first components, those with the largest share."""
-SLOWEST, QUICK = 0.2, 1.0
-"""The share of a new frame's regions where no latent changes, and the change (in deviations) at which all is new."""
 
 
 class Editor:
@@ -189,10 +185,8 @@ class Editor:
             latents = self.encode(frames)
         # Taken over at the end only: where memory runs out the same frames are tried again.
         reached = dataclasses.replace(carry)
-        scene = latents.shape[1] - self.backend.descriptor.latent_channels
-        if steady and scene > 0:
-            latents = steadied(latents, scene, carry.condition)
-            reached.condition = latents[-1]
+        if steady:
+            latents = self.backend.steadied(latents, reached)
         if self.backend.edit_later is not None:
             later = self.backend.edit_later(latents, frames, self.settings, reached)
         else:
@@ -200,24 +194,6 @@ class Editor:
             later = lambda: decoded  # noqa: E731
         carry.edited, carry.condition = reached.edited, reached.condition
         return later
-
-
-def steadied(latents: Any, scene: int, before: Any | None) -> Any:
-    """Source conditions `(N, C, h, w)` whose first `scene` channels change only as fast as the picture does.
-
-    A region network's answers waver by themselves, and with them what is painted by them: snow on a ground. Here a cell
-    takes over most of what it had in the frame before, the less the more its latents change. `before`, `(C, h, w)`, is
-    the last of these conditions of the frames before, None where frames begin anew. Any backend's arrays will do.
-    """
-    steady = latents + 0  # a copy, in the same order in memory
-    for frame in steady:
-        if before is not None:
-            coarse = slice(scene, scene + COARSE)
-            change = abs(frame[coarse] - before[coarse]).mean(0)
-            share = (SLOWEST + (1 - SLOWEST) / QUICK * change).clip(None, 1)
-            frame[:scene] = before[:scene] + share * (frame[:scene] - before[:scene])
-        before = frame
-    return steady
 
 
 def joined(parts: Sequence[FetchFrames]) -> FetchFrames:

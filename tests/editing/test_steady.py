@@ -4,10 +4,11 @@ import numpy as np
 import torch
 
 from movie_cli.backends import Carry
+from movie_cli.backends.steadiness import steadied
 from movie_cli.backends.torch_backend import TorchBackend
 from movie_cli.backends.torch_devices import choose_torch
 from movie_cli.checkpoints.store import open_model
-from movie_cli.editing.editor import Editor, steadied
+from movie_cli.editing.editor import Editor
 from movie_cli.recipe import Recipe
 
 SCENE, LATENTS = 16, 32
@@ -28,7 +29,7 @@ def restless(found):
 
 def test_regions_of_a_standing_picture_hardly_waver():
     given = conditions(12)
-    found = steadied(given, SCENE, None)
+    found = steadied(given, LATENTS, Carry())
     assert restless(found) < 0.3 * restless(given)
     assert np.array_equal(found[:, SCENE:], given[:, SCENE:])
     assert np.array_equal(found[0], given[0])
@@ -36,22 +37,28 @@ def test_regions_of_a_standing_picture_hardly_waver():
 
 def test_regions_of_a_changing_picture_are_its_own():
     given = conditions(4, change=1.1)
-    np.testing.assert_allclose(steadied(given, SCENE, None), given, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(steadied(given, LATENTS, Carry()), given, rtol=1e-5, atol=1e-6)
 
 
 def test_batches_do_not_matter():
     given = conditions(7, change=0.3)
-    whole = steadied(given, SCENE, None)
-    first = steadied(given[:3], SCENE, None)
-    rest = steadied(given[3:], SCENE, first[-1])
-    assert np.array_equal(np.concatenate([first, rest]), whole)
+    whole, carry = steadied(given, LATENTS, Carry()), Carry()
+    parts = [steadied(part, LATENTS, carry) for part in (given[:3], given[3:])]
+    assert np.array_equal(np.concatenate(parts), whole)
+    assert np.array_equal(carry.condition, whole[-1])
+
+
+def test_latents_alone_are_as_they_were():
+    given, carry = conditions(3)[:, SCENE:], Carry()
+    assert steadied(given, LATENTS, carry) is given
+    assert carry == Carry()
 
 
 def test_tensors_are_steadied_as_arrays_are():
     given = conditions(5, change=0.3)
     ordered = torch.from_numpy(given.copy()).contiguous(memory_format=torch.channels_last)
-    found = steadied(ordered, SCENE, None)
-    np.testing.assert_allclose(found.numpy(), steadied(given, SCENE, None), rtol=1e-6, atol=1e-6)
+    found = steadied(ordered, LATENTS, Carry())
+    np.testing.assert_allclose(found.numpy(), steadied(given, LATENTS, Carry()), rtol=1e-6, atol=1e-6)
     assert found.is_contiguous(memory_format=torch.channels_last)
     assert np.array_equal(ordered.numpy(), given)  # what a cache keeps is as it was
 
