@@ -74,7 +74,7 @@ def read_directions(text: str) -> Directions:
         return Directions(text)
     found = _aimed(_SPLIT.split(named.line), named)
     if not (found.names or found.refusals or found.left_out) and (
-        alone := aimed_by_words(_SPLIT.split(named.line)[::2], named)
+        alone := aimed_by_words(_SPLIT.split(named.line), named)
     ):
         found = _Aimed(alone[1], alone[0], "", ())
     cannot = next((one.verb for one in found.refusals if one.verb), "")

@@ -8,13 +8,22 @@ from collections.abc import Iterator, Sequence
 from movie_cli.models.directions.clauses import SOFT, TURNED, content
 from movie_cli.models.directions.naming import Named
 from movie_cli.models.directions.patterns import LOOK, PARTS_OF_PEOPLE, PEOPLE, P
-from movie_cli.models.directions.words import LOOK_PHRASES, LOOK_WORDS, SAYING_NOTHING, SCENE_LOOKS, SCENE_WORDS
+from movie_cli.models.directions.words import (
+    LOOK_PHRASES,
+    LOOK_WORDS,
+    SAYING_NOTHING,
+    SCENE_LOOKS,
+    SCENE_WORDS,
+    WEAK_WORDS,
+)
 from movie_cli.models.negation import negations
 
 MOST = 3
 """Words that may say anything else."""
 _DESCRIBED = re.compile(
-    rf"(?<!'d )(?<!would )\b(?:like|as if|as though|as seen|by|under) (?:an? )?{P}|^{SOFT}(?:with|in|under) "
+    rf"(?<!'d )(?<!would )\b(?:like|as if|as though|as seen|as in|by|under) (?:an? )?{P}|^{SOFT}(?:with|in|under) "
+    rf"|\b(?:turn|transform|convert) {P} into|^{SOFT}(?:(?:make|have) (?:it|this) look )?(?:like|as"
+    rf" (?:if|though|when|in))\b"
     rf"|\b(?:an?|some|no|without|less|not) {P}(?! (?:that|which|like)\b)|^(?:the )?{P} (?:with|in|wearing) (?:an? )?{P}"
     rf"|(?<!dream )(?<!dreaming )(?<!think )(?<!thinking )(?<!version )(?<!versions )(?<!outline )(?<!outlines )"
     rf"(?<!edges )\bof {P}"
@@ -25,20 +34,25 @@ _BECOMES = re.compile(
 )
 
 
-def aimed_by_words(clauses: Sequence[str], named: Named) -> tuple[tuple[str, ...], str] | None:
+def aimed_by_words(parts: Sequence[str], named: Named) -> tuple[tuple[str, ...], str] | None:
     """Names and look of a text that is but one place and words of looks; None where more is said.
 
     Of a person and a part of one it is the part: "give her blue hair". What something is, is not what it is to become:
     "his shirt is blue, make it red". Words that name a scene ("snow") may be a description of the whole.
     """
+    clauses = [
+        clause
+        for clause, separator in zip(parts[::2], [*parts[1::2], ""], strict=True)
+        if re.search(P, clause) or separator.strip() not in {":", "..."} or any(map(_is_look, _words(clause)))
+    ]
     line = ", ".join(clauses)
     places = [named.of(number) for number in re.findall(P, line)]
-    parts = [place for place in places if {*place.names} <= PARTS_OF_PEOPLE]
-    if len(parts) == 1 and all(place in parts or {*place.names} <= PEOPLE for place in places):
-        places = parts
-    if len(places) != 1 or _DESCRIBED.search(line):
+    worn = [place for place in places if {*place.names} <= PARTS_OF_PEOPLE]
+    if len(worn) == 1 and all(place in worn or {*place.names} <= PEOPLE for place in places):
+        places = worn
+    if len(places) != 1 or _DESCRIBED.search("".join(parts)):
         return None
-    wanted = places[0].kind == "a" and not parts
+    wanted = places[0].kind == "a" and not worn
     if wanted and re.search(rf"\b(?:in|on|at|over) {P}", line):
         return None
     become = [clause for clause in clauses if TURNED.match(clause.strip()) and not re.search(P, clause)]
@@ -48,10 +62,13 @@ def aimed_by_words(clauses: Sequence[str], named: Named) -> tuple[tuple[str, ...
     looks = [[word for word in words if _is_look(word)] for words in said]
     told = [index for index, words in enumerate(looks) if words]
     attributes = "" if become else places[0].attributes
-    most = 0 if re.search(rf"\bwith {P}", line) else MOST
+    more = [len(words) - len(known) for words, known in zip(said, looks, strict=True)]
+    beside = [n for n, clause in zip(more, become or clauses, strict=True) if not re.search(P, clause)]
+    most = 0 if become or re.search(rf"\bwith {P}", line) else MOST
     if (
         len(told) > 1
-        or sum(map(len, said)) - sum(map(len, looks)) > most
+        or sum(more) > most
+        or sum(beside) > (0 if wanted else 1)
         or any(word in SCENE_WORDS for words in said for word in words)
         or any(negations(", ".join(become or clauses)))
         or (told and attributes and not re.search(P, clauses[told[0]]))
@@ -59,7 +76,7 @@ def aimed_by_words(clauses: Sequence[str], named: Named) -> tuple[tuple[str, ...
         return None
     words = [*attributes.split(), *(looks[told[0]] if told else ())]
     look = re.sub(r"(?<=[a-z])-", " ", " ".join(words))
-    return (places[0].names, f"make it {look}") if {*words} - SCENE_LOOKS else None
+    return (places[0].names, f"make it {look}") if {*words} - SCENE_LOOKS - WEAK_WORDS else None
 
 
 def _words(clause: str) -> Iterator[str]:

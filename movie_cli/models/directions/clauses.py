@@ -74,7 +74,7 @@ _SITUATION = re.compile(r"\b(?:he|she|it|they|we)(?:'s|'re| is| are| was| were|'
 _PAST = re.compile(r"\b(?:was|were|had)\b")
 _TOLD = re.compile(
     r"\b(?:hung|lay|fell|rolled|(?!infrared|red)\w+ed"
-    r"|(?!painting|drawing|engraving|lighting|lightning|etching|spring|evening|morning)\w+ing)$"
+    r"|(?!painting|drawing|engraving|lighting|lightning|etching|spring|evening|morning)\w+ing)(?: up| down)?$"
 )
 """How a sentence ends that tells: mist hung, the sun going."""
 _OPENER = re.compile(

@@ -73,7 +73,7 @@ _DOES = re.compile(r"(?:^|[,.;:!?] ?|\b(?:and|but|you|please|then) )[a-z]+ $")
 _NAMES = tuple(re.compile(rf"\b(?:{name})\b") for name in NAMES)
 _COMPARED = re.compile(
     rf"(?P<head>§(?P<place>\d+)§|\b(?P<colour>{any_of(COLOURS + MATERIALS)})),? (?:just )?(?:like"
-    rf"|as) (?P<tail>[^§,.;]+)$"
+    rf"|as(?= (?:in|on|at|after|an?)\b)) (?P<tail>[^§,.;]+)$"
 )
 _NOT_THAT = re.compile(rf",? (?:and |but )?(?:not|instead of|rather than) (?:an? )?{LOOK}(?: ones?)?(?=$|[,.;!])")
 """What it is now: "a white horse, not brown"."""
@@ -83,12 +83,16 @@ _SAID_OTHERWISE = tuple(
     for pattern, plain in (
         (r"\bhands off(?: of)?\b", "do not touch"),
         (r"\b[àa] la\b", "like"),
+        (r"\blike it(?:'s| is)\b", "like"),
         (rf"\b{_WHO} (?:should )?(?:wears?|wore) (?={LOOK}\b)", "the clothes in "),
         (rf"\b(?:put|place|set|stand) (?:us|me|him|her|them|it|{THE} [a-z]+) in front of\b", "make the background"),
         (r"\bgreat-(?=grand)", ""),
         (r"\b(?:an? )?redhead(?:ed|s)?\b", "with red hair"),
         (rf"\b({any_of(COLOURS)})[ -](?:tones?|hues?|tints?)\b", r"\1"),
-        (r"\blike (?:it|they|he|she)(?:'s|'re| is| are)\b", "like"),
+        (
+            r"\blike (?:it|they|he|she)(?:'s|'re| is| are) (?=(?:been |all )?(?:made|cut|built|drawn|[a-z]+ed)\b)",
+            "like ",
+        ),
         (
             rf"\bwhat(?:ever)? {_WHO}(?:'s|'re| is| are)? (?:wearing|wears?|dressed in|got on|has on|have on)\b",
             "the clothes",
@@ -148,7 +152,7 @@ _KEPT = tuple(
         rf"{_LEAD}{P} (?:(?:should|must|to) )?(?:stays?|remains?|keeps?)(?: (?:its|their|his|her) colou?rs?"
         rf"| (?:in )?{LOOK}|(?=[,.;]|$| and | but ))",
         rf"(?:,|\band\b|\bbut\b) {P} (?:normal|natural|real|clean|clear|untouched|as[ -]is)$",
-        rf"{_LEAD}{P} (?:(?:should|must|to) )?(?:stays?|remains?)(?: [a-z]+| §\d+§){{1,3}}(?=$|[,.;])",
+        rf"{_LEAD}{P} (?:(?:should|must) )?(?:stays?|remains?)(?: [a-z]+| §\d+§){{1,3}}(?=$|[,.;])",
         rf"^{P} (?:is|are|stays?) (?:real|normal|natural),?(?= and | but )",
         rf"{_LEAD}\bnothing (?:on|for|to) {P}",
         rf"(?:^|, ?)(?:in )?(?:full )?colou?r {P}(?=$|[,.;])",

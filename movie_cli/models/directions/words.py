@@ -51,10 +51,18 @@ LOOK_WORDS = frozenset(
         " blurring out-of-focus unsharp sharpen sharpened crisp contrast saturation vivid vibrant muted punchy"
         " brighten darken lighten brightness exposure tone tones toned tint tinted hue shade shades coloured colored"
         " bleach bypass grade graded version job spray enhanced enhance glow metal metallic steel granite ice icy"
-        " minecraft crystal lava molten 70s seventies photo negative"
+        " minecraft crystal lava molten ir infra photos photography 70s seventies photo negative"
     )
 )
 """Words that say how things look, and describe no scene; colours and the like are in `ATTRIBUTES`."""
+WEAK_WORDS = frozenset(
+    listed(
+        "drawn painted pen book strip characters retro game print dots cast solid pure plate finish film heat"
+        " vision camera tape tone tones hue shade shades colored coloured grade version job spray glow photo photos"
+        " photography pictures line lines van"
+    )
+)
+"""Those of `LOOK_WORDS` that say no look alone."""
 LOOK_PHRASES = r"\b(?:(?:pop|line|pixel) art|stained glass|neon (?:light|sign)s?|comic (?:book|strip)|film grain)\b"
 """What says how things look, of words that do not."""
 SCENE_LOOKS = frozenset(listed("night evening sunset dusk dawn light warm cool dark glowing dramatic"))
@@ -140,7 +148,7 @@ NAMES = (
     r"golden (?:hour|gate|retriever)",
     r"coats? of (?!the |my |our |her |his |their )[a-z]+|suits? of (?:armou?r|cards)|good night|billy the kid"
     r"|white sands|on earth|body (?:heat|temp\w*)",
-    r"van (?:gogh|eyck|dyck|der)\w*",
+    r"van (?:go(?!ld)|eyck|dyck|der)\w*",
     r"sea (?:levels?|bed|floor|side|shore|monsters?)",
     r"oil (?:leak|spill)",
 )
