@@ -90,10 +90,6 @@ _SAID_OTHERWISE = tuple(
         (r"\b(?:an? )?redhead(?:ed|s)?\b", "with red hair"),
         (rf"\b({any_of(COLOURS)})[ -](?:tones?|hues?|tints?)\b", r"\1"),
         (
-            r"\blike (?:it|they|he|she)(?:'s|'re| is| are) (?=(?:been |all )?(?:made|cut|built|drawn|[a-z]+ed)\b)",
-            "like ",
-        ),
-        (
             rf"\bwhat(?:ever)? {_WHO}(?:'s|'re| is| are)? (?:wearing|wears?|dressed in|got on|has on|have on)\b",
             "the clothes",
         ),
@@ -148,12 +144,10 @@ _KEPT = tuple(
         rf"{_LEAD}\bnot(?: {PUT})? {P}",
         rf"(?<=[a-z&/]),? without {P}",
         rf"(?:^|{_LEAD}\b(?:keep|with) )(?:the )?focus (?:only )?on {P}",
-        rf"{_LEAD}\b(?:leave out|exclude) {P}(?: (?:from|in|when|while)(?: (?:the|you|it))?)?",
         rf"{_LEAD}{P} (?:(?:should|must|to) )?(?:stays?|remains?|keeps?)(?: (?:its|their|his|her) colou?rs?"
         rf"| (?:in )?{LOOK}|(?=[,.;]|$| and | but ))",
         rf"(?:,|\band\b|\bbut\b) {P} (?:normal|natural|real|clean|clear|untouched|as[ -]is)$",
         rf"{_LEAD}{P} (?:(?:should|must) )?(?:stays?|remains?)(?: [a-z]+| §\d+§){{1,3}}(?=$|[,.;])",
-        rf"^{P} (?:is|are|stays?) (?:real|normal|natural),?(?= and | but )",
         rf"{_LEAD}\bnothing (?:on|for|to) {P}",
         rf"(?:^|, ?)(?:in )?(?:full )?colou?r {P}(?=$|[,.;])",
         rf",? ?\b(?:(?:and|but|with|on|against) )?(?:an? |the )?(?:real|normal|original|natural|un(?:changed"

@@ -39,7 +39,6 @@ _CANNOT = tuple(
         ),
         ("replace", rf"(?:swap|exchange) {P}"),
         ("replace", rf"(?:turn|change|transform|convert|morph) §\d+§ (?:in)?to {_SOMETHING}"),
-        ("replace", rf"make {P} (?:an? )(?P<thing>{THING})"),
         ("move", rf"(?:move|shift|rotate|flip|resize|enlarge|shrink|duplicate|clone|mirror) {_SOMETHING}(?: .*)?"),
         ("move", rf"put {_SOMETHING} (?:on(?: top of)?|into|next to|under|behind|in front of|beside|inside) .*"),
         (
@@ -55,14 +54,9 @@ _NO_PLACE = tuple(
     for pattern in (
         r"(?P<verb>make|turn|paint|dye|colou?r|change|blur|darken|brighten|lighten|want|give)(?: out)? "
         rf"(?:{THE}|an?) (?:{INNER} )?(?P<thing>{THING})(?P<tail>{_BECOMES})?",
-        rf"(?P<verb>){THE} (?:{INNER} )?(?P<thing>{THING}) (?:should|must|to|could) (?P<tail>(?:look|be) .+)",
-        rf"(?P<verb>)(?:an? )?(?P<tail>{LOOK} )(?P<thing>{THING})",
         rf"(?P<verb>)(?P<tail>.*?),? ?(?P<spared>except(?: for)?|apart from|aside from|besides"
         rf"|but not) {THE} (?P<thing>{INNER})",
-        rf"(?P<verb>)(?:{VERB} )?only {THE} (?P<thing>{THING})(?P<tail> .*)",
         rf"(?P<verb>make|turn|paint|dye|colou?r) {THE} (?P<thing>{INNER})(?P<tail> (?:{LOOK}|light|bright)\b.*)",
-        rf"(?P<verb>){THE} (?:{INNER} )?(?P<thing>{THING})(?: (?:should|must|to|could) be| in)?"
-        rf"(?P<tail> (?:{LOOK}|light|bright)\b.*)",
     )
 )
 
