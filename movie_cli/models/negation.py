@@ -20,9 +20,9 @@ _CUE = re.compile(
     r"|switch) (?:away|out|off)"
     r"|(?:any|every)thing (?:but|except|other than)|nothing like|less|fewer|neither|nor|(?:free|far) (?:of|from)"
     r"|(?:instead|opposite) of|rather than|avoid(?:ing)?|skip|lose|hate|dislike|ban|(?:cut|cancel|reverse|melt|kill"
-    r"|ditch|scrap)(?= the)"
-    r"|drop(?= the [\w ]+ (?:look|effect|filter|style|thing)\b)|^never"
-    r"|never(?= make| turn| let| be| give| show)|stop(?= the| it| all| any| this| \w+ing\b))\b"
+    r"|ditch|scrap|hold|forget(?: about)?)(?= the)|refrain from|can(?:['’]?t|not) (?:stand|bear)"
+    r"|drop(?= the [\w ]+ (?:look|effect|filter|style|thing|idea)\b)|^never"
+    r"|never(?= make| turn| let| be| give| show)|stop(?: with)?(?= the| it| all| any| this| \w+ing\b))\b"
     # What stands between and names nothing.
     r"(?:[\s-]+(?:want|make|making|turn|turning|give|let|have|see|seeing|look|looking|like|be|being|it|this|that|to"
     r"|me|of|in|into|as|any|all|every|the|a|an|so|too|such|much|more|look|effect|style)\b)*\s*",

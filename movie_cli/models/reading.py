@@ -22,7 +22,7 @@ NEAREST = 3
 NAMED = 0.06
 """Odds, in [0, 1], that a second look must have whose own name is in the text; others need even odds."""
 _PLAIN = {
-    "red": "red redder burgundy maroon cherry vermilion brick rust rusty tomato claret carmine bloody",
+    "red": "red redder auburn burgundy maroon cherry vermilion brick rust rusty tomato claret carmine bloody",
     "orange": "orange peach tangerine apricot amber pumpkin orangey",
     "yellow": "yellow yellowish lemon ochre mustard canary saffron",
     "green": "green greener olive lime mint khaki jade sage",
@@ -30,11 +30,11 @@ _PLAIN = {
     "blue": "blue bluer navy azure indigo cobalt sapphire cerulean",
     "purple": "purple plum aubergine mauve lilac eggplant purplish",
     "pink": "pink salmon coral rose magenta",
-    "brown": "brown beige tan chocolate coffee caramel hazel mahogany",
+    "brown": "brown beige tan chestnut chocolate coffee caramel hazel mahogany",
     "black": "black onyx",
     "white": "white cream ivory pearl",
     "grey": "grey gray greyish grayish slate ash",
-    "golden": "gilded gild gilt",
+    "golden": "golden gilded gild gilt",
     "out of ice": "icy glassy",
     "chrome": "metal metallic steel",
     "pixel art": "minecraft",
@@ -59,6 +59,17 @@ PLAIN = {word: plain for plain, words in _PLAIN.items() for word in listed(words
 _SHADED = re.compile(
     rf"\b(?:(?:{'|'.join(sorted(SHADES, key=len, reverse=True))})[ -])+({'|'.join(COLOURS)})\b", re.IGNORECASE
 )
+_TOO = {
+    word: plain
+    for plain, words in {
+        "colourful": "dull grey gray drab lifeless",
+        "high contrast": "flat",
+        "sharper": "blurry blurred fuzzy soft",
+        "less colourful": "strong vivid vibrant loud garish intense saturated",
+    }.items()
+    for word in listed(words)
+}
+"""What is wanted where something is too much of these, or is to be less so."""
 _A_LITTLE = {"black and white": "less colourful"}
 _DEGREES = frozenset(
     listed("very really deep deeper dark light bright pale rich soft slightly partly somewhat much shade")
@@ -159,6 +170,9 @@ def in_plain_words(text: str) -> str:
     text = _SHADED.sub(r"\1", text)
     said = content(text)
     known = [PLAIN[word] for word in said if word in PLAIN]
+    too = [_TOO[word] for word in said if word in _TOO]
+    if too and {*said} <= {*_TOO, "too", "less", "way", "far", "much"} and {*said} & {"too", "less"}:
+        return f"make it {too[0]}"
     if len({*known}) != 1 or any(word not in PLAIN and word not in _DEGREES for word in said):
         return text
     little = re.search(r"\b(?:bit|little|slightly|partly|somewhat)\b", text, re.IGNORECASE)

@@ -47,10 +47,10 @@ _WORDS = {
     "road_and_floor": "road floor street pavement sidewalk path asphalt tarmac highway motorway driveway | flooring"
     " floorboard footpath pathway walkway alley lane roadway crosswalk runway cobble cobblestone stairs staircase",
     "building": "house tower church churches castle cathedral mansion temple palace skyscraper skyline facade barn"
-    " hut cottage | villa bungalow cabin shed chapel mosque monastery monasteries hotel pub hall factory factories"
-    " warehouse lighthouse windmill farmhouse townhouse brickwork rooftop architecture shopfront storefront pagoda"
-    " minaret steeple spire dome gazebo pavilion edifice courthouse firehouse outhouse greenhouse treehouse igloo"
-    " wigwam tent",
+    " hut cottage | school villa bungalow cabin shed chapel mosque monastery monasteries hotel pub hall factory"
+    " factories warehouse lighthouse windmill farmhouse townhouse brickwork rooftop architecture shopfront"
+    " storefront pagoda minaret steeple spire dome gazebo pavilion edifice courthouse firehouse outhouse greenhouse"
+    " treehouse igloo wigwam tent",
     "wall_and_furniture": "wall furniture | wallpaper ceiling panelling wainscot",
     "person": "man men woman women girl boy guy lady ladies gentleman gentlemen child children kid baby babies body"
     " dancer actor singer player rider cyclist skier surfer bride groom driver runner human tourist passenger couple"

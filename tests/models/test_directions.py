@@ -49,6 +49,10 @@ def test_phrasings_are_understood():
         ("the car which stands by the house should be red", "make it red", "vehicle", None),
         ("the pavement yellow, like in a fairy tale", "make it yellow", "road_and_floor", None),
         ("a white horse, not brown", "white", "animal", None),
+        ("storm, but nothing happens to the people", "storm", None, "people"),
+        ("cartoon, the sky not", "cartoon", None, "sky"),
+        ("gold except where the cars are", "gold", None, "vehicle"),
+        ("limit the blue to the water", "blue", "water", None),
         ("an old photo of a man with purple hair", "an old photo of a man with purple hair", None, None),
     ],
 )

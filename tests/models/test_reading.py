@@ -50,6 +50,9 @@ def test_what_is_spelt_right_is_read_as_it_is(nano):
         ("make it midnight blue", {"blue"}),
         ("not so colourful", {"muted"}),
         ("everything except winter", set()),
+        ("forget about the snow", set()),
+        ("the snow is too much, remove it", set()),
+        ("far too blurry", {"sharpen"}),
     ],
 )
 def test_names_and_plain_words_count_where_the_encoder_misses_them(text, asked):

@@ -64,17 +64,17 @@ def aimed_by_words(parts: Sequence[str], named: Named) -> tuple[tuple[str, ...],
     attributes = "" if become else places[0].attributes
     more = [len(words) - len(known) for words, known in zip(said, looks, strict=True)]
     beside = [n for n, clause in zip(more, become or clauses, strict=True) if not re.search(P, clause)]
-    most = 0 if become or re.search(rf"\bwith {P}", line) else MOST
+    most = int(not told) if become else 0 if re.search(rf"\bwith {P}", line) else MOST
     if (
         len(told) > 1
         or sum(more) > most
-        or sum(beside) > (0 if wanted else 1)
+        or sum(beside) > (0 if wanted else 2)
         or any(word in SCENE_WORDS for words in said for word in words)
         or any(negations(", ".join(become or clauses)))
         or (told and attributes and not re.search(P, clauses[told[0]]))
     ):
         return None
-    words = [*attributes.split(), *(looks[told[0]] if told else ())]
+    words = [*attributes.split(), *(looks[told[0]] if told else said[0] if become else ())]
     look = re.sub(r"(?<=[a-z])-", " ", " ".join(words))
     return (places[0].names, f"make it {look}") if {*words} - SCENE_LOOKS - WEAK_WORDS else None
 

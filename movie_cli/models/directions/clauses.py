@@ -51,7 +51,7 @@ _WISHED = re.compile(
 )
 """How a sentence begins that wishes something of a place: what if the grass was purple."""
 TURNED = re.compile(
-    rf"{SOFT}(?:(?:{VERB}|tone|sharpen|warm|cool|soften|pull|bring|want|prefer) (?:it|'?em|them|that)\b"
+    rf"{SOFT}(?:{VERB} (?:it|'?em|them|that)\b|(?!(?:love|like|see|is|was|do|leave|keep)\b)[a-z]+ (?:it|them)\b"
     r"|i(?: want| need| prefer| would like|'d like|'d prefer) (?:it|them)\b"
     r"|(?:can|could|should|may|might) (?:it|they|that) (?:be|become|look)\b)"
 )

@@ -72,10 +72,10 @@ _NAMING = re.compile(
 _DOES = re.compile(r"(?:^|[,.;:!?] ?|\b(?:and|but|you|please|then) )[a-z]+ $")
 _NAMES = tuple(re.compile(rf"\b(?:{name})\b") for name in NAMES)
 _COMPARED = re.compile(
-    rf"(?P<head>§(?P<place>\d+)§|\b(?P<colour>{any_of(COLOURS + MATERIALS)})),? (?:just )?(?:like"
-    rf"|as(?= (?:in|on|at|after|an?)\b)) (?P<tail>[^§,.;]+)$"
+    rf"(?:\bas )?(?P<head>§(?P<place>\d+)§|\b(?P<colour>{any_of(COLOURS + MATERIALS)})),? (?:just )?(?:like"
+    rf"|as(?= (?:in|on|at|after|an?)\b| [a-z]+$)) (?P<tail>[^,.;]+)$"
 )
-_NOT_THAT = re.compile(rf",? (?:and |but )?(?:not|instead of|rather than) (?:an? )?{LOOK}(?: ones?)?(?=$|[,.;!])")
+_NOT_THAT = re.compile(rf",? (?:and |but )?(?:not|instead of|rather than) (?:an? )?{LOOK}(?: ones?)?(?=$|[,.;!]| but )")
 """What it is now: "a white horse, not brown"."""
 _WHO = rf"(?:he|she|they|{THE} [a-z]+(?: [a-z]+)?)"
 _SAID_OTHERWISE = tuple(
@@ -87,6 +87,9 @@ _SAID_OTHERWISE = tuple(
         (rf"\b{_WHO} (?:should )?(?:wears?|wore) (?={LOOK}\b)", "the clothes in "),
         (rf"\b(?:put|place|set|stand) (?:us|me|him|her|them|it|{THE} [a-z]+) in front of\b", "make the background"),
         (r"\bgreat-(?=grand)", ""),
+        (r"\bwe (?=(?:should |must )?(?:stay|remain|keep)\b)", "the people "),
+        (rf"\b(?:the|its|her|his|their) (original|normal|real|natural) (?={HEAD}\b)", r"\1 "),
+        (r"\b(?:limit|confine|restrict) (?:(?:the |this )?(.+?) )?to\b", r"\1 only on"),
         (r"\b(?:an? )?redhead(?:ed|s)?\b", "with red hair"),
         (rf"\b({any_of(COLOURS)})[ -](?:tones?|hues?|tints?)\b", r"\1"),
         (
@@ -109,23 +112,29 @@ _POLITE = re.compile(
 
 _IS = r"(?:is|are|was|were)"
 _ASIS = (
-    rf"(?:completely |exactly |just |all |still )?(?:alone|as (?:(?:it|they|he|she) )?(?:currently )?{_IS}|as[- ]is"
+    rf"(?:completely |exactly |just |all |still )?(?:alone|as (?:(?:it|they|he|she|we) )?(?:currently )?{_IS}|as"
+    rf" (?:before|ever)|as[- ]is"
     r"|un(?:changed|touched|edited|affected|altered|treated)|the same|(?:clear(?! blue)|clean|dry|visible|sharp)\b"
     r"|off[ -]limits"
-    rf"|(?:the way|like|how) (?:it|they|he|she) {_IS}|normal|natural|original|intact|out of (?:it|this)|out(?! of)"
+    rf"|(?:the way|the colou?r|like|how|as) (?:it|they|he|she|we) (?:{_IS}|do|does|looks?)(?: now)?|normal|natural"
+    rf"|original|intact|out of (?:it|this)|out(?! of)"
     r"|exclu\w+|excepted|exempt|in focus"
     r"|(?:in|with) (?:full |its |their |his |her |original |natural |normal )*colou?r(?:s|ed)?(?! of)"
     r"|colou?red|real(?:istic)?|photograph\w*|photo-?real\w*)"
 )
 _ASIS = f"(?:{_ASIS})"
 _MUST = r"(?:(?:should|must|shall|can|may|to|needs? to|ha(?:s|ve) to) )*"
-_STAYS = rf"{_MUST}(?:stays?|remains?|staying|be left|be kept|be|left|kept|keeps?)"
-_STAY = rf"(?:{_STAYS} |{_MUST})"
+_STAYS = rf"{_MUST}(?:stays?|remains?|staying|be left|be kept|be|left|kept|keeps?"
+_STAYS += r"|looks?(?= (?:exactly |just )?(?:like (?:it|they|he|she)|as|how|the way|the same)\b))"
+_STAY = rf"(?:{_STAYS} |{_MUST}(?:look )?)"
 _PICTURE = r"(?:thing|picture|image|video|scene|clip|frame|film|shot)"
 _ALL = rf"(?:everything|everywhere|anything|all(?: of it)?|the (?:(?:whole|entire) )?{_PICTURE})"
 _LEAD = r"(?:,? ?\b(?:but|and|while|yet|though|please|just|with)\b)* ?"
 _LEAVE = r"leav(?:e|ing)|keep(?:ing)?"
-_TOUCH = r"(?:touch|chang|alter|affect|edit|modify|colou?r|harm|includ|hit|spoil)(?:e|es|ed|ing)?"
+_TOUCH = (
+    r"(?:mess(?: around)? (?:with|up)|(?:touch|chang|alter|affect|edit|modify|colou?r|harm|includ|hit|spoil)"
+    r"(?:e|es|ed|ing)?)"
+)
 _KEPT = tuple(
     re.compile(pattern)
     for pattern in (
@@ -133,10 +142,12 @@ _KEPT = tuple(
         rf"(?P<all>\ball(?: [a-z&/]+){{1,4}}?), (?:bar|save) {P}",
         rf"(?P<all>\b{_ALL}),? (?:but|save(?: for)?|bar|minus|outside(?: of)?|else than)(?: not)?"
         rf"(?: {PUT})? {P}",
+        rf"(?P<all>\b{_ALL} [a-z]+) around {P}",
         rf"(?P<all>\b(?:{_ALL}|the (?:world|area|space|place)|)) ?\baround {P}",
         rf"(?P<all>\b{_ALL}) (?:that|which|who)(?: is|'s| are)(?:n't| not) (?:an? )?{P}",
-        r",? ?\b(?:except(?:ing)?(?: for)?|excluding|apart from|aside from|other than|save for|besides|sparing|minus"
-        rf"|outside of|with the exception of|not including)(?: {PUT})? {P}(?: alone)?",
+        r",? ?\b(?:except(?:ing)?(?: for)?|excluding|apart from|aside from|other than|save for|besides|sparing"
+        r"|minus|barring|(?<=, )bar"
+        rf"|outside of|with the exception of|not including)(?: {PUT})?(?: where)? {P}(?: alone| is| are)?",
         rf"{_LEAD}\b(?:do not|don't|dont|never|without|not) (?:[a-z]+ )?{_TOUCH}(?: {PUT})? {P}(?: at all)?",
         rf"{_LEAD}\b(?:do not|don't|dont|never|without) (?!(?:make|turn|let|like|want|see|have|need"
         rf"|mind)\b)[a-z]+ {P}(?=$|[,.;!])",
@@ -144,11 +155,13 @@ _KEPT = tuple(
         rf"{_LEAD}\bnot(?: {PUT})? {P}",
         rf"(?<=[a-z&/]),? without {P}",
         rf"(?:^|{_LEAD}\b(?:keep|with) )(?:the )?focus (?:only )?on {P}",
-        rf"{_LEAD}{P} (?:(?:should|must|to) )?(?:stays?|remains?|keeps?)(?: (?:its|their|his|her) colou?rs?"
+        rf"{_LEAD}{P} (?:(?:should|must|to) )?(?:stays?|remains?|keeps?)(?: (?:its|their|his|her)"
+        rf" [a-z]+(?= and |[,.;]|$)"
         rf"| (?:in )?{LOOK}|(?=[,.;]|$| and | but ))",
-        rf"(?:,|\band\b|\bbut\b) {P} (?:normal|natural|real|clean|clear|untouched|as[ -]is)$",
+        rf"(?:,|\band\b|\bbut\b) {P} (?:normal|natural|real|clean|clear|untouched|as[ -]is|not)$",
         rf"{_LEAD}{P} (?:(?:should|must) )?(?:stays?|remains?)(?: [a-z]+| §\d+§){{1,3}}(?=$|[,.;])",
-        rf"{_LEAD}\bnothing (?:on|for|to) {P}",
+        rf"{_LEAD}\b(?:nothing|no change)(?: [a-z]+)? (?:on|for|to|in) {P}",
+        rf"{_LEAD}\bkeep (?:[a-z]+ ){{1,3}}?(?:off|away from|out of) {P}",
         rf"(?:^|, ?)(?:in )?(?:full )?colou?r {P}(?=$|[,.;])",
         rf",? ?\b(?:(?:and|but|with|on|against) )?(?:an? |the )?(?:real|normal|original|natural|un(?:changed"
         rf"|touched|edited)) {P}(?=$|[,.;])",
@@ -157,7 +170,7 @@ _KEPT = tuple(
         rf"(?: out)? {P}(?: {LOOK})?(?=\W|$)(?! [a-z])",
         rf"{_LEAD}(?:\bonly )?{P} {_STAYS} {_ASIS}",
         rf"{_LEAD}(?:\bonly )?{P} (?!alone|out|normal|natural|real|with|clear|clean|dry|visible|sharp){_ASIS}",
-        rf"{_LEAD}{P} (?:must|should|may|can|shall|do|does|is|are)(?: not|n't) (?:to )?(?:be )?{_TOUCH}\b",
+        rf"{_LEAD}{P} (?:(?:must|should|may|can|shall|do|does|is|are)(?: not|n't)|not) (?:to )?(?:be )?{_TOUCH}\b",
         rf"(?:, | \band | \bbut |\bwith )(?:full |in )?colou?r (?:for|on) {P}|\bcolou?r only {PUT} {P}"
         rf"|\bonly {P} (?:stays |remains )?{_ASIS}",
     )

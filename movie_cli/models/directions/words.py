@@ -11,7 +11,7 @@ def listed(words: str) -> list[str]:
 COLOURS = listed(
     "red crimson scarlet orange yellow green turquoise teal cyan blue navy purple violet magenta pink brown beige"
     " blond blonde gold golden silver white black grey gray lavender lilac maroon indigo amber ochre salmon peach"
-    " coral mustard burgundy fuchsia azure cream emerald ruby ivory olive mint"
+    " coral mustard burgundy fuchsia azure cream emerald ruby ivory olive mint chestnut auburn"
 )
 MATERIALS = listed("wood stone marble bronze chrome clay paper ice metal glass")
 ATTRIBUTES = (
@@ -42,7 +42,7 @@ LOOK_WORDS = frozenset(
         " manga toon ghibli hero superhero characters pixel pixels pixelart 8-bit 8bit 16-bit retro game pop-art"
         " warhol lichtenstein stained-glass mosaic tiles embroidery embroidered stitched woodcut linocut engraving"
         " engraved etching etched line-art line lines lineart outline outlined outlines blueprint claymation"
-        " plasticine puppet puppets papercut cutout cut-out origami ukiyo-e ukiyo japanese print hokusai monet"
+        " plasticine puppet puppets papercut cutout cut-out origami ukiyo-e ukiyo japanese chinese print hokusai monet"
         " claude gogh van vincent munch scream klimt gustav seurat pointillist pointillism dots rembrandt kandinsky"
         " marc franz impressionist impressionism manuscript illuminated statue statues sculpture sculptures sculpted"
         " carved cast solid pure plated plate finish polished gilded gilt desaturate desaturated grayscale greyscale"
