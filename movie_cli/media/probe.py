@@ -234,7 +234,8 @@ def _length(stream: VideoStream, first: Fraction, time_base: Fraction) -> float 
     """Seconds from the first picture's time to the end; where the header lacks them, ffmpeg has taken the file's."""
     if not stream.duration or stream.duration < 0:
         return None
-    begin = first if stream.start_time is None else stream.start_time * time_base
+    # With a cover beside it a picture is said to begin with the first sound.
+    begin = first if stream.start_time is None else min(first, stream.start_time * time_base)
     length = float(begin + stream.duration * time_base - first)
     return length if length > 0 else None
 

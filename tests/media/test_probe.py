@@ -12,6 +12,7 @@ from movie_cli.errors import SourceError
 from movie_cli.media import probe
 from movie_cli.media.orientation import UPRIGHT, from_matrix, rotation_matrix
 from movie_cli.media.timing import Repair, looks_variable, sane_rate, seconds_to_pts
+from tests.fuzz.films import Film, Sound, make
 from tests.media.clips import ODD, SHARED, make_clip, needs_shared
 
 
@@ -197,3 +198,12 @@ def test_repaired_timestamps_always_rise():
     assert repair.repaired == 3
     jump = Repair(Fraction(1, 1000), Fraction(25))
     assert [jump(pts) for pts in (90_000, 90_040, 0, 40)] == [90_000, 90_040, 90_080, 90_120]
+
+
+def test_a_picture_beside_a_cover_ends_when_the_film_does(tmp_path):
+    """With a cover ffmpeg gives the picture's stream the begin of the first sound, and then the whole film's length."""
+    path = tmp_path / "a.mkv"
+    make(Film(".mkv", frames=6, rate="60", sounds=(Sound("alac", begin=250, length=150),), cover=True), path)
+    info = probe(path)
+    assert info.video.start == 0
+    assert info.picture_end == info.duration
