@@ -39,7 +39,7 @@ _PLAIN = {
     "chrome": "metal metallic steel",
     "pixel art": "minecraft",
     "stone": "concrete petrify petrified",
-    "less colourful": "mute muted calm dull subdued unsaturated",
+    "less colourful": "tone mute muted calm dull subdued unsaturated",
     "brighter": "brighten brightened lighten lightened lift",
     "darker": "dim dimmed darken darkened",
     "colourful": "saturate saturated vivid vibrant pop multicoloured multicolored rainbow",

@@ -25,7 +25,8 @@ _DESCRIBED = re.compile(
     rf"|\b(?:turn|transform|convert) {P} into|^{SOFT}(?:(?:make|have) (?:it|this) look )?(?:like|as"
     rf" (?:if|though|when|in))\b"
     rf"|\b(?:an?|some|no|without|less|not) {P}(?! (?:that|which|like)\b)|^(?:the )?{P} (?:with|in|wearing) (?:an? )?{P}"
-    rf"|(?<!dream )(?<!dreaming )(?<!think )(?<!thinking )(?<!version )(?<!versions )(?<!outline )(?<!outlines )"
+    rf"|(?<!dream )(?<!dreaming )(?<!think )(?<!thinking )(?<!negative )(?<!version )(?<!versions"
+    rf" )(?<!outline )(?<!outlines )"
     rf"(?<!edges )\bof {P}"
 )
 """Where a place is a part of what the whole is to look like: "an old photo of a man"."""

@@ -226,7 +226,7 @@ def _done(verb: str, way: str, tail: str, place: Place) -> str | None:  # noqa: 
     if verb in _NO_VERB or place.kind == "a" or not (place.kind or known):
         return None
     if not tail:
-        if way and "colo" in place.words:
+        if way and "colo" in place.words and verb in {"turn", "tone", "bring", "calm", "take"}:
             return f"make it {_MORE_OR_LESS.get(way, way)} colourful"
         return "" if verb in _ALTER else None if known and verb not in _ACT else f"{verb} it{way}"
     become = re.sub(rf"^{_BECOME} ", "", tail)
@@ -250,7 +250,7 @@ def _is_put(look: str, preposition: str, place: Place) -> bool:
     """Whether `look` is put on a place, rather than that a scene is described."""
     if _PAST.search(look) or _TOLD.search(look):
         return False
-    if place.sure:
+    if place.sure or place.words == "background":  # what is behind somebody
         return True
     amount = _AMOUNT.match(look) is not None
     asks = amount or _ASKS.match(look) is not None

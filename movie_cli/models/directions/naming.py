@@ -75,7 +75,9 @@ _COMPARED = re.compile(
     rf"(?:\bas )?(?P<head>§(?P<place>\d+)§|\b(?P<colour>{any_of(COLOURS + MATERIALS)})),? (?:just )?(?:like"
     rf"|as(?= (?:in|on|at|after|an?)\b| [a-z]+$)) (?P<tail>[^,.;]+)$"
 )
-_NOT_THAT = re.compile(rf",? (?:and |but )?(?:not|instead of|rather than) (?:an? )?{LOOK}(?: ones?)?(?=$|[,.;!]| but )")
+_NOT_THAT = re.compile(
+    rf",? (?:and |but )?(?:not|instead of|rather than) (?:an? |the )?{LOOK}(?: ones?)?(?=$|[,.;!]| but )"
+)
 """What it is now: "a white horse, not brown"."""
 _WHO = rf"(?:he|she|they|{THE} [a-z]+(?: [a-z]+)?)"
 _SAID_OTHERWISE = tuple(
@@ -83,7 +85,11 @@ _SAID_OTHERWISE = tuple(
     for pattern, plain in (
         (r"\bhands off(?: of)?\b", "do not touch"),
         (r"\b[àa] la\b", "like"),
-        (r"\blike it(?:'s| is)\b", "like"),
+        (
+            r"\b(?:like|as if) (?:it(?:'s| is| was)\b|(?:it|they|he|she)(?:'s|'re| is| are| was| were)"
+            r"(?= (?:made|painted|drawn|carved|built|cut|folded|cast)\b))",
+            "like",
+        ),
         (rf"\b{_WHO} (?:should )?(?:wears?|wore) (?={LOOK}\b)", "the clothes in "),
         (rf"\b(?:put|place|set|stand) (?:us|me|him|her|them|it|{THE} [a-z]+) in front of\b", "make the background"),
         (r"\bgreat-(?=grand)", ""),
@@ -116,7 +122,8 @@ _ASIS = (
     rf" (?:before|ever)|as[- ]is"
     r"|un(?:changed|touched|edited|affected|altered|treated)|the same|(?:clear(?! blue)|clean|dry|visible|sharp)\b"
     r"|off[ -]limits"
-    rf"|(?:the way|the colou?r|like|how|as) (?:it|they|he|she|we) (?:{_IS}|do|does|looks?)(?: now)?|normal|natural"
+    rf"|(?:the way|the colou?r|like|how|as) (?:it|they|he|she|we) (?:{_IS}|do|does|looks?)(?: now)?"
+    r"(?=$|[,.;:!?]| (?:and|but)\b)|normal|natural"
     rf"|original|intact|out of (?:it|this)|out(?! of)"
     r"|exclu\w+|excepted|exempt|in focus"
     r"|(?:in|with) (?:full |its |their |his |her |original |natural |normal )*colou?r(?:s|ed)?(?! of)"
@@ -172,7 +179,7 @@ _KEPT = tuple(
         rf"{_LEAD}(?:\bonly )?{P} (?!alone|out|normal|natural|real|with|clear|clean|dry|visible|sharp){_ASIS}",
         rf"{_LEAD}{P} (?:(?:must|should|may|can|shall|do|does|is|are)(?: not|n't)|not) (?:to )?(?:be )?{_TOUCH}\b",
         rf"(?:, | \band | \bbut |\bwith )(?:full |in )?colou?r (?:for|on) {P}|\bcolou?r only {PUT} {P}"
-        rf"|\bonly {P} (?:stays |remains )?{_ASIS}",
+        rf"|\bonly {P} (?:stays |remains |is |are )?{_ASIS}",
     )
 )
 _REST = (

@@ -108,5 +108,7 @@ def _is_a_thing(verb: str, found: re.Match[str], named: Named) -> bool:
         given = found[0].startswith("give") and place.kind == "a"
         return place.kind != "the" and (place.part != "" or not (given or place.names[0] in NOT_ADDED))
     if verb == "replace":
-        return place.names[0] not in NOT_ADDED - {"water"}
+        called = [named.of(number).words.split()[-1].removesuffix("s") for number in re.findall(P, found[0])]
+        same = len({*called}) < len(called)  # "turn the dog into a cartoon dog"
+        return not same and place.names[0] not in NOT_ADDED - {"water"}
     return verb != "move" or place.kind != "a"

@@ -22,7 +22,7 @@ ATTRIBUTES = (
         "b&w b/w bw monochrome brunette ginger bronze copper chrome marble bluish reddish pastel neon rainbow"
         " colourful colorful sepia vintage cartoon comic anime pixelated blurred blurry blur defocused unfocused"
         " sharp sharper soft softer dark darker bright brighter light pale warm warmer cool cooler saturated"
-        " desaturated faded glowing dramatic night evening sunset dusk dawn wooden stone clay paper"
+        " desaturated faded glowing dramatic night evening sunset sunrise dusk dawn wooden stone clay paper"
     ),
 )
 """What may stand before a place, or after it, and says what it is to become."""
@@ -65,7 +65,7 @@ WEAK_WORDS = frozenset(
 """Those of `LOOK_WORDS` that say no look alone."""
 LOOK_PHRASES = r"\b(?:(?:pop|line|pixel) art|stained glass|neon (?:light|sign)s?|comic (?:book|strip)|film grain)\b"
 """What says how things look, of words that do not."""
-SCENE_LOOKS = frozenset(listed("night evening sunset dusk dawn light warm cool dark glowing dramatic"))
+SCENE_LOOKS = frozenset(listed("night evening sunset sunrise dusk dawn light warm cool dark glowing dramatic"))
 """Those of `ATTRIBUTES` that describe a scene, too."""
 SCENE_WORDS = frozenset(
     listed(
@@ -120,7 +120,9 @@ NAMES = (
     r"water[ -]?colou?r\w*",
     r"under[ -]?(?:the )?(?:water|sea)",
     r"water lil(?:y|ies)",
-    r"(?<=[a-z] )(?<!the )(?<!make )(?<!turn )(?<!aint )(?<!my )(?<!our )(?<!his )(?:sky|sea|ocean) blue",
+    r"(?<=[a-z] )(?<!the )(?<!make )(?<!turn )(?<!aint )(?<!my )(?<!our )(?<!his )"
+    r"(?<!r[ae]y )(?<!white )(?<!black )(?<!dull )(?<!dark )(?<!orange )(?<!pink )(?<!cloudy )(?<!whole )"
+    r"(?:sky|sea|ocean) blue",
     r"(?<=[a-z] )(?<!the )(?<!make )(?<!turn )(?<!aint )(?<!my )(?<!our )(?:grass|sea|forest|leaf) green",
     r"(?:the|this|our|my) (?:street|road) outside",
     r"(?:autumn|fall(?:en|ing)?|dead|dry|maple|golden) leaves",
