@@ -114,6 +114,7 @@ def test_the_embedded_model_understands_look_and_place(table, shares_of_kinds):
         "\x01 \u202e sky",
         "but " * 90,
         "the " * 99,
+        "light dark red " * 26,
         "([{<>}])",
         "É" * 300,
     ],

@@ -61,7 +61,7 @@ _NAMING = re.compile(
     r"(?<![\w\x01'-])(?:(?:the |its |their )?(?:colou?rs?|paint|tones?|hue|surface|texture|tops?|sides?|fronts?"
     r"|edges?) of )?"
     rf"(?:{THE} (?:whole |entire )?(?:{INNER} ){{0,2}}?(?:{HEAD} )?(?P<the>{HEAD}){_END}"
-    rf"|(?:(?:a|an|some) )?(?P<look>{LOOK}(?:(?:,| and|) {LOOK})*) (?:{HEAD} )?(?P<a>{HEAD}){_END}"
+    rf"|(?:(?:a|an|some) )?(?P<look>{LOOK}(?:(?:,| and|) {LOOK}){{0,3}}) (?:{HEAD} )?(?P<a>{HEAD}){_END}"
     rf"|(?:(?:whole|entire) )?(?:{HEAD} )?(?P<bare>{HEAD}){_END}"
     rf"|(?P<who>him|{_HER}|everyone|everybody"
     r"|(?:(?<=make |turn |eave |keep |cept |aint |only )|(?<= on )|(?<= for )|(?<=ehind )|(?<=round )|(?<=i[sz]e )"
@@ -107,7 +107,9 @@ _SAID_OTHERWISE = tuple(
     )
 )
 """What the other patterns know in other words."""
-_GIVEN = re.compile(rf"\b(?:give|let|have) (?:her|him|them|me|us|it)(?: have| get)? (?=(?:an? )?(?:{LOOK} )+{HEAD}\b)")
+_GIVEN = re.compile(
+    rf"\b(?:give|let|have) (?:her|him|them|me|us|it)(?: have| get)? (?=(?:an? )?(?:{LOOK} ){{1,3}}{HEAD}\b)"
+)
 """Who is given blonde hair: nothing is said of what hair is there."""
 
 _POLITE = re.compile(
