@@ -202,6 +202,9 @@ def ffprobe_disagrees(path: Path, seen: Look, longest: float) -> list[str]:
     times = [time for time, _ in seen.frames]
     steps = [longest, *(after - before for before, after in itertools.pairwise(times))]
     uneven = max(steps) - min(steps)
-    if not seen.of("subtitle") and min(abs(length - more - (seen.length or 0)) for more in (0, begin)) > 0.05 + uneven:
+    lengths = [length, length - begin]
+    if seen.chapters and seen.of("data"):
+        lengths.append(seen.chapters[-1][1] - seen.chapters[0][0])  # their text is a stream, whose length one takes
+    if not seen.of("subtitle") and min(abs(each - (seen.length or 0)) for each in lengths) > 0.05 + uneven:
         found.append(f"ffprobe: {length} s long, for PyAV {seen.length}")
     return found
