@@ -149,12 +149,14 @@ def check_export(descriptor: Descriptor, model: str | None, clips: Sequence[Path
 
 def _checkpoint(descriptor: Descriptor, model: str | None) -> Descriptor:
     made_from = read_json(descriptor.folder / "manifest.json").get("made_from", {})
-    checkpoint = open_model(model or str(made_from.get("name", "")))
+    hint = "name its checkpoint with --model, or export again"
+    try:
+        checkpoint = open_model(model or str(made_from.get("name", "")))
+    except ModelError as error:
+        # The manifest has a name, which says nothing of where a folder lay.
+        raise error if model else ModelError(f"{descriptor.folder}: {error}", hint) from error
     if weights_digest(checkpoint.folder) != made_from.get("weights"):
-        raise ModelError(
-            f"{descriptor.folder} was not made of {checkpoint.folder}",
-            "name its checkpoint with --model, or export again",
-        )
+        raise ModelError(f"{descriptor.folder} was not made of {checkpoint.folder}", hint)
     return checkpoint
 
 

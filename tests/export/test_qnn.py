@@ -153,3 +153,16 @@ def test_an_unknown_chip_is_refused_with_the_list(tmp_path, capfd):
 def test_a_check_of_another_checkpoint_is_refused(nano_qnn, tiny, capfd):
     assert main(["export", "check", str(nano_qnn), "--model", str(tiny)]) == 4
     assert "was not made of" in capfd.readouterr().err
+
+
+def test_a_checkpoint_that_was_a_folder_is_asked_for(nano_qnn, tmp_path, capfd):
+    copy = tmp_path / "of-a-folder"
+    shutil.copytree(nano_qnn, copy)
+    path = copy / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["made_from"]["name"] = "mine"
+    path.write_text(json.dumps(manifest))
+    assert main(["export", "check", str(copy)]) == 4
+    told = capfd.readouterr().err
+    assert f"{copy}: there is no model mine" in told
+    assert "--model" in told
