@@ -36,7 +36,7 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 SIZE = (96, 64)
-"""Small, as on the simulator every pixel counts; at 64x48 the anchor's graph there is 44 dB near to the CPU's, not 45."""
+"""Small, as on the simulator every pixel counts; at 64x48 the anchor's graph has 44 dB there, not 45."""
 GRAPHS = ("encode", "anchor", "frame", "decode")
 
 
