@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from movie_cli.models.attention import attach
 from movie_cli.models.autoencoder import PatchAutoencoder
-from movie_cli.models.unet import waves
+from movie_cli.models.unet import each_level, waves
 from movie_cli.train.objectives import TIMESTEPS
 from movie_cli.train.run import open_data
 from movie_cli.train.samples import Draws, SampleBatch, SampleSource, collate
@@ -124,7 +124,7 @@ def with_fewer_blocks(unet: Any, down: int) -> Any:
     """The denoiser with block `down` on the way down and the first and last on the way up, at its highest level."""
     config = settings_of(unet)
     top = f"up_blocks.{len(config['block_out_channels']) - 1}.resnets."
-    layers = _each(config["layers_per_block"], len(config["block_out_channels"]))
+    layers = each_level(config["layers_per_block"], len(config["block_out_channels"]))
     smaller = type(unet)(**config | {"layers_per_block": [1, *layers[1:]]})
     moved = {f"{top}0.": f"{top}0.", f"{top}{layers[0]}.": f"{top}1."}
     moved[f"down_blocks.0.resnets.{down}."] = "down_blocks.0.resnets.0."
@@ -178,7 +178,7 @@ def narrower(unet: Any, moments: Moments, width: int) -> Any:
             cut.outputs(stream, f"{block}conv_shortcut")
     first, second = (
         "down_blocks.1.resnets.0.",
-        f"up_blocks.{levels - 2}.resnets.{_each(config['layers_per_block'], levels)[1]}.",
+        f"up_blocks.{levels - 2}.resnets.{each_level(config['layers_per_block'], levels)[1]}.",
     )
     skips = [moments.weighted(f"{first}conv1", 0, old), moments.weighted(f"{second}conv1", below, old)]
     halved = chosen(skips, width, groups)
@@ -232,7 +232,7 @@ def narrow(
     """Put smaller networks into a stage, by samples of its data; the gains in dB over the source before and after."""
     vae, whole = stage.codec.module, stage.unet
     before = gain(stage, batches, whole, vae)
-    blocks = _each(whole.config["layers_per_block"], len(whole.config["block_out_channels"]))[0]
+    blocks = each_level(whole.config["layers_per_block"], len(whole.config["block_out_channels"]))[0]
     tried = [with_fewer_blocks(whole, down) for down in range(blocks)]
     unet = max(tried, key=lambda each: gain(stage, batches[:2], each, vae))
     of_unet, of_decoder = Moments(unet), Moments(vae.detail)
@@ -261,10 +261,6 @@ def samples(data: SampleSource, batch: int, count: int) -> list[SampleBatch]:
 def _loaded(network: Any, cut: Cut) -> Any:
     network.load_state_dict(cut.state)
     return network
-
-
-def _each(value: int | Sequence[int], count: int) -> list[int]:
-    return [value] * count if isinstance(value, int) else list(value)
 
 
 def main() -> None:

@@ -1,10 +1,10 @@
 """How many instructions are understood in look and place, by a checkpoint's text encoder and the rules around it.
 
-`fresh_phrasings.csv` holds them, `varied_phrasings.csv` more by those who made the rules: `instruction`, its `looks`
-(with `+` between), the places `only` and `except` (with `|` between), and its `kind`. `placed` and `plain` ones are
-right where their looks are asked for, the surest of what is asked for being one of them, and the edit goes to the
-regions that are meant; `unknown` ones where something is told of them; `negation` ones where nothing is asked for but
-their looks: what they negate is not made.
+`fresh_phrasings.csv` and `fresh_phrasings_2.csv` hold them, `varied_phrasings.csv` more by those who made the rules:
+`instruction`, its `looks` (with `+` between), the places `only` and `except` (with `|` between), and its `kind`.
+`placed` and `plain` ones are right where their looks are asked for, the surest of what is asked for being one of them,
+and the edit goes to the regions that are meant; `unknown` ones where something is told of them; `negation` ones where
+nothing is asked for but their looks: what they negate is not made.
 
 Run as `python -m tools.understanding CHECKPOINT`; `--misses` shows those that are taken otherwise.
 """

@@ -26,6 +26,7 @@ from movie_cli.checkpoints.load import load_checkpoint, load_scheduler
 from movie_cli.errors import DeviceMemoryError
 from movie_cli.models.attention import ConditioningCache, Entries, Mode, attach
 from movie_cli.models.autoencoder import place_weights
+from movie_cli.models.network import one_thread
 from movie_cli.models.sampling import Guidance, Scheduler, is_recurrent, sample
 
 
@@ -94,7 +95,7 @@ class TorchBackend:
 
         @torch.inference_mode()
         def latents() -> Tensor:
-            with self._memory(), _one_thread():
+            with self._memory(), one_thread():
                 return self._as_latents(torch.cat([future.result() for future in made]))
 
         return latents
@@ -105,7 +106,8 @@ class TorchBackend:
     @torch.inference_mode()
     def steadied(self, latents: Tensor, carry: Carry) -> Tensor:
         """As `Backend.steadied`."""
-        with contextlib.nullcontext() if self._team is None else _one_thread():
+        # Small operations beside a team: threads that share them spin on its cores for longer than they work.
+        with contextlib.nullcontext() if self._team is None else one_thread():
             steady: Tensor = steadied(latents, self.descriptor.latent_channels, carry)
         return steady
 
@@ -252,17 +254,6 @@ class TorchBackend:
         # (N, H, W, 3) permuted to (N, 3, H, W) is channels-last in memory already: no copy of the layout.
         pictures = self._transfers.upload(frames).permute(0, 3, 1, 2)
         return pictures.float().div_(127.5).sub_(1.0)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Small operations beside a team: threads that share them spin on its cores for longer than they work."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @functools.cache

@@ -70,7 +70,7 @@ class UNet(Network):
         """Keeps what is the same for every frame of an edit."""
         self.residual = SourceResidual(self.config)
         widths, count = block_out_channels, len(block_out_channels)
-        layers, heads = _each(layers_per_block, count), _each(attention_head_dim, count)
+        layers, heads = each_level(layers_per_block, count), each_level(attention_head_dim, count)
         shape = Shape(time_embedding_dim, cross_attention_dim, norm_num_groups, norm_eps)
         time_dim = time_embedding_dim - 2 * scale_embedding_dim
         self.conv_in = nn.Conv2d(in_channels, widths[0], 3, padding=1)
@@ -343,8 +343,8 @@ def _grown(hidden: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(hidden, size=tuple(size), mode="nearest")
 
 
-def _each(value: int | Sequence[int], count: int) -> Sequence[int]:
-    values = [value] * count if isinstance(value, int) else value
-    if len(values) != count:
-        raise ValueError(f"{list(values)} are not {count} numbers")
-    return values
+def each_level(value: int | Sequence[int], count: int) -> Sequence[int]:
+    """A number for each of `count` levels, where one may stand for all; a ValueError for a list of other length."""
+    if not isinstance(value, int) and len(value) != count:
+        raise ValueError(f"{list(value)} are not {count} numbers")
+    return [value] * count if isinstance(value, int) else value

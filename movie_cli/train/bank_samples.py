@@ -22,6 +22,7 @@ from torch import Tensor
 
 from movie_cli.errors import UsageError
 from movie_cli.models.autoencoder import PATCH
+from movie_cli.models.network import one_thread
 from movie_cli.models.region_names import REGIONS
 from movie_cli.models.regions import RegionNetwork
 from movie_cli.models.scales import IMAGE_SCALE_RANGE, TEXT_SCALE_RANGE
@@ -266,12 +267,8 @@ def fingerprint(edit: bank.Edit) -> str:
     picture = torch.nn.functional.interpolate(coarse, size=(96, 96), mode="bicubic").clamp(0, 1)
     picture = (picture + 0.1 * torch.rand(1, 3, 96, 96, generator=generator)).clamp(0, 1)
     regions = (4 * torch.rand(1, len(REGIONS), 12, 12, generator=generator)).softmax(dim=1)
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)  # the last bit of a sum depends on how it is divided
+    with one_thread():  # the last bit of a sum depends on how it is divided
         result = (edit.full(picture, regions) * 255).round().to(torch.uint8)
-    finally:
-        torch.set_num_threads(threads)
     return hashlib.blake2b(result.numpy().tobytes(), digest_size=4).hexdigest()
 
 
